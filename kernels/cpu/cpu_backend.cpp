@@ -1,0 +1,64 @@
+// Compiled once for each instruction set; see isa.h.
+#include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/losses.h"
+#include "kernels/cpu/rows.h"
+
+namespace handgrad::cpu::HANDGRAD_ISA {
+namespace {
+
+template <class T>
+class CpuBackend final : public Backend<T> {
+  public:
+    void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, const T* A,
+              Index lda, const T* B, Index ldb, T beta, T* C, Index ldc) const override {
+        HANDGRAD_ISA::gemm(trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
+    }
+    void fill(T* x, T value, Index n) const override { HANDGRAD_ISA::fill(x, value, n); }
+    void relu_forward(T* y, const T* x, Index n) const override {
+        HANDGRAD_ISA::relu_forward(y, x, n);
+    }
+    void relu_backward(T* dx, const T* dy, const T* y, Index n) const override {
+        HANDGRAD_ISA::relu_backward(dx, dy, y, n);
+    }
+    void multiply(T* y, const T* x, const T* scale, Index n) const override {
+        HANDGRAD_ISA::multiply(y, x, scale, n);
+    }
+    void add_to_rows(T* x, const T* bias, Index rows, Index cols) const override {
+        HANDGRAD_ISA::add_to_rows(x, bias, rows, cols);
+    }
+    void sum_rows(T* sums, const T* x, Index rows, Index cols) const override {
+        HANDGRAD_ISA::sum_rows(sums, x, rows, cols);
+    }
+    void gather_rows(T* out, const T* x, const Index* indices, Index n, Index cols) const override {
+        HANDGRAD_ISA::gather_rows(out, x, indices, n, cols);
+    }
+    void cross_entropy_forward(T* losses, T* probabilities, const T* logits,
+                               const std::int32_t* labels, Index rows, Index cols) const override {
+        HANDGRAD_ISA::cross_entropy_forward(losses, probabilities, logits, labels, rows, cols);
+    }
+    void cross_entropy_backward(T* dlogits, const T* probabilities, const std::int32_t* labels,
+                                T scale, Index rows, Index cols) const override {
+        HANDGRAD_ISA::cross_entropy_backward(dlogits, probabilities, labels, scale, rows, cols);
+    }
+    void sum(T* out, const T* x, T scale, Index n) const override {
+        HANDGRAD_ISA::sum(out, x, scale, n);
+    }
+    void sgd_step(T* w, const T* dw, T lr, Index n) const override {
+        HANDGRAD_ISA::sgd_step(w, dw, lr, n);
+    }
+};
+
+const CpuBackend<float> float_backend;
+const CpuBackend<double> double_backend;
+
+}  // namespace
+
+const Backend<float>& backend_float() {
+    return float_backend;
+}
+const Backend<double>& backend_double() {
+    return double_backend;
+}
+
+}  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -1,0 +1,12 @@
+// The product of the CPU; see Backend::gemm for its arguments.
+#pragma once
+
+#include "kernels/cpu/isa.h"
+
+namespace handgrad::cpu::HANDGRAD_ISA {
+
+template <class T>
+void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, const T* A, Index lda,
+          const T* B, Index ldb, T beta, T* C, Index ldc);
+
+}  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -1,0 +1,63 @@
+// One source for every instruction set.
+//
+// The kernels of this folder are compiled once for each instruction set, with HANDGRAD_ISA naming
+// it and the compiler flags allowing it, and isa_choice.cpp picks one when the program starts.
+// Two rules keep the copies apart:
+//   - Everything stands in namespace HANDGRAD_ISA.
+//   - No inline function or template of anybody else (std::min, say) is called unless its type
+//     arguments belong to this namespace. The linker keeps one copy of such a function for the
+//     whole program; were it the AVX-512 one, an older processor would stop at it.
+//     The test isa_symbols holds this.
+#pragma once
+
+#include "kernels/backend.h"
+
+#ifndef HANDGRAD_ISA
+    #error "compile this file through the handgrad_isa() function of CMakeLists.txt"
+#endif
+
+namespace handgrad::cpu {
+
+namespace HANDGRAD_ISA {
+
+#if defined(__AVX512F__)
+inline constexpr int vector_bytes = 64;
+#elif defined(__AVX2__)
+inline constexpr int vector_bytes = 32;
+#else
+inline constexpr int vector_bytes = 16;  // SSE2 on x86-64, NEON on Arm
+#endif
+
+/// A vector register of T, by GCC's and Clang's vector extensions.
+template <class T>
+struct VectorOf {
+    typedef T type __attribute__((vector_size(vector_bytes)));
+    /// The same in memory that is aligned for T alone.
+    typedef T unaligned __attribute__((vector_size(vector_bytes), aligned(alignof(T)), may_alias));
+};
+template <class T>
+using Vector = typename VectorOf<T>::type;
+
+/// Elements of T in a vector register.
+template <class T>
+inline constexpr int lanes = vector_bytes / int{sizeof(T)};
+
+template <class T>
+[[gnu::always_inline]] inline Vector<T> load(const T* p) {
+    return *reinterpret_cast<const typename VectorOf<T>::unaligned*>(p);
+}
+
+template <class T>
+[[gnu::always_inline]] inline void store(T* p, Vector<T> v) {
+    *reinterpret_cast<typename VectorOf<T>::unaligned*>(p) = v;
+}
+
+[[gnu::always_inline]] inline Index smaller(Index a, Index b) {
+    return a < b ? a : b;
+}
+[[gnu::always_inline]] inline Index larger(Index a, Index b) {
+    return a > b ? a : b;
+}
+
+}  // namespace HANDGRAD_ISA
+}  // namespace handgrad::cpu

@@ -1,0 +1,71 @@
+// The one place that decides whether a piece of work is worth threads, and starts them.
+//
+// A parallel region costs 1-2 us when the workers are still spinning and 10-20 us when they have
+// gone to sleep; below that, two threads are slower than one. So every kernel states how long its
+// work would take on one thread, and gets as many threads as that pays for.
+#pragma once
+
+#include "kernels/backend.h"
+
+namespace handgrad::cpu {
+
+/// Threads that kernels may use; at least 1. Starts as OMP_NUM_THREADS, or the number of cores.
+int max_threads();
+void set_max_threads(int threads);
+
+/// A piece of work: its floating-point operations, and the bytes it reads and writes.
+struct Cost {
+    Index flops = 0;
+    Index bytes = 0;
+};
+
+/// How many threads `cost` is worth: 1 .. max_threads().
+int threads_for(Cost cost);
+
+/// Calls body(context, thread, threads) once for each thread 0 .. threads-1, and returns when all
+/// are done. Each worker takes over the caller's floating-point mode (rounding, denormals).
+/// A body must not throw.
+void run_parallel(int threads, void (*body)(void* context, int thread, int threads), void* context);
+
+/// The same for a callable: parallel(threads, [&](int thread, int threads) { ... }).
+template <class Body>
+void parallel(int threads, Body&& body) {
+    if (threads <= 1) {
+        body(0, 1);
+        return;
+    }
+    run_parallel(
+        threads, [](void* b, int t, int n) { (*static_cast<Body*>(b))(t, n); }, &body);
+}
+
+/// Rows [begin, end) of `total` that belong to `thread`, cut at multiples of `grain`.
+struct Range {
+    Index begin, end;
+};
+Range share_of(Index total, int thread, int threads, Index grain = 1);
+
+/// Splits [0, n) among the threads that `cost` is worth and calls body(begin, end) for each part.
+/// `grain` keeps two threads off one cache line: 16 floats.
+template <class Body>
+void parallel_ranges(Index n, Cost cost, Body&& body, Index grain = 16) {
+    parallel(threads_for(cost), [&](int thread, int threads) {
+        const Range range = share_of(n, thread, threads, grain);
+        if (range.begin < range.end) body(range.begin, range.end);
+    });
+}
+
+/// While it lives, results too small for a normal number become zero on this thread and on the
+/// workers of its parallel regions. Such denormals cost a microcode trap each: an optimiser whose
+/// averages fade towards zero slows down by half after some hundred steps without this.
+class FlushDenormals {
+  public:
+    FlushDenormals();
+    ~FlushDenormals();
+    FlushDenormals(const FlushDenormals&) = delete;
+    FlushDenormals& operator=(const FlushDenormals&) = delete;
+
+  private:
+    std::uint64_t saved_;
+};
+
+}  // namespace handgrad::cpu

@@ -1,0 +1,57 @@
+#include "layers/dropout.h"
+
+#include "core/error.h"
+
+// Dropout: y = x s, with s[i] = 0 with probability p, else 1/(1-p)
+//
+// The factor 1/(1-p) keeps the mean: E[y] = (1-p) x/(1-p) = x, so that evaluation needs no
+// correction. s does not depend on x, hence
+//   dL/dx = dL/dy s
+
+namespace handgrad {
+
+template <class T>
+Dropout<T>::Dropout(double p, std::uint64_t seed) : p_(p), random_(seed) {
+    if (!(p >= 0 && p < 1))
+        throw Error("Dropout: no such probability", std::to_string(p), "0 <= p < 1");
+}
+
+template <class T>
+Tensor<T> Dropout<T>::forward(const Tensor<T>& x) {
+    if (!this->training()) {
+        scale_ = {};
+        y_ = x;
+        return x;
+    }
+    Tensor<T> drawn = Tensor<T>::empty(x.shape());
+    random_.uniform(drawn, 0, 1);
+    const T keep = static_cast<T>(1 / (1 - p_));
+    for (T& u : drawn.span()) u = u < static_cast<T>(p_) ? T{0} : keep;
+    scale_ = drawn.to(x.device());
+    Tensor<T> y = Tensor<T>::empty(x.shape(), x.device());
+    backend<T>(x.device()).multiply(y.data(), x.data(), scale_.data(), x.size());
+    y_ = y;
+    return y;
+}
+
+template <class T>
+Tensor<T> Dropout<T>::backward(const Tensor<T>& dy) {
+    require_output_gradient(describe(), y_, dy);
+    if (!scale_.defined()) return dy;
+    Tensor<T> dx = Tensor<T>::empty(dy.shape(), dy.device());
+    backend<T>(dy.device()).multiply(dx.data(), dy.data(), scale_.data(), dy.size());
+    return dx;
+}
+
+template <class T>
+std::string Dropout<T>::describe() const {
+    std::string p = std::to_string(p_);
+    p.erase(p.find_last_not_of('0') + 1);
+    if (p.back() == '.') p += '0';
+    return "Dropout(" + p + ")";
+}
+
+template class Dropout<float>;
+template class Dropout<double>;
+
+}  // namespace handgrad

@@ -1,0 +1,81 @@
+// The contract of every layer.
+//
+// A layer is a function y = f(x; parameters) with its derivative written by hand. Nothing is
+// recorded behind the scenes: forward keeps in the layer what backward will need, and backward
+// applies the chain rule,
+//
+//   dx = dL/dx = (df/dx)' dy            returned, for the layer before
+//   dw = dL/dw = (df/dw)' dy            added to Parameter::grad
+//
+// so that a batch which is fed in parts, or a parameter that is used twice, sums up its gradient.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace handgrad {
+
+/// Something that training changes: a value, and the loss's gradient with respect to it.
+template <class T>
+struct Parameter {
+    std::string name;  // "weight"; inside a Sequential "0.weight"
+    Tensor<T> value;
+    Tensor<T> grad;  // the same shape; zero_grad() before each step
+};
+
+/// The number of features that a layer takes and gives along the last axis, where it says.
+struct Features {
+    std::optional<Index> in;   // none: any number
+    std::optional<Index> out;  // none: as many as came in
+};
+
+template <class T>
+class Layer {
+  public:
+    virtual ~Layer() = default;
+
+    /// y = f(x). Throws Error, naming the layer and both shapes, when x does not fit.
+    virtual Tensor<T> forward(const Tensor<T>& x) = 0;
+    /// dx (shape of x) from dy (shape of y), for the x of the last forward; parameters' gradients
+    /// are added to. Throws Error before any forward, or when dy does not fit.
+    virtual Tensor<T> backward(const Tensor<T>& dy) = 0;
+    /// backward without dx: for the first layer, whose input is data that nobody moves.
+    virtual void backward_parameters(const Tensor<T>& dy) { backward(dy); }
+
+    /// What training changes, in a fixed order. The pointers live as long as the layer.
+    virtual std::vector<Parameter<T>*> parameters() { return {}; }
+    [[nodiscard]] virtual Features features() const { return {}; }
+    /// How the layer is built, as code: "Linear(784, 128)".
+    [[nodiscard]] virtual std::string describe() const = 0;
+
+    /// Training mode (the state of a new layer) or evaluation mode: Dropout rests in the latter.
+    virtual void train(bool on = true) { training_ = on; }
+    void eval() { train(false); }
+    [[nodiscard]] bool training() const { return training_; }
+
+  protected:
+    Layer() = default;
+    Layer(const Layer&) = default;
+    Layer& operator=(const Layer&) = default;
+
+  private:
+    bool training_ = true;
+};
+
+/// Throws Error unless `dy` has the shape of the layer's last output and there was one.
+/// `layer` is how the layer describes itself.
+template <class T>
+void require_output_gradient(const std::string& layer, const Tensor<T>& y, const Tensor<T>& dy);
+
+/// How many numbers training may change.
+template <class T>
+Index count_parameters(Layer<T>& layer) {
+    Index count = 0;
+    for (const Parameter<T>* parameter : layer.parameters()) count += parameter->value.size();
+    return count;
+}
+
+}  // namespace handgrad

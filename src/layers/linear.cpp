@@ -1,0 +1,66 @@
+#include "layers/linear.h"
+
+#include "core/error.h"
+#include "init/init.h"
+
+// Linear: y = x W' + b
+//   x (N, in)   W (out, in)   b (out)   y (N, out)
+//
+// y[n,o] = sum_i x[n,i] W[o,i] + b[o], hence with dy = dL/dy (N, out)
+//   dL/dW[o,i] = sum_n dy[n,o] x[n,i]     dW = dy' x              (out, in)
+//   dL/db[o]   = sum_n dy[n,o]            db = column sums of dy  (out)
+//   dL/dx[n,i] = sum_o dy[n,o] W[o,i]     dx = dy W               (N, in)
+
+namespace handgrad {
+
+template <class T>
+Linear<T>::Linear(Index in, Index out, Random& random, Device device) : in_(in), out_(out) {
+    if (in <= 0 || out <= 0)
+        throw Error("Linear: no such layer", describe(), "at least one feature in and one out");
+    weight = {"weight", Tensor<T>::empty({out, in}, device), Tensor<T>::zeros({out, in}, device)};
+    bias = {"bias", Tensor<T>::empty({out}, device), Tensor<T>::zeros({out}, device)};
+    init::linear_default(weight.value, bias.value, random);
+}
+
+template <class T>
+Tensor<T> Linear<T>::forward(const Tensor<T>& x) {
+    require_same_device(describe() + ".forward", x, weight.value);
+    if (x.rank() != 2 || x.dim(1) != in_)
+        throw Error(describe() + ".forward: the input does not fit",
+                    "x of shape " + x.shape().str(), "x of shape (N, " + std::to_string(in_) + ")",
+                    x.rank() > 2 && x.shape().row_size() == in_
+                        ? "flatten each sample: x.reshape({N, " + std::to_string(in_) + "})"
+                        : "make the layer before it give " + std::to_string(in_) + " features");
+    const Index n = x.dim(0);
+    Tensor<T> y = Tensor<T>::empty({n, out_}, x.device());                     // (N, out)
+    matmul(y, x, weight.value, {.trans_b = Trans::yes});                       // x W'
+    backend<T>(x.device()).add_to_rows(y.data(), bias.value.data(), n, out_);  // + b
+    x_ = x;
+    y_ = y;
+    return y;
+}
+
+template <class T>
+Tensor<T> Linear<T>::backward(const Tensor<T>& dy) {
+    backward_parameters(dy);
+    Tensor<T> dx = Tensor<T>::empty(x_.shape(), x_.device());  // (N, in)
+    matmul(dx, dy, weight.value);                              // dy W
+    return dx;
+}
+
+template <class T>
+void Linear<T>::backward_parameters(const Tensor<T>& dy) {
+    require_output_gradient(describe(), y_, dy);
+    matmul(weight.grad, dy, x_, {.trans_a = Trans::yes, .beta = 1});  // dW += dy' x
+    backend<T>(dy.device()).sum_rows(bias.grad.data(), dy.data(), dy.dim(0), out_);
+}
+
+template <class T>
+std::string Linear<T>::describe() const {
+    return "Linear(" + std::to_string(in_) + ", " + std::to_string(out_) + ")";
+}
+
+template class Linear<float>;
+template class Linear<double>;
+
+}  // namespace handgrad

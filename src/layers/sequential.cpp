@@ -1,0 +1,128 @@
+#include "layers/sequential.h"
+
+#include <cstdio>
+
+#include "core/error.h"
+
+// Sequential: y = f_k(... f_1(f_0(x)))
+//
+// The chain rule, from the last layer to the first: with x_i the input of layer i,
+//   dL/dx_i = (df_i/dx_i)' dL/dx_{i+1},   dL/dx_{k+1} = dy
+
+namespace handgrad {
+
+template <class T>
+void Sequential<T>::append(std::unique_ptr<Layer<T>> layer) {
+    // The last layer before it that changes the number of features decides what comes in.
+    for (std::size_t i = layers_.size(); i-- > 0;) {
+        const std::optional<Index> given = layers_[i]->features().out;
+        const std::optional<Index> taken = layer->features().in;
+        if (!given) continue;
+        if (taken && *taken != *given)
+            throw Error("Sequential: two layers do not fit",
+                        "layer " + std::to_string(i) + " " + layers_[i]->describe() + " gives " +
+                            std::to_string(*given) + " features, layer " +
+                            std::to_string(layers_.size()) + " " + layer->describe() + " takes " +
+                            std::to_string(*taken),
+                        "equal numbers", "change one of the two widths");
+        break;
+    }
+    // Layers count their parameters by name; the place of the layer leads.
+    for (Parameter<T>* parameter : layer->parameters())
+        parameter->name = std::to_string(layers_.size()) + "." + parameter->name;
+    layers_.push_back(std::move(layer));
+}
+
+template <class T>
+Tensor<T> Sequential<T>::forward(const Tensor<T>& x) {
+    Tensor<T> y = x;
+    for (const auto& layer : layers_) y = layer->forward(y);
+    return y;
+}
+
+template <class T>
+Tensor<T> Sequential<T>::backward(const Tensor<T>& dy) {
+    Tensor<T> dx = dy;
+    for (std::size_t i = layers_.size(); i-- > 0;) dx = layers_[i]->backward(dx);
+    return dx;
+}
+
+template <class T>
+void Sequential<T>::backward_parameters(const Tensor<T>& dy) {
+    Tensor<T> dx = dy;
+    for (std::size_t i = layers_.size(); i-- > 1;) dx = layers_[i]->backward(dx);
+    if (!layers_.empty()) layers_[0]->backward_parameters(dx);
+}
+
+template <class T>
+std::vector<Parameter<T>*> Sequential<T>::parameters() {
+    std::vector<Parameter<T>*> all;
+    for (const auto& layer : layers_)
+        for (Parameter<T>* parameter : layer->parameters()) all.push_back(parameter);
+    return all;
+}
+
+template <class T>
+Features Sequential<T>::features() const {
+    Features outer;
+    for (const auto& layer : layers_) {
+        const Features inner = layer->features();
+        if (!outer.in && !outer.out) outer.in = inner.in;
+        if (inner.out) outer.out = inner.out;
+    }
+    return outer;
+}
+
+template <class T>
+std::string Sequential<T>::describe() const {
+    std::string text = "Sequential(";
+    for (const auto& layer : layers_) {
+        if (text.back() != '(') text += ", ";
+        text += layer->describe();
+    }
+    return text + ")";
+}
+
+template <class T>
+void Sequential<T>::train(bool on) {
+    Layer<T>::train(on);
+    for (const auto& layer : layers_) layer->train(on);
+}
+
+template <class T>
+Layer<T>& Sequential<T>::operator[](std::size_t i) const {
+    if (i >= layers_.size())
+        throw Error("Sequential[]: no such layer", "layer " + std::to_string(i),
+                    "a layer below " + std::to_string(layers_.size()));
+    return *layers_[i];
+}
+
+template <class T>
+std::string Sequential<T>::summary(const Shape& input) {
+    const auto row = [](const std::string& number, const std::string& layer,
+                        const std::string& output, const std::string& parameters) {
+        char line[160];
+        std::snprintf(line, sizeof line, "%3s  %-24s %-20s %12s\n", number.c_str(), layer.c_str(),
+                      output.c_str(), parameters.c_str());
+        return std::string(line);
+    };
+    const bool was_training = this->training();
+    this->eval();
+    std::string table = row("#", "layer", "output", "parameters");
+    Device device = Device::cpu;
+    for (const Parameter<T>* parameter : parameters()) device = parameter->value.device();
+    Tensor<T> y = Tensor<T>::zeros(input, device);
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+        y = layers_[i]->forward(y);
+        table += row(std::to_string(i), layers_[i]->describe(), y.shape().str(),
+                     std::to_string(count_parameters(*layers_[i])));
+    }
+    table += row("", "in all", "", std::to_string(count_parameters(*this)));
+    train(was_training);
+    return table;
+}
+
+template class Sequential<float>;
+template class Sequential<double>;
+
+}  // namespace handgrad
