@@ -47,11 +47,7 @@ class DataLoader {
             ++number_;
             return *this;
         }
-        void operator++(int) { ++number_; }
         bool operator==(std::default_sentinel_t) const { return number_ == loader_->batches(); }
-
-        using value_type = Batch;
-        using difference_type = Index;
 
       private:
         friend class DataLoader;
