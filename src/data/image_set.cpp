@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view hint =
-    "`make data` downloads MNIST and Fashion-MNIST; --data embedded needs neither";
+    "--data takes mnist, fashion-mnist, embedded or a folder; `make data` downloads the first two";
 constexpr std::array stems = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
                               "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
 
@@ -94,11 +94,12 @@ ImageSet embedded_set() {
 
 /// The set in a folder that a user named, by `option`.
 ImageSet read_named_folder(std::string_view option, const fs::path& folder) {
-    if (const auto found = find_set(folder)) return read_set(*found);
     std::error_code ignored;
+    const bool is_folder = fs::is_directory(folder, ignored);
+    const auto found = is_folder ? find_set(folder) : std::nullopt;
+    if (found) return read_set(*found);
     throw Error(std::string(option) + ": no data set there",
-                "'" + folder.string() + "'" +
-                    (fs::is_directory(folder, ignored) ? "" : ", which is not a folder"),
+                "'" + folder.string() + "'" + (is_folder ? "" : ", which is not a folder"),
                 "a folder with {train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or .gz, in it "
                 "or in its mnist/ or fashion-mnist/",
                 hint);

@@ -149,6 +149,7 @@ TEST_CASE("load_image_set finds no set by name") {
 TEST_CASE("load_image_set never falls back from what a user named") {
     const Machine machine;
     write_set(machine.dir, "work/data/downloads/mnist", 3);
+    write_set(machine.dir, "work/mnist", 4);  // which "" must not mean
     const std::string empty = (machine.dir / "empty").string();
     fs::create_directories(empty);
     const std::string file = machine.dir.write("file", "text").string();
