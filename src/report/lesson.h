@@ -70,7 +70,6 @@ using ResultValue = std::variant<bool, Index, double, std::string, std::vector<d
 /// Tells the story: everything said is printed and goes into report.html as well.
 class Lesson {
   public:
-    explicit Lesson(const LessonInfo& info, LessonOptions options);
     ~Lesson();
 
     [[nodiscard]] const LessonOptions& options() const { return options_; }
@@ -98,10 +97,13 @@ class Lesson {
     /// program exit with 1. Write a comparison so that NaN fails it. Returns `ok`.
     bool check(const std::string& name, bool ok, const std::string& detail = {});
 
-    /// For run_lesson: writes results.json and report.html. True if every check passed.
+  private:
+    friend int run_lesson(int argc, char** argv, const LessonInfo& info,
+                          const std::function<void(Lesson&)>& story);
+    Lesson(const LessonInfo& info, LessonOptions options);
+    /// Writes results.json and report.html. True if every check passed.
     bool finish();
 
-  private:
     struct State;
     LessonOptions options_;
     std::unique_ptr<State> state_;

@@ -15,8 +15,8 @@ enum class Style : std::uint8_t { thick, thin, points };
 
 /// A curve. NaN and infinite values are gaps in it.
 struct Series {
-    std::string label;      // in the legend; empty: not there
-    std::vector<double> y;  //
+    std::string label;  // in the legend; empty: not there
+    std::vector<double> y;
     std::vector<double> x;  // as many as y, or none for 0, 1, 2, ...
     Style style = Style::thick;
     int color = -1;  // a number in the palette; -1: that of the place in the list
@@ -39,10 +39,10 @@ struct Points {
     std::vector<double> x, y;
 };
 
-/// The mean of each `window` neighbouring values, at the centre of its window: also where x is not
-/// given, it counts from 0, so a window of 50 starts at x = 24.5. There are y.size() - window + 1
-/// points; a window longer than y is cut to it. A NaN makes NaN of the windows that hold it.
-/// Throws Error where window < 1, or x is given and differs from y in length.
+/// The mean of each `window` neighbouring values, at the mean of their x: the centre of the window,
+/// not its end. Without x the values stand at 0, 1, 2, ..., so a window of 50 starts at 24.5. There
+/// are y.size() - window + 1 points; a window longer than y is cut to it. A NaN makes NaN of the
+/// windows that hold it. Throws Error where window < 1, or x is given and differs from y in length.
 Points moving_average(std::span<const double> y, Index window, std::span<const double> x = {});
 
 /// A series of many raw values as two: the values thin, and over them their moving average, thick,

@@ -1,7 +1,6 @@
 // A progress bar for long loops.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstdio>
 #include <string>
@@ -12,10 +11,10 @@ namespace handgrad {
 
 /// One line on a terminal, redrawn ten times a second and gone at the end:
 ///
-///     epoch 3/20  [=========>          ]  47 %  24576/52000  512k samples/s  0:03 left
+///     epoch 3/20  [=========           ]  47 %  24576/52000  512k samples/s  0:03 left
 ///
-/// Where `out` is not a terminal nothing is written. advance() costs a nanosecond or two: it looks
-/// at the clock only every so many calls, as many as fit into some milliseconds.
+/// Where `out` is not a terminal nothing is written. advance() costs a nanosecond: it looks at the
+/// clock only every so many calls, as many as fit into ten milliseconds.
 class ProgressBar {
   public:
     /// `total` things to do, counted in `unit`.
@@ -40,12 +39,11 @@ class ProgressBar {
 
     std::string label_, unit_;
     Index total_;
-    std::FILE* out_;  // null when there is nobody to see
+    std::FILE* out_;  // null when there is nobody to see, and after the end
     Index done_ = 0;
-    Index stride_ = 1;  // calls between two looks at the clock
-    Index calls_left_ = 1;
+    Index stride_ = 1;      // calls between two looks at the clock
+    Index calls_left_ = 0;  // until the next look; from 0 it counts down and never looks
     Clock::time_point start_, last_look_, last_draw_;
-    bool drawn_ = false;
 };
 
 }  // namespace handgrad

@@ -16,12 +16,14 @@ std::size_t columns_of(std::string_view text);
 /// The words of a paragraph on lines of at most `width` columns, unless a word is longer.
 std::string wrap(std::string_view paragraph, std::size_t width);
 
-/// The rows under their header, in columns: numbers to the right, text to the left.
-/// A row with fewer cells than the header ends early; one with more throws Error.
 using Row = std::vector<std::string>;
-std::string format_table(const Row& header, const std::vector<Row>& rows);
 
-/// Whether a cell reads as a number: "97.5 %", "-1e-3", "12,345", "3.2x".
-bool is_numeric(std::string_view cell);
+/// Which columns hold numbers, and are set flush right: those whose cells all read like "97.5 %",
+/// "-1e-3", "12,345", "3.2x" or "nan", empty cells aside.
+std::vector<bool> numeric_columns(const Row& header, const std::vector<Row>& rows);
+
+/// The rows under their header, in columns two spaces apart. Throws Error where a row has more
+/// cells than the header; one with fewer ends early.
+std::string format_table(const Row& header, const std::vector<Row>& rows);
 
 }  // namespace handgrad
