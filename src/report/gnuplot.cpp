@@ -62,17 +62,18 @@ std::string quoted(std::string_view text) {
 }
 
 std::string look(int width, int height) {
-    const std::string size = format(" size %d,%d font 'sans,16'\n", width, height);
+    const std::string size = format(" size %d,%d font 'sans,19'\n", width, height);
     return "if (strstrt(GPVAL_TERMINALS, 'pngcairo')) {\n"
            "set terminal pngcairo noenhanced background '#ffffff' linewidth 1" +
            size + "} else {\nset terminal png noenhanced background '#ffffff'" + size +
            "}\n"
            "set encoding utf8\n"
-           "set title font ',20'\n"
+           "set title font ',23'\n"
            "set border 3 linecolor '#555555'\n"
            "set tics nomirror out textcolor '#333333'\n"
            "set grid linetype 1 linecolor '#e0e0e0' linewidth 1\n"
-           "set key top right opaque box linecolor '#cccccc' samplen 2 spacing 1.2\n"
+           "set format '%g'\n"
+           "set key bmargin center horizontal Left reverse samplen 2 spacing 1.2 width 1 height 0.7\n"
            "set autoscale xfix\n"
            "set rmargin 4\n";
 }

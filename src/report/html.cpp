@@ -12,6 +12,7 @@ constexpr const char* style = R"(
             --pass: #4fc79b; --fail: #ff9a66; }
 }
 * { box-sizing: border-box; }
+html { font-size: clamp(16px, 12px + .5vw, 28px); }  /* a projector's rows at the back read too */
 body { margin: 0 auto; padding: 2rem 1.1rem 3rem; max-width: 50rem; background: var(--page);
        color: var(--text); font: 1.0625rem/1.6 system-ui, "Segoe UI", Roboto, sans-serif;
        overflow-wrap: break-word; }
@@ -26,7 +27,6 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .9rem; text-align: left; border-bottom: 1px solid var(--line);
          white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; }
-th:first-child, td:first-child { padding-left: 0; }
 .number { text-align: right; }
 figure { margin: 1.6rem 0; }
 figure img { display: block; margin: 0 auto; max-width: 100%; height: auto; background: #fff;
@@ -36,6 +36,8 @@ figcaption { color: var(--soft); font-size: .95rem; margin-top: .5rem; text-alig
 .check b { display: inline-block; width: 4.2rem; text-indent: 0; }
 .pass b { color: var(--pass); }
 .fail b { color: var(--fail); }
+@media (max-width: 40rem) { table { font-size: .9rem; } th, td { padding: .3rem .5rem; } }
+th:first-child, td:first-child { padding-left: 0; }
 footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line);
          color: var(--soft); font-size: .9rem; }
 )";

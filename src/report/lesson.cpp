@@ -140,7 +140,7 @@ bool Lesson::finish() {
         verdict = format("%zu of %zu checks failed: ", failed, checks) + state.failed.front() +
                   (failed > 1 ? ", ..." : "") + ".";
     else if (checks > 0)
-        verdict = checks == 1 ? "The check passed." : format("All %zu checks passed.", checks);
+        verdict = format("%zu of %zu checks passed.", checks, checks);
     if (!state.left_out.empty()) {
         verdict += verdict.empty() ? "" : " ";
         verdict += "Left out, since gnuplot did not draw it:";

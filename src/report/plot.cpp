@@ -46,7 +46,7 @@ Data data_of(const Series& series, bool log_y) {
 /// "with lines ..." for a series; a line of one point would not be seen.
 std::string drawn_with(const Series& series, int number, bool one_point) {
     if (series.style == Style::points || one_point)
-        return "with points pointtype 7 pointsize 1 linecolor '" + gnuplot::color(number) + "'";
+        return "with points pointtype 7 pointsize 1.5 linecolor '" + gnuplot::color(number) + "'";
     if (series.style == Style::thin)
         return "with lines linewidth 1 linecolor '" + gnuplot::pale_color(number) + "'";
     return "with lines linewidth 3 linecolor '" + gnuplot::color(number) + "'";

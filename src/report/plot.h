@@ -16,16 +16,16 @@ enum class Style : std::uint8_t { thick, thin, points };
 /// A curve. NaN and infinite values are gaps in it.
 struct Series {
     std::string label;  // in the legend; empty: not there
-    std::vector<double> y;
-    std::vector<double> x;  // as many as y, or none for 0, 1, 2, ...
+    std::vector<double> y = {};
+    std::vector<double> x = {};  // as many as y, or none for 0, 1, 2, ...
     Style style = Style::thick;
     int color = -1;  // a number in the palette; -1: that of the place in the list
 };
 
 struct Plot {
-    std::string title;
-    std::string x_label, y_label;
-    std::vector<Series> series;
+    std::string title = {};
+    std::string x_label = {}, y_label = {};
+    std::vector<Series> series = {};
     bool log_y = false;  // values of 0 and below are gaps, then
 };
 
