@@ -221,23 +221,27 @@ std::ostream& operator<<(std::ostream& out, const Tensor<T>& x) {
     return out << x.str();
 }
 
+namespace {
+
 template <class T>
-void require_same_device(std::string_view operation, const Tensor<T>& a, const Tensor<T>& b) {
+void require_same_device(const Tensor<T>& a, const Tensor<T>& b) {
     if (!a.defined() || !b.defined())
-        throw Error(operation, "an undefined tensor", "tensors with memory",
+        throw Error("matmul", "an undefined tensor", "tensors with memory",
                     "make it with Tensor::zeros, empty or from");
     if (a.device() != b.device())
-        throw Error(operation,
+        throw Error("matmul",
                     "tensors on " + std::string(name_of(a.device())) + " and " +
                         std::string(name_of(b.device())),
                     "both on one device", "move one with to()");
 }
 
+}  // namespace
+
 template <class T>
 void matmul(const Tensor<T>& y, const Tensor<T>& a, const Tensor<T>& b,
             const MatmulOptions& options) {
-    require_same_device("matmul", a, b);
-    require_same_device("matmul", a, y);
+    require_same_device(a, b);
+    require_same_device(a, y);
     const bool ta = options.trans_a == Trans::yes;
     const bool tb = options.trans_b == Trans::yes;
     const bool fits = a.rank() == 2 && b.rank() == 2 && y.rank() == 2 &&
@@ -254,10 +258,9 @@ void matmul(const Tensor<T>& y, const Tensor<T>& a, const Tensor<T>& b,
               a.dim(1), b.data(), b.dim(1), static_cast<T>(options.beta), y.data(), n);
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                         \
-    template class Tensor<T>;                                           \
-    template std::ostream& operator<<(std::ostream&, const Tensor<T>&); \
-    template void require_same_device(std::string_view, const Tensor<T>&, const Tensor<T>&);
+#define HANDGRAD_INSTANTIATE(T) \
+    template class Tensor<T>;   \
+    template std::ostream& operator<<(std::ostream&, const Tensor<T>&);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)
 HANDGRAD_INSTANTIATE(std::int32_t)

@@ -106,8 +106,4 @@ template <class T>
 void matmul(const Tensor<T>& y, const Tensor<T>& a, const Tensor<T>& b,
             const MatmulOptions& options = {});
 
-/// Throws Error unless all tensors are defined and on one device. `operation` leads the message.
-template <class T>
-void require_same_device(std::string_view operation, const Tensor<T>& a, const Tensor<T>& b);
-
 }  // namespace handgrad

@@ -36,7 +36,7 @@ Tensor<T> Dropout<T>::forward(const Tensor<T>& x) {
 
 template <class T>
 Tensor<T> Dropout<T>::backward(const Tensor<T>& dy) {
-    require_output_gradient(describe(), y_, dy);
+    this->require_gradient_of(y_, dy);
     if (!scale_.defined()) return dy;
     Tensor<T> dx = Tensor<T>::empty(dy.shape(), dy.device());
     backend<T>(dy.device()).multiply(dx.data(), dy.data(), scale_.data(), dy.size());

@@ -61,14 +61,12 @@ class Layer {
     Layer(const Layer&) = default;
     Layer& operator=(const Layer&) = default;
 
+    /// For backward: throws Error unless dy has the shape of y, the last output, and there was one.
+    void require_gradient_of(const Tensor<T>& y, const Tensor<T>& dy) const;
+
   private:
     bool training_ = true;
 };
-
-/// Throws Error unless `dy` has the shape of the layer's last output and there was one.
-/// `layer` is how the layer describes itself.
-template <class T>
-void require_output_gradient(const std::string& layer, const Tensor<T>& y, const Tensor<T>& dy);
 
 /// How many numbers training may change.
 template <class T>

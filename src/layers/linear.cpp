@@ -24,7 +24,6 @@ Linear<T>::Linear(Index in, Index out, Random& random, Device device) : in_(in),
 
 template <class T>
 Tensor<T> Linear<T>::forward(const Tensor<T>& x) {
-    require_same_device(describe() + ".forward", x, weight.value);
     if (x.rank() != 2 || x.dim(1) != in_)
         throw Error(describe() + ".forward: the input does not fit",
                     "x of shape " + x.shape().str(), "x of shape (N, " + std::to_string(in_) + ")",
@@ -50,7 +49,7 @@ Tensor<T> Linear<T>::backward(const Tensor<T>& dy) {
 
 template <class T>
 void Linear<T>::backward_parameters(const Tensor<T>& dy) {
-    require_output_gradient(describe(), y_, dy);
+    this->require_gradient_of(y_, dy);
     matmul(weight.grad, dy, x_, {.trans_a = Trans::yes, .beta = 1});  // dW += dy' x
     backend<T>(dy.device()).sum_rows(bias.grad.data(), dy.data(), dy.dim(0), out_);
 }

@@ -17,7 +17,7 @@ Tensor<T> ReLU<T>::forward(const Tensor<T>& x) {
 
 template <class T>
 Tensor<T> ReLU<T>::backward(const Tensor<T>& dy) {
-    require_output_gradient(describe(), y_, dy);
+    this->require_gradient_of(y_, dy);
     Tensor<T> dx = Tensor<T>::empty(dy.shape(), dy.device());
     backend<T>(dy.device()).relu_backward(dx.data(), dy.data(), y_.data(), dy.size());
     return dx;

@@ -1,0 +1,82 @@
+#include "data/dataset.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/random.h"
+
+namespace handgrad {
+
+void Dataset::validate() const {
+    const auto fail = [&](const std::string& got, std::string_view needs,
+                          std::string_view hint = {}) {
+        throw Error("Dataset '" + name + "'" + (source.empty() ? "" : " from " + source), got,
+                    needs, hint);
+    };
+    if (!x.defined() || !y.defined() || x.rank() != 2 || y.rank() != 1)
+        fail("x of shape " + (x.defined() ? x.shape().str() : "?") + ", y of shape " +
+                 (y.defined() ? y.shape().str() : "?"),
+             "x of shape (N, features), y of shape (N)");
+    if (x.dim(0) != y.dim(0))
+        fail(std::to_string(x.dim(0)) + " samples and " + std::to_string(y.dim(0)) + " labels",
+             "one label for each sample", "do both belong to the same set?");
+    if (x.size() == 0) fail("x of shape " + x.shape().str(), "at least one sample of one feature");
+    if (sample.size() != features())
+        fail(std::to_string(features()) + " features and samples of shape " + sample.str(),
+             "as many features as the sample has elements");
+    const auto labels = y.span();
+    const auto wrong = std::find_if(labels.begin(), labels.end(), [&](std::int32_t label) {
+        return label < 0 || static_cast<std::size_t>(label) >= classes.size();
+    });
+    if (wrong != labels.end())
+        fail("the label " + std::to_string(*wrong) + " in row " +
+                 std::to_string(wrong - labels.begin()),
+             "labels from 0 to " + std::to_string(static_cast<Index>(classes.size()) - 1));
+}
+
+Dataset Dataset::subset(std::span<const Index> indices) const {
+    const auto fail = [&](const std::string& got, const std::string& needs) {
+        throw Error("Dataset.subset of '" + name + "'", got, needs);
+    };
+    if (indices.empty()) fail("no row numbers", "at least one");
+    for (const Index i : indices)
+        if (i < 0 || i >= size())
+            fail("row " + std::to_string(i), "rows from 0 to " + std::to_string(size() - 1));
+
+    const auto n = static_cast<Index>(indices.size());
+    Dataset part = *this;
+    part.x = Tensor<float>::empty({n, features()});
+    part.y = Labels::empty({n});
+    backend<float>(Device::cpu).gather_rows(part.x.data(), x.data(), indices.data(), n, features());
+    std::transform(indices.begin(), indices.end(), part.y.data(),
+                   [&](Index i) { return y.data()[i]; });
+    return part;
+}
+
+Dataset Dataset::rows(Index begin, Index end) const {
+    if (begin < 0 || begin >= end || end > size())
+        throw Error("Dataset.rows of '" + name + "'",
+                    "rows " + std::to_string(begin) + " to " + std::to_string(end) + " of " +
+                        std::to_string(size()),
+                    "0 <= begin < end <= number of samples");
+    Dataset part = *this;
+    part.x = x.rows(begin, end);
+    part.y = y.rows(begin, end);
+    return part;
+}
+
+Split random_split(const Dataset& dataset, double fraction, std::uint32_t seed) {
+    const Index n = dataset.size();
+    const bool possible = fraction > 0 && fraction < 1;  // false for NaN, too
+    const Index cut = possible ? static_cast<Index>(static_cast<double>(n) * fraction) : 0;
+    if (cut == 0 || cut == n)
+        throw Error("random_split: a part would be empty",
+                    std::to_string(n) + " samples and the fraction " + std::to_string(fraction),
+                    "at least one sample in either part");
+    const std::vector<Index> order = numpy_permutation(seed, n);
+    const std::span<const Index> all = order;
+    const auto split_at = static_cast<std::size_t>(cut);
+    return {dataset.subset(all.first(split_at)), dataset.subset(all.subspan(split_at))};
+}
+
+}  // namespace handgrad

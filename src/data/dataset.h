@@ -1,0 +1,44 @@
+// Samples with labels, in memory.
+#pragma once
+
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace handgrad {
+
+/// N samples of C classes, on the CPU. Copying one shares the memory.
+struct Dataset {
+    std::string name;                  // "mnist"
+    Tensor<float> x;                   // (N, features), as loaded in [0, 1]
+    Labels y;                          // (N), each 0 .. C-1
+    Shape sample;                      // what one row of x is: (28, 28)
+    std::vector<std::string> classes;  // C names
+    std::string source;                // the folder that it was read from, or "embedded"
+
+    [[nodiscard]] Index size() const { return y.defined() ? y.size() : 0; }
+    [[nodiscard]] Index features() const { return x.dim(1); }
+
+    /// Throws Error, naming the set, unless all of the above holds and there is a sample.
+    void validate() const;
+
+    /// A copy of the rows with these numbers, in this order; a number may come twice. Throws Error
+    /// where there are none, or one is not 0 .. N-1.
+    [[nodiscard]] Dataset subset(std::span<const Index> indices) const;
+    /// Rows [begin, end); shares memory. Throws Error unless 0 <= begin < end <= N.
+    [[nodiscard]] Dataset rows(Index begin, Index end) const;
+};
+
+/// Splits at random: the rows are taken in the order of numpy_permutation(seed, N), and the first
+/// floor(N fraction) of them are `first`. This is the split of the notebooks,
+/// np.random.seed(seed); np.split(np.random.permutation(N), [int(N * fraction)]).
+/// Throws Error where a part would be empty.
+struct Split {
+    Dataset first, second;
+};
+Split random_split(const Dataset& dataset, double fraction, std::uint32_t seed);
+
+}  // namespace handgrad

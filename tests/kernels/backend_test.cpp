@@ -1,0 +1,193 @@
+// Every kernel but the product, on every instruction set that this processor has, at sizes around
+// the vector widths, on one thread and on two. Each is held against its definition in plain code.
+#include "kernels/backend.h"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "catch.h"
+#include "kernels/cpu/cpu_backend.h"
+#include "kernels/cpu/parallel.h"
+
+using namespace handgrad;
+
+namespace {
+
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+
+/// Numbers in [-1, 1) that look random and are the same on every machine.
+template <class T>
+std::vector<T> numbers(Index n, std::uint32_t seed) {
+    std::vector<T> values(static_cast<std::size_t>(n));
+    for (T& v : values) {
+        seed = seed * 1664525 + 1013904223;
+        v = static_cast<T>(seed >> 8) / static_cast<T>(1 << 23) - T{1};
+    }
+    return values;
+}
+
+template <class T>
+bool close(const std::vector<T>& got, const std::vector<T>& expected, double tolerance) {
+    for (std::size_t i = 0; i < expected.size(); ++i)
+        if (!(std::abs(double{got[i]} - double{expected[i]}) <= tolerance)) return false;
+    return got.size() == expected.size();
+}
+
+/// Calls body(backend, epsilon) for each instruction set, and for one thread and two.
+template <class T, class Body>
+void on_every_backend(Body&& body) {
+    const int before = cpu::max_threads();
+    for (const cpu::Isa isa : {cpu::Isa::portable, cpu::Isa::avx2, cpu::Isa::avx512}) {
+        if (!cpu::supported(isa)) continue;
+        for (const int threads : {1, 2}) {
+            cpu::set_max_threads(threads);
+            INFO(cpu::name_of(isa) << ", " << threads << " threads");
+            body(cpu::backend<T>(isa));
+        }
+    }
+    cpu::set_max_threads(before);
+}
+
+const std::vector<Index> sizes = {0,  1,  2,  3,  7,  8,   15,   16,    17,
+                                  31, 33, 63, 64, 65, 127, 1009, 100003};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("elementwise kernels", "[kernels]", float, double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index n : sizes) {
+            const auto x = numbers<T>(n, 1), dy = numbers<T>(n, 2);
+            auto y = x, dx = x, expected = x;
+            backend.relu_forward(y.data(), x.data(), n);
+            for (auto& v : expected) v = v > 0 ? v : 0;
+            CHECK(y == expected);
+            backend.relu_backward(dx.data(), dy.data(), y.data(), n);
+            for (std::size_t i = 0; i < x.size(); ++i) expected[i] = x[i] > 0 ? dy[i] : 0;
+            CHECK(dx == expected);
+            backend.multiply(y.data(), x.data(), dy.data(), n);
+            for (std::size_t i = 0; i < x.size(); ++i) expected[i] = x[i] * dy[i];
+            CHECK(y == expected);
+            auto w = x;
+            backend.sgd_step(w.data(), dy.data(), T(0.5), n);
+            for (std::size_t i = 0; i < x.size(); ++i) expected[i] = x[i] - T(0.5) * dy[i];
+            CHECK(w == expected);
+            backend.fill(w.data(), T(3), n);
+            CHECK(w == std::vector<T>(x.size(), T(3)));
+        }
+    });
+}
+
+TEMPLATE_TEST_CASE("NaN and signed zeros pass through ReLU as they should", "[kernels]", float,
+                   double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        std::vector<T> x(37, T(not_a_number)), y(37, T(1)), dx(37);
+        x[5] = -std::numeric_limits<T>::infinity();
+        x[6] = std::numeric_limits<T>::infinity();
+        backend.relu_forward(y.data(), x.data(), 37);
+        CHECK(std::isnan(y[0]));
+        CHECK(std::isnan(y[36]));
+        CHECK(y[5] == 0);
+        CHECK(y[6] == std::numeric_limits<T>::infinity());
+    });
+}
+
+TEMPLATE_TEST_CASE("sum", "[kernels]", float, double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index n : sizes) {
+            const auto x = numbers<T>(n, 3);
+            double expected = 0, magnitude = 0;
+            for (const T v : x) expected += double{v}, magnitude += std::abs(double{v});
+            T total = T(not_a_number);
+            backend.sum(&total, x.data(), T(0.25), n);
+            // A sum of n numbers in any order errs by at most (n - 1) eps sum |x|.
+            const double bound =
+                static_cast<double>(n) * std::numeric_limits<T>::epsilon() * magnitude;
+            CHECK(std::abs(double{total} - 0.25 * expected) <= 0.25 * bound);
+        }
+    });
+}
+
+TEMPLATE_TEST_CASE("kernels on rows", "[kernels]", float, double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index rows : {0, 1, 2, 17, 1000})
+            for (const Index cols : {0, 1, 3, 10, 16, 33, 129}) {
+                const auto n = static_cast<std::size_t>(rows * cols);
+                const auto x = numbers<T>(rows * cols, 4), bias = numbers<T>(cols, 5);
+                auto y = x, expected = x, sums = bias, expected_sums = bias;
+                for (std::size_t i = 0; i < n; ++i) {
+                    expected[i] += bias[i % static_cast<std::size_t>(cols)];
+                    expected_sums[i % static_cast<std::size_t>(cols)] += x[i];
+                }
+                backend.add_to_rows(y.data(), bias.data(), rows, cols);
+                CHECK(y == expected);
+                backend.sum_rows(sums.data(), x.data(), rows, cols);
+                CHECK(close(sums, expected_sums, 1000 * 1000 * std::numeric_limits<T>::epsilon()));
+
+                std::vector<Index> indices;
+                for (Index i = 0; i < 2 * rows; ++i) indices.push_back(i * 7 % rows);
+                std::vector<T> gathered(2 * n, T(not_a_number)), expected_rows;
+                for (const Index i : indices)
+                    for (Index c = 0; c < cols; ++c)
+                        expected_rows.push_back(x[static_cast<std::size_t>(i * cols + c)]);
+                backend.gather_rows(gathered.data(), x.data(), indices.data(), 2 * rows, cols);
+                CHECK(gathered == expected_rows);
+            }
+    });
+}
+
+TEMPLATE_TEST_CASE("cross entropy", "[kernels]", float, double) {
+    using T = TestType;
+    constexpr double eps = std::numeric_limits<T>::epsilon();
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index rows : {0, 1, 5, 64, 1000})
+            for (const Index cols : {1, 2, 10, 17, 100}) {
+                auto logits = numbers<T>(rows * cols, 6);
+                for (T& o : logits) o *= 20;
+                std::vector<std::int32_t> labels;
+                for (Index r = 0; r < rows; ++r)
+                    labels.push_back(static_cast<std::int32_t>(r * 13 % cols));
+                std::vector<T> losses(labels.size(), T(not_a_number)),
+                    q(logits.size(), T(not_a_number)), dlogits = q;
+                std::vector<T> expected_losses = losses, expected_q = q, expected_d = q;
+                for (std::size_t r = 0; r < labels.size(); ++r) {
+                    const T* o = &logits[r * static_cast<std::size_t>(cols)];
+                    double sum = 0;
+                    for (Index c = 0; c < cols; ++c) sum += std::exp(double{o[c]});
+                    expected_losses[r] = static_cast<T>(std::log(sum) - double{o[labels[r]]});
+                    for (Index c = 0; c < cols; ++c) {
+                        const std::size_t i =
+                            r * static_cast<std::size_t>(cols) + static_cast<std::size_t>(c);
+                        const double p = std::exp(double{o[c]}) / sum;
+                        expected_q[i] = static_cast<T>(p);
+                        expected_d[i] = static_cast<T>(0.5 * (p - (c == labels[r] ? 1 : 0)));
+                    }
+                }
+                backend.cross_entropy_forward(losses.data(), q.data(), logits.data(), labels.data(),
+                                              rows, cols);
+                backend.cross_entropy_backward(dlogits.data(), q.data(), labels.data(), T(0.5),
+                                               rows, cols);
+                CHECK(close(losses, expected_losses, 100 * eps));  // losses reach 40
+                CHECK(close(q, expected_q, 100 * eps));
+                CHECK(close(dlogits, expected_d, 100 * eps));
+            }
+    });
+}
+
+TEMPLATE_TEST_CASE("cross entropy of huge logits is finite", "[kernels]", float, double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        const std::vector<T> logits = {T(1e4), T(-1e4), T(0), T(-3e4), T(-3e4), T(-3e4)};
+        const std::vector<std::int32_t> labels = {1, 2};
+        std::vector<T> losses(2), q(6);
+        backend.cross_entropy_forward(losses.data(), q.data(), logits.data(), labels.data(), 2, 3);
+        CHECK(losses[0] == T(2e4));
+        CHECK(std::abs(losses[1] - std::log(T(3))) <= T(1e-2));  // 3e4 + log 3 - 3e4 in float
+        CHECK(q[0] == 1);
+        CHECK(std::abs(q[5] - T(1) / 3) < T(1e-6));
+    });
+}

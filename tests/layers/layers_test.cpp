@@ -1,0 +1,120 @@
+// Each layer: numbers worked by hand, and its errors. Gradients: tests/check/registry_test.cpp.
+#include <cmath>
+
+#include "catch.h"
+#include "core/error.h"
+#include "layers/dropout.h"
+#include "layers/linear.h"
+#include "layers/relu.h"
+#include "layers/sequential.h"
+
+using namespace handgrad;
+
+TEST_CASE("Linear worked by hand", "[layers]") {
+    Random random(0);
+    Linear<double> linear(3, 2, random);
+    linear.weight.value.copy_from(Tensor<double>::from({2, 3}, {1, 2, 3, -1, 0, 1}));
+    linear.bias.value.copy_from(Tensor<double>::from({2}, {10, 20}));
+    const auto x = Tensor<double>::from({2, 3}, {1, 1, 1, 0, 2, 1});
+    REQUIRE(linear.forward(x).values() == std::vector<double>{16, 20, 17, 21});
+    const auto dy = Tensor<double>::from({2, 2}, {1, 0, 2, 3});
+    REQUIRE(linear.backward(dy).values() == std::vector<double>{1, 2, 3, -1, 4, 9});
+    REQUIRE(linear.weight.grad.values() == std::vector<double>{1, 5, 3, 0, 6, 3});
+    REQUIRE(linear.bias.grad.values() == std::vector<double>{3, 3});
+    // A second backward adds to the gradients.
+    linear.backward_parameters(dy);
+    REQUIRE(linear.weight.grad.values() == std::vector<double>{2, 10, 6, 0, 12, 6});
+    REQUIRE(linear.bias.grad.values() == std::vector<double>{6, 6});
+}
+
+TEST_CASE("parameters of a Sequential are named by the place of their layer", "[layers]") {
+    Random random(4);
+    Sequential<double> model;
+    model.add<Linear<double>>(13, 11, random);
+    model.add<ReLU<double>>();
+    model.add<Linear<double>>(11, 5, random);
+    const auto parameters = model.parameters();
+    REQUIRE(parameters.size() == 4);
+    REQUIRE(parameters[0]->name == "0.weight");
+    REQUIRE(parameters[3]->name == "2.bias");
+}
+
+TEST_CASE("an empty batch goes through and adds nothing", "[layers]") {
+    Random random(6);
+    Linear<float> linear(4, 3, random);
+    REQUIRE(linear.forward(Tensor<float>::zeros({0, 4})).shape() == Shape{0, 3});
+    REQUIRE(linear.backward(Tensor<float>::zeros({0, 3})).shape() == Shape{0, 4});
+    REQUIRE(linear.weight.grad.values() == std::vector<float>(12, 0));
+}
+
+TEST_CASE("Dropout keeps the mean, repeats its mask in backward and rests in evaluation",
+          "[layers]") {
+    constexpr Index n = 200'000;
+    Dropout<float> dropout(0.2, 7);
+    const auto ones = Tensor<float>::full({n}, 1);
+    const auto y = dropout.forward(ones);
+    Index dropped = 0, kept = 0;
+    for (const float v : y.span()) {
+        dropped += v == 0;
+        kept += v == 1.25F;
+    }
+    REQUIRE(dropped + kept == n);
+    // Binomial: mean 0.2 n, standard deviation sqrt(0.2 0.8 n) = 179; five of them.
+    REQUIRE(std::abs(static_cast<double>(dropped) - 0.2 * n) < 5 * 179);
+    REQUIRE(dropout.backward(ones).values() == y.values());
+    REQUIRE(dropout.forward(ones).values() != y.values());
+    dropout.eval();
+    REQUIRE(dropout.forward(ones).values() == ones.values());
+    REQUIRE(dropout.backward(ones).values() == ones.values());
+    REQUIRE_THROWS_AS(Dropout<float>(1.0, 0), Error);
+    REQUIRE_THROWS_AS(Dropout<float>(std::nan(""), 0), Error);
+    REQUIRE(dropout.describe() == "Dropout(0.2)");
+}
+
+TEST_CASE("train and eval reach nested layers", "[layers]") {
+    Sequential<float> outer;
+    auto& inner = outer.add<Sequential<float>>();
+    auto& dropout = inner.add<Dropout<float>>(0.5, 0);
+    outer.eval();
+    REQUIRE_FALSE(dropout.training());
+    outer.train();
+    REQUIRE(dropout.training());
+}
+
+TEST_CASE("layer errors name the layer and both shapes", "[layers]") {
+    Random random(8);
+    Linear<float> linear(784, 128, random);
+    REQUIRE_THROWS_WITH(linear.forward(Tensor<float>::zeros({16, 783})),
+                        ContainsSubstring("Linear(784, 128).forward") &&
+                            ContainsSubstring("(16, 783)") && ContainsSubstring("(N, 784)"));
+    REQUIRE_THROWS_WITH(linear.forward(Tensor<float>::zeros({16, 28, 28})),
+                        ContainsSubstring("flatten"));
+    REQUIRE_THROWS_WITH(linear.backward(Tensor<float>::zeros({16, 128})),
+                        ContainsSubstring("before any forward"));
+    linear.forward(Tensor<float>::zeros({16, 784}));
+    REQUIRE_THROWS_WITH(linear.backward(Tensor<float>::zeros({15, 128})),
+                        ContainsSubstring("(15, 128)") && ContainsSubstring("(16, 128)"));
+    REQUIRE_THROWS_AS(Linear<float>(0, 3, random), Error);
+    ReLU<float> relu;
+    REQUIRE_THROWS_AS(relu.backward(Tensor<float>::zeros({1})), Error);
+}
+
+TEST_CASE("Sequential refuses widths that do not fit, naming both layers", "[layers]") {
+    Random random(9);
+    Sequential<float> model;
+    model.add<Linear<float>>(784, 128, random);
+    model.add<ReLU<float>>();
+    REQUIRE_THROWS_WITH(model.add<Linear<float>>(100, 10, random),
+                        ContainsSubstring("layer 0 Linear(784, 128) gives 128") &&
+                            ContainsSubstring("layer 2 Linear(100, 10) takes 100"));
+    REQUIRE(model.size() == 2);
+    model.add<Linear<float>>(128, 10, random);
+    REQUIRE(model.features().in == 784);
+    REQUIRE(model.features().out == 10);
+    REQUIRE(count_parameters(model) == 101'770);
+    REQUIRE_THROWS_AS(model[3], Error);
+    REQUIRE_THAT(model.summary({16, 784}),
+                 ContainsSubstring("Linear(784, 128)") && ContainsSubstring("(16, 128)") &&
+                     ContainsSubstring("100480") && ContainsSubstring("101770"));
+    REQUIRE(model.training());
+}
