@@ -74,7 +74,7 @@ struct Product {
 Index even_piece(Index total, Index most, Index grain = 1) {
     const Index pieces = (total + most - 1) / most;
     const Index grains = (total + grain - 1) / grain;
-    return smaller(total, (grains + pieces - 1) / pieces * grain);
+    return (grains + pieces - 1) / pieces * grain;
 }
 
 // ---- the ways to do it
@@ -95,14 +95,12 @@ Way choose_way(const Product<T>& p) {
 
 template <class T>
 void multiply_dots(const Product<T>& p) {
-    for (Index j = 0, columns = 0; j < p.N; j += columns) {
-        columns = even_piece(p.N - j, DOT_COLUMNS);
-        for (Index i = 0, rows = 0; i < p.M; i += rows) {
-            rows = even_piece(p.M - i, DOT_ROWS);
-            multiply_dots_tile(rows, columns, p.K, p.a(i, 0), p.lda, p.b(0, j), p.ldb, p.c(i, j),
-                               p.ldc, p.alpha, p.beta);
-        }
-    }
+    const Index rows = even_piece(p.M, DOT_ROWS);
+    const Index columns = even_piece(p.N, DOT_COLUMNS);
+    for (Index j = 0; j < p.N; j += columns)
+        for (Index i = 0; i < p.M; i += rows)
+            multiply_dots_tile(smaller(p.M - i, rows), smaller(p.N - j, columns), p.K, p.a(i, 0),
+                               p.lda, p.b(0, j), p.ldb, p.c(i, j), p.ldc, p.alpha, p.beta);
 }
 
 /// Memory for `count` elements of T.
@@ -114,9 +112,9 @@ T* scratch_for(Scratch use, Index count) {
 /// Rows ic .. ic + mc and columns pc .. pc + kc of op(A) as panels of MR * kc elements each.
 template <class T>
 void pack_a_block(T* packed, const Product<T>& p, Index ic, Index mc, Index pc, Index kc) {
-    for (Index ir = 0, mr = 0; ir < mc; ir += mr) {
-        mr = even_piece(mc - ir, MR);
-        pack_a(packed, p.trans_a, p.a(ic + ir, pc), p.lda, mr, kc);
+    const Index mr = even_piece(mc, MR);
+    for (Index ir = 0; ir < mc; ir += mr) {
+        pack_a(packed, p.trans_a, p.a(ic + ir, pc), p.lda, smaller(mc - ir, mr), kc);
         packed += MR * kc;
     }
 }
@@ -131,19 +129,24 @@ void multiply_blocked(const Product<T>& p, Way way) {
         packed_a = scratch_for<T>(Scratch::packed_a, (smaller(p.M, MC) + MR) * kc_most + L);
     if (way.pack_b) packed_b = scratch_for<T>(Scratch::packed_b, (smaller(p.N, NC) + L) * kc_most);
 
+    const Index jc_step = even_piece(p.N, NC, NR<T>);
+    const Index pc_step = even_piece(p.K, KC<T>, L);
+    const Index ic_step = even_piece(p.M, MC, MR);
     // 5th loop: blocks of columns; the block of B stays in L3.
-    for (Index jc = 0, nc = 0; jc < p.N; jc += nc) {
-        nc = even_piece(p.N - jc, NC, NR<T>);
+    for (Index jc = 0; jc < p.N; jc += jc_step) {
+        const Index nc = smaller(p.N - jc, jc_step);
+        const Index jr_step = even_piece(nc, NR<T>, L);
         // 4th loop: blocks of k.
-        for (Index pc = 0, kc = 0; pc < p.K; pc += kc) {
-            kc = even_piece(p.K - pc, KC<T>, L);
+        for (Index pc = 0; pc < p.K; pc += pc_step) {
+            const Index kc = smaller(p.K - pc, pc_step);
             // 3rd loop: blocks of rows; the block of A stays in L2.
-            for (Index ic = 0, mc = 0; ic < p.M; ic += mc) {
-                mc = even_piece(p.M - ic, MC, MR);
+            for (Index ic = 0; ic < p.M; ic += ic_step) {
+                const Index mc = smaller(p.M - ic, ic_step);
+                const Index ir_step = even_piece(mc, MR);
                 if (way.pack_a) pack_a_block(packed_a, p, ic, mc, pc, kc);
                 // 2nd loop: panels of B, packed just before their first use.
-                for (Index jr = 0, nr = 0; jr < nc; jr += nr) {
-                    nr = even_piece(nc - jr, NR<T>, L);
+                for (Index jr = 0; jr < nc; jr += jr_step) {
+                    const Index nr = smaller(nc - jr, jr_step);
                     Tile<T> tile{.kc = kc,
                                  .b = p.b(pc, jc + jr),
                                  .ldb = p.ldb,
@@ -159,12 +162,12 @@ void multiply_blocked(const Product<T>& p, Way way) {
                     }
                     // 1st loop: panels of A.
                     const T* panel = packed_a;
-                    for (Index ir = 0, mr = 0; ir < mc; ir += mr) {
-                        mr = even_piece(mc - ir, MR);
+                    for (Index ir = 0; ir < mc; ir += ir_step) {
                         tile.a = way.pack_a ? panel : p.a(ic + ir, pc);
                         tile.lda = way.pack_a ? MR : p.lda;
                         tile.c = p.c(ic + ir, jc + jr);
-                        multiply_tile(way.pack_a ? Trans::yes : p.trans_a, mr, nr, tile);
+                        multiply_tile(way.pack_a ? Trans::yes : p.trans_a,
+                                      smaller(mc - ir, ir_step), nr, tile);
                         panel += MR * kc;
                     }
                 }

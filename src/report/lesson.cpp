@@ -43,6 +43,14 @@ Json to_json(const T& value) {
     return value;
 }
 
+void make_folder(const std::filesystem::path& path) {
+    std::error_code failure;
+    std::filesystem::create_directories(path, failure);
+    if (failure)
+        throw Error("--out: no folder " + path.string(), failure.message(),
+                    "a place where folders can be made");
+}
+
 std::string now() {
     const std::time_t time = std::time(nullptr);
     std::tm local{};
@@ -206,7 +214,7 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
         options.threads = cpu::max_threads();
         options.device = parse_device(device);
         options.out = std::filesystem::path(out) / info.name;
-        std::filesystem::create_directories(options.out);
+        make_folder(options.out);
         Lesson lesson(info, std::move(options));
         story(lesson);
         return lesson.finish() ? 0 : 1;

@@ -1,5 +1,6 @@
 #include "data/dataset.h"
 
+#include <cmath>
 #include <limits>
 #include <set>
 
@@ -136,5 +137,6 @@ TEST_CASE("random_split refuses an empty part") {
         REQUIRE_THROWS_WITH(random_split(counting(11), fraction, 1),
                             ContainsSubstring("11 samples"));
     REQUIRE_THROWS_AS(random_split(counting(1), 0.5, 1), Error);
+    REQUIRE(random_split(counting(11), std::nextafter(1.0, 0.0), 1).second.size() == 1);
     REQUIRE_THROWS_AS(random_split(Dataset{}, 0.5, 1), Error);
 }
