@@ -35,8 +35,10 @@ nlohmann-json3-dev     header  nlohmann/json.hpp
 catch2                 header  catch2
 libbenchmark-dev       header  benchmark/benchmark.h
 "
-# The build is complete without these: it is slower, lessons draw no pictures, a data set is absent.
+# Without these, make data fails, building again is slower, lessons draw no plots, Fashion-MNIST is
+# absent.
 optional="
+ca-certificates        file    /etc/ssl/certs/ca-certificates.crt
 ccache                 program ccache
 gnuplot-nox            program gnuplot
 dataset-fashion-mnist  file    /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
