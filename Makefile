@@ -14,7 +14,12 @@ cores := $(shell getconf _NPROCESSORS_ONLN)
 lessons := $(notdir $(patsubst %/main.cpp,%,$(sort $(wildcard lessons/*/main.cpp))))
 # N=7, N=07 and N=07_name all mean lessons/07_name.
 lesson = $(firstword $(foreach n,$(N) 0$(N),$(filter $(n) $(n)_%,$(lessons))))
-sources = find src kernels lessons tests bench -name '*.h' -o -name '*.cpp' -o -name '*.cu'
+folders := src kernels lessons tests bench
+sources = find $(folders) -name '*.h' -o -name '*.cpp' -o -name '*.cu'
+headers = $(shell find $(folders) -name '*.h')
+tidied = $(shell find $(folders) -name '*.cpp' -not -path 'tests/install/*' | \
+	sed 's|\(.*\).cpp|build/lint/\1.ok|')
+scripts := .ci/run tools/setup.sh tests/kernels/isa_symbols.sh
 nvcc := $(or $(CUDACXX),$(shell command -v nvcc),$(wildcard /usr/local/cuda/bin/nvcc))
 
 help: ## this list
@@ -68,15 +73,19 @@ data: ## download MNIST, Fashion-MNIST and the sign-language digits to data/down
 
 format: ## lay out the C++ code (clang-format)
 	@tools/setup.sh --dev
-	@$(sources) | xargs clang-format -i
+	@$(sources) | xargs clang-format $(or $(ARGS),-i)
 
 lint: build/release/build.ninja ## check layout, and look for mistakes (clang-tidy, shellcheck)
 	@tools/setup.sh --dev
 	@$(sources) | xargs clang-format --dry-run -Werror
-	@if command -v shellcheck > /dev/null; then shellcheck tools/*.sh .ci/run; fi
-	@cmake --build build/release --target handgrad
-	@find src kernels lessons tests bench -name '*.cpp' -not -path 'tests/install/*' | \
-		xargs -P$(cores) -n1 clang-tidy -p build/release --quiet $(ARGS)
+	@if command -v shellcheck > /dev/null; then shellcheck $(scripts); fi
+	@$(MAKE) -s -k -j$(cores) --output-sync $(tidied)
+
+build/lint/%.ok: %.cpp .clang-tidy $(headers)
+	@echo "clang-tidy $<"
+	@clang-tidy -p build/release --quiet $< 2> /dev/null
+	@mkdir -p $(@D)
+	@touch $@
 
 docs: ## the reference of all classes, to build/docs/html (doxygen)
 	@tools/setup.sh --dev

@@ -51,7 +51,6 @@ clang-tidy             program clang-tidy
 doxygen                program doxygen
 "
     optional="$optional
-graphviz               program dot
 shellcheck             program shellcheck
 "
 fi
