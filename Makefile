@@ -98,7 +98,7 @@ cuda: ## build with the CUDA device, to build/cuda
 		echo "  needs: the CUDA Toolkit, version 12 or newer, its bin folder in PATH"; \
 		echo "  hint:  https://developer.nvidia.com/cuda-downloads"; exit 1; \
 	fi >&2
-	@CUDACXX="$(nvcc)" $(MAKE) build/cuda/build.ninja
+	@CUDACXX="$(nvcc)" $(MAKE) -s build/cuda/build.ninja
 	@cmake --build build/cuda
 
 asan: build/asan/build.ninja ## run the tests under AddressSanitizer and UBSanitizer
