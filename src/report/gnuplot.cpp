@@ -73,7 +73,8 @@ std::string look(int width, int height) {
            "set tics nomirror out textcolor '#333333'\n"
            "set grid linetype 1 linecolor '#e0e0e0' linewidth 1\n"
            "set format '%g'\n"
-           "set key bmargin center horizontal Left reverse samplen 2 spacing 1.2 width 1 height 0.7\n"
+           "set key bmargin center horizontal Left reverse samplen 2 spacing 1.2 width 1 height "
+           "0.7\n"
            "set autoscale xfix\n"
            "set rmargin 4\n";
 }

@@ -1,2 +1,2 @@
-#include "catch.h"
 #include "train/metrics.h"
+#include "catch.h"
