@@ -16,6 +16,9 @@ import torch
 from torch.utils.data import DataLoader
 
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
 def call(name, n, *arguments):
     """One call on PyTorch's generator, with its result."""
     dtype = torch.float64 if name.endswith("double") else torch.float32
@@ -97,6 +100,27 @@ def data_loader(seed):
     return {"seed": seed, "loaders": loaders}
 
 
+def training(seed):
+    """Two epochs of an MLP on the embedded digits: the loss of every batch."""
+    table = np.loadtxt(ROOT / "data" / "digits.csv", delimiter=",", skiprows=1)
+    x = torch.tensor(table[:, :64] / 16, dtype=torch.float32)
+    y = torch.tensor(table[:, 64], dtype=torch.int64)
+    torch.manual_seed(seed)
+    model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=16, shuffle=True)
+    torch.manual_seed(seed)
+    losses = []
+    for _ in range(2):
+        for batch_x, batch_y in loader:
+            optimizer.zero_grad()
+            loss = torch.nn.functional.cross_entropy(model(batch_x), batch_y)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    return {"seed": seed, "losses": losses}
+
+
 def write(path, values):
     """JSON with one line for each member of a list, for diffs that can be read."""
     def text(value):
@@ -110,16 +134,15 @@ def write(path, values):
 
 
 def main():
-    root = pathlib.Path(__file__).resolve().parent.parent
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=pathlib.Path, default=root / "tests" / "golden", metavar="DIR")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "tests" / "golden", metavar="DIR")
     parser.add_argument("--seed", type=int, default=42)
     arguments = parser.parse_args()
     if not 0 <= arguments.seed < 2**32:
         parser.error(f"--seed {arguments.seed}: needs a number from 0 to 2^32 - 1, as numpy does")
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, make in (("random", random_streams), ("linear_init", linear_init),
-                       ("data_loader", data_loader)):
+                       ("data_loader", data_loader), ("training", training)):
         write(arguments.out / f"{name}.json", make(arguments.seed))
 
 
