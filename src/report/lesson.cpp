@@ -108,6 +108,11 @@ void Lesson::say(const std::string& text) {
     state_->page().paragraph(text);
 }
 
+void Lesson::line(const std::string& text) {
+    const bool first = state_->page.line(text);
+    std::cout << (first ? "\n" : "") << text << std::endl;
+}
+
 void Lesson::pre(const std::string& text) {
     std::cout << '\n' << text << (text.ends_with('\n') ? "" : "\n") << std::flush;
     state_->page().preformatted(text);
@@ -200,9 +205,11 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
                        format("passes over the training data [%d, or %d with --quick]", info.epochs,
                               info.quick_epochs))
             ->check(CLI::Range(1, 1'000'000));
-    app.add_option("--seed", options.seed, "of all random numbers")->capture_default_str();
+    app.add_option("--seed", options.seed, "of all random numbers")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
     CLI::Option* threads =
-        app.add_option("--threads", options.threads, "threads for the kernels [all cores]")
+        app.add_option("--threads", options.threads, "threads for the kernels [all]")
             ->check(CLI::Range(1, 1024));
     app.add_option("--out", out, "the folder for results")->capture_default_str();
     app.add_flag("--quick", options.quick, "a run of seconds, to see that everything works");
