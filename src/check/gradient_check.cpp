@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "core/error.h"
 #include "core/random.h"
+#include "core/text.h"
 
 namespace handgrad {
 namespace {
@@ -103,22 +103,18 @@ bool all_pass(const std::vector<GradientRow>& rows) {
 }
 
 std::string table(const std::vector<GradientRow>& rows) {
-    char line[200];
-    std::snprintf(line, sizeof line, "%-12s %-14s %8s %12s %12s\n", "with respect", "shape",
-                  "checked", "|gradient|", "rel. error");
-    std::string text = line;
-    for (const GradientRow& row : rows) {
-        std::snprintf(line, sizeof line, "%-12s %-14s %8lld %12.4e %12.2e  %s\n", row.name.c_str(),
-                      row.shape.str().c_str(), static_cast<long long>(row.checked), row.norm,
-                      row.max_relative_error, row.pass ? "PASS" : "FAIL");
-        text += line;
-        if (row.pass) continue;
-        std::snprintf(line, sizeof line,
-                      "    %s; worst at element %lld: %.10g by hand, %.10g by differences\n",
-                      row.reason.c_str(), static_cast<long long>(row.worst), row.by_hand,
-                      row.by_difference);
-        text += line;
-    }
+    std::vector<Row> cells;
+    for (const GradientRow& row : rows)
+        cells.push_back({row.name, row.shape.str(), std::to_string(row.checked),
+                         format("%.4e", row.norm), format("%.2e", row.max_relative_error),
+                         row.pass ? "PASS" : "FAIL"});
+    std::string text = format_table(
+        {"with respect to", "shape", "checked", "|gradient|", "relative error", ""}, cells);
+    for (const GradientRow& row : rows)
+        if (!row.pass)
+            text += format("%s: %s; worst at element %td: %.10g by hand, %.10g by differences\n",
+                           row.name.c_str(), row.reason.c_str(), row.worst, row.by_hand,
+                           row.by_difference);
     return text;
 }
 

@@ -52,7 +52,7 @@ std::vector<GradientRow> check_layer(Layer<double>& layer, const Tensor<double>&
 
 bool all_pass(const std::vector<GradientRow>& rows);
 
-/// The rows as a table, with the worst element and both values below each row that failed.
+/// The rows as a table, and for each row that failed the worst element with both values.
 std::string table(const std::vector<GradientRow>& rows);
 
 }  // namespace handgrad

@@ -1,8 +1,7 @@
 #include "layers/sequential.h"
 
-#include <cstdio>
-
 #include "core/error.h"
+#include "core/text.h"
 
 // Sequential: y = f_k(... f_1(f_0(x)))
 //
@@ -99,27 +98,20 @@ Layer<T>& Sequential<T>::operator[](std::size_t i) const {
 
 template <class T>
 std::string Sequential<T>::summary(const Shape& input) {
-    const auto row = [](const std::string& number, const std::string& layer,
-                        const std::string& output, const std::string& parameters) {
-        char line[160];
-        std::snprintf(line, sizeof line, "%3s  %-24s %-20s %12s\n", number.c_str(), layer.c_str(),
-                      output.c_str(), parameters.c_str());
-        return std::string(line);
-    };
     const bool was_training = this->training();
     this->eval();
-    std::string table = row("#", "layer", "output", "parameters");
     Device device = Device::cpu;
     for (const Parameter<T>* parameter : parameters()) device = parameter->value.device();
+    std::vector<Row> rows;
     Tensor<T> y = Tensor<T>::zeros(input, device);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
         y = layers_[i]->forward(y);
-        table += row(std::to_string(i), layers_[i]->describe(), y.shape().str(),
-                     std::to_string(count_parameters(*layers_[i])));
+        rows.push_back({std::to_string(i), layers_[i]->describe(), y.shape().str(),
+                        std::to_string(count_parameters(*layers_[i]))});
     }
-    table += row("", "in all", "", std::to_string(count_parameters(*this)));
+    rows.push_back({"", "in all", "", std::to_string(count_parameters(*this))});
     train(was_training);
-    return table;
+    return format_table({"#", "layer", "output", "parameters"}, rows);
 }
 
 template class Sequential<float>;

@@ -14,7 +14,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "report/text.h"
+#include "core/text.h"
 
 namespace handgrad::gnuplot {
 namespace {

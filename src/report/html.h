@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "report/text.h"
+#include "core/text.h"
 
 namespace handgrad {
 

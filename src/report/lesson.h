@@ -27,7 +27,7 @@
 #include <vector>
 
 #include "core/device.h"
-#include "report/text.h"
+#include "core/text.h"
 
 namespace handgrad {
 

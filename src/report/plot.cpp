@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "report/gnuplot.h"
-#include "report/text.h"
+#include "core/text.h"
 
 namespace handgrad {
 namespace {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "report/text.h"
+#include "core/text.h"
 
 namespace handgrad {
 namespace {

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "report/text.h"
+#include "core/text.h"
 
 namespace handgrad {
 
