@@ -34,9 +34,9 @@ inline constexpr Index NC = 3072;
 static_assert(MC % MR == 0 && NC % NR<float> == 0 && NC % NR<double> == 0,
               "a block must be whole panels, so that only the matrix's edge cuts one");
 
-/// Elements in half of a 1 MB L2 cache.
+/// Elements in an L2 cache of 1 MB, the smallest that processors with AVX-512 have.
 template <class T>
-inline constexpr Index half_l2 = 512 * 1024 / Index{sizeof(T)};
+inline constexpr Index l2 = 1024 * 1024 / Index{sizeof(T)};
 
 /// A product of Backend::gemm, or the part of it that one thread does.
 template <class T>
@@ -60,6 +60,8 @@ struct Product {
         return trans_b == Trans::yes ? B + n * ldb + k : B + k * ldb + n;
     }
     T* c(Index m, Index n) const { return C + m * ldc + n; }
+
+    Index elements() const { return M * K + K * N + M * N; }
 
     /// The product that makes rows and columns [begin, end) of C.
     Product part(Range rows, Range columns) const {
@@ -97,7 +99,7 @@ Way choose_way(const Product<T>& p) {
         // The sums over lanes cost as much as 8 vectors of k, and tiles with few columns or rows
         // waste nothing here. The thin operand must stay in L2.
         const bool few_rows = p.M <= 64 && 2 * p.M <= p.K;
-        if ((few_rows || p.N <= 2 * L) && thin * p.K <= half_l2<T>) return {.dot = true};
+        if ((few_rows || p.N <= 2 * L) && thin * p.K <= l2<T> / 2) return {.dot = true};
     }
     // A copy of A is used N / NR times and one of B M / MR times. The caches and their prefetching
     // make up for the order of the original until it is too big for L2 and some hundred rows read
@@ -153,7 +155,7 @@ void multiply_blocked(const Product<T>& p, Way way) {
     if (way.pack_b) packed_b = scratch_for<T>(Scratch::packed_b, (smaller(p.N, NC) + L) * kc_most);
 
     const Trans trans_a = way.pack_a ? Trans::yes : p.trans_a;
-    const bool exceeds_l2 = p.M * p.K + p.K * p.N + p.M * p.N > 2 * half_l2<T>;
+    const bool from_afar = p.elements() > l2<T>;
     const Index jc_step = even_piece(p.N, NC, NR<T>);
     const Index pc_step = even_piece(p.K, KC<T>, L);
     const Index ic_step = even_piece(p.M, MC, MR);
@@ -189,7 +191,7 @@ void multiply_blocked(const Product<T>& p, Way way) {
                     // 1st loop: panels of A.
                     const T* panel = packed_a;
                     for (Index ir = 0; ir < mc; ir += ir_step) {
-                        tile.far = exceeds_l2 && (way.pack_b || ic + ir == 0);
+                        tile.far = from_afar && (way.pack_b || ic + ir == 0);
                         tile.a = way.pack_a ? panel : p.a(ic + ir, pc);
                         tile.lda = way.pack_a ? MR : p.lda;
                         tile.c = p.c(ic + ir, jc + jr);
@@ -226,10 +228,12 @@ Grid choose_grid(const Product<T>& p, int threads) {
     return best;
 }
 
+/// Operands that fit in L2 are taken to be there, as in a training step: they cost no time of their
+/// own.
 template <class T>
 Cost cost_of(const Product<T>& p) {
-    const Index elements = p.M * p.K + p.K * p.N + 2 * p.M * p.N;
-    return {.flops = 2 * p.M * p.N * p.K, .bytes = elements * Index{sizeof(T)}};
+    return {.flops = 2 * p.M * p.N * p.K,
+            .bytes = p.elements() > l2<T> ? p.elements() * Index{sizeof(T)} : 0};
 }
 
 /// C = beta C
@@ -257,6 +261,7 @@ void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, cons
         const Range rows = share_of(M, thread / grid.columns, grid.rows, MR);
         const Range columns = share_of(N, thread % grid.columns, grid.columns, lanes<T>);
         const Product<T> part = whole.part(rows, columns);
+        if (part.M == 0 || part.N == 0) return;  // fewer tiles than threads
         if (way.dot)
             multiply_dots(part);
         else
