@@ -1,11 +1,12 @@
 // How a product is organised: which way it goes, who works on what, and in which order.
 //
-// Three ways, chosen from the whole product's shape, so that every element is summed in the same
-// order whatever the number of threads:
-//   - dot: A times B transposed with few rows of A. See gemm_dot.h.
-//   - blocked: five loops around the micro-kernel, as in BLIS, which keep each operand in the cache
-//     that its reuse pays for. Panels of A and B are packed first (gemm_pack.h),
-//   - or used where they lie, when they are used too few times for a copy to pay.
+// There are two ways:
+//   - Blocked: five loops around the micro-kernel (gemm_microkernel.h), named as in BLIS, keep each
+//     operand in the cache that its reuse pays for. Panels of A and of B are packed first
+//     (gemm_pack.h), or read where they lie when they are used too few times to pay for a copy.
+//   - Dot products (gemm_dot.h), for A times B transposed with few rows or columns in C.
+// The shape of the whole product decides, so that every element is summed in the same order
+// whatever the number of threads is.
 //
 // Threads share out C: each does a product of its own, with its own packed panels, and none waits
 // for another.
@@ -20,15 +21,15 @@
 namespace handgrad::cpu::HANDGRAD_ISA {
 namespace {
 
-// KC: a panel of B is NR * KC elements, 96 KB of the L2 cache in float with AVX-512, and is read
-// once for each MR rows of A, far faster than the multiply-adds need it. A longer KC reads and
-// writes C less often.
+// KC: a panel of B is NR * KC elements, 96 KB in float with AVX-512. Each MR rows of A read it from
+// L2, which delivers it faster than the multiply-adds use it. A longer KC reads and writes C less
+// often.
 template <class T>
 inline constexpr Index KC = 2048 / Index{sizeof(T)};
-// MC: a packed block of A is MC * KC elements, 256 KB. It must stay in L2 (1 or 2 MB) while the
-// panels of B stream past it.
+// MC: a packed block of A is MC * KC elements, 256 KB. It stays in L2 (1 or 2 MB) while the panels
+// of B stream past it.
 inline constexpr Index MC = 128;
-// NC: a packed block of B is KC * NC elements, 6 MB of the L3 cache, and is read once for each MC
+// NC: a packed block of B is KC * NC elements, 6 MB. It stays in L3, and is read once for each MC
 // rows of A.
 inline constexpr Index NC = 3072;
 static_assert(MC % MR == 0 && NC % NR<float> == 0 && NC % NR<double> == 0,
@@ -75,8 +76,8 @@ struct Product {
     }
 };
 
-/// The first of the fewest, nearly equal pieces that `total` can be cut into: none above `most`,
-/// and all but the last a multiple of `grain`.
+/// The size of the fewest equal pieces that `total` > 0 can be cut into, none above `most`: a
+/// multiple of `grain`. The last piece may be smaller.
 Index even_piece(Index total, Index most, Index grain = 1) {
     const Index pieces = (total + most - 1) / most;
     const Index grains = (total + grain - 1) / grain;
@@ -90,42 +91,25 @@ struct Way {
     bool pack_a = false, pack_b = false;
 };
 
-// The thresholds are measured, one thread against another way of the same kernels.
+/// The thresholds are measured: one way against another, over the shapes of bench/gemm.cpp.
 template <class T>
 Way choose_way(const Product<T>& p) {
     constexpr Index L = lanes<T>;
-    const Index thin = smaller(p.M, p.N);
-    if (p.trans_a == Trans::no && p.trans_b == Trans::yes && p.K >= 4 * L) {
-        // The sums over lanes cost as much as 8 vectors of k, and tiles with few columns or rows
-        // waste nothing here. The thin operand must stay in L2.
-        const bool few_rows = p.M <= 64 && 2 * p.M <= p.K;
-        if ((few_rows || p.N <= 2 * L) && thin * p.K <= l2<T> / 2) return {.dot = true};
+    if (p.trans_a == Trans::no && p.trans_b == Trans::yes) {
+        // Dot products: adding the lanes up must be paid for by a long sum, and what is read again
+        // and again must stay in L2. Otherwise a packed B does better: its vectors need no adding
+        // up, but are cut where N is small.
+        const bool long_sum = p.K >= 4 * L;
+        const bool thin = p.N <= 2 * L || (p.M <= 64 && 2 * p.M <= p.K);
+        const bool stays = smaller(p.M, p.N) * p.K <= l2<T> / 2;
+        if (long_sum && thin && stays) return {.dot = true};
     }
-    // A copy of A is used N / NR times and one of B M / MR times. The caches and their prefetching
-    // make up for the order of the original until it is too big for L2 and some hundred rows read
-    // it.
+    // A copied element of A is used N / NR times and one of B M / MR times. Until that is often,
+    // the caches cope with the order that the matrices lie in.
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
-    // A strip of B narrower than a vector lies closer together when packed.
+    // Rows of B shorter than a vector: packed, each starts on a cache line of its own.
     const bool narrow = p.N < L && p.M >= 64;
     return {.pack_a = big, .pack_b = big || narrow || p.trans_b == Trans::yes};
-}
-
-template <class T>
-void multiply_dots(const Product<T>& p) {
-    const Index rows = even_piece(p.M, DOT_ROWS);
-    const Index columns = even_piece(p.N, DOT_COLUMNS);
-    const auto tile = [&](Index i, Index j) {
-        multiply_dots_tile(smaller(p.M - i, rows), smaller(p.N - j, columns), p.K, p.a(i, 0), p.lda,
-                           p.b(0, j), p.ldb, p.c(i, j), p.ldc, p.alpha, p.beta);
-    };
-    // The larger operand is read once, the smaller one again and again from a cache.
-    if (p.M <= p.N) {
-        for (Index j = 0; j < p.N; j += columns)
-            for (Index i = 0; i < p.M; i += rows) tile(i, j);
-    } else {
-        for (Index i = 0; i < p.M; i += rows)
-            for (Index j = 0; j < p.N; j += columns) tile(i, j);
-    }
 }
 
 /// Memory for `count` elements of T.
@@ -144,6 +128,7 @@ void pack_a_block(T* packed, const Product<T>& p, Index ic, Index mc, Index pc, 
     }
 }
 
+/// C = alpha op(A) op(B) + beta C by tiles of C.
 template <class T>
 void multiply_blocked(const Product<T>& p, Way way) {
     constexpr Index L = lanes<T>;
@@ -204,10 +189,29 @@ void multiply_blocked(const Product<T>& p, Way way) {
     }
 }
 
+/// The same by dot products.
+template <class T>
+void multiply_dots(const Product<T>& p) {
+    const Index rows = even_piece(p.M, DOT_ROWS);
+    const Index columns = even_piece(p.N, DOT_COLUMNS);
+    const auto tile = [&](Index i, Index j) {
+        multiply_dot(smaller(p.M - i, rows), smaller(p.N - j, columns), p.K, p.a(i, 0), p.lda,
+                     p.b(0, j), p.ldb, p.c(i, j), p.ldc, p.alpha, p.beta);
+    };
+    // The larger operand is read once, the smaller one again and again from a cache.
+    if (p.M <= p.N) {
+        for (Index j = 0; j < p.N; j += columns)
+            for (Index i = 0; i < p.M; i += rows) tile(i, j);
+    } else {
+        for (Index i = 0; i < p.M; i += rows)
+            for (Index j = 0; j < p.N; j += columns) tile(i, j);
+    }
+}
+
 // ---- threads ------------------------------------------------------------------------------------
 
-/// Threads as a grid over C, rows x columns. A part needs M/rows rows of A and N/columns columns of
-/// B, so the squarest parts read least; no part is thinner than a tile.
+/// Threads as a grid over C. A part reads M / rows rows of A and N / columns columns of B, so the
+/// squarest parts read least.
 struct Grid {
     int rows, columns;
 };
@@ -251,9 +255,13 @@ void scale_c(const Product<T>& p) {
 template <class T>
 void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, const T* A, Index lda,
           const T* B, Index ldb, T beta, T* C, Index ldc) {
-    const Product<T> whole{trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc};
+    Product<T> whole{trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc};
     if (M == 0 || N == 0) return;
     if (alpha == T{0} || K == 0) return scale_c(whole);
+    if (N == 1 && ldb == 1 && trans_a == Trans::no) {  // a column without gaps is a row: dot it
+        whole.trans_b = Trans::yes;
+        whole.ldb = K;
+    }
 
     const Way way = choose_way(whole);
     parallel(threads_for(cost_of(whole)), [&](int thread, int threads) {
