@@ -1,11 +1,12 @@
 // How a product is organised: which way it goes, who works on what, and in which order.
 //
-// Three ways, chosen from the whole product's shape, so that every element is summed in the same
-// order whatever the number of threads:
-//   - dot: A times B transposed with few rows of A. See gemm_dot.h.
-//   - blocked: five loops around the micro-kernel, as in BLIS, which keep each operand in the cache
-//     that its reuse pays for. Panels of A and B are packed first (gemm_pack.h),
-//   - or used where they lie, when they are used too few times for a copy to pay.
+// There are two ways:
+//   - Blocked: five loops around the micro-kernel (gemm_microkernel.h), named as in BLIS, keep each
+//     operand in the cache that its reuse pays for. Panels of A and of B are packed first
+//     (gemm_pack.h), or read where they lie when they are used too few times to pay for a copy.
+//   - Dot products (gemm_dot.h), for A times B transposed with few rows or columns in C.
+// The shape of the whole product decides, so that every element is summed in the same order
+// whatever the number of threads is.
 //
 // Threads share out C: each does a product of its own, with its own packed panels, and none waits
 // for another.
@@ -20,23 +21,23 @@
 namespace handgrad::cpu::HANDGRAD_ISA {
 namespace {
 
-// KC: a panel of B is NR * KC elements, 96 KB of the L2 cache in float with AVX-512, and is read
-// once for each MR rows of A, far faster than the multiply-adds need it. A longer KC reads and
-// writes C less often.
+// KC: a panel of B is NR * KC elements, 96 KB in float with AVX-512. Each MR rows of A read it from
+// L2, which delivers it faster than the multiply-adds use it. A longer KC reads and writes C less
+// often.
 template <class T>
 inline constexpr Index KC = 2048 / Index{sizeof(T)};
-// MC: a packed block of A is MC * KC elements, 256 KB. It must stay in L2 (1 or 2 MB) while the
-// panels of B stream past it.
+// MC: a packed block of A is MC * KC elements, 256 KB. It stays in L2 (1 or 2 MB) while the panels
+// of B stream past it.
 inline constexpr Index MC = 128;
-// NC: a packed block of B is KC * NC elements, 6 MB of the L3 cache, and is read once for each MC
+// NC: a packed block of B is KC * NC elements, 6 MB. It stays in L3, and is read once for each MC
 // rows of A.
 inline constexpr Index NC = 3072;
 static_assert(MC % MR == 0 && NC % NR<float> == 0 && NC % NR<double> == 0,
               "a block must be whole panels, so that only the matrix's edge cuts one");
 
-/// Elements in half of a 1 MB L2 cache.
+/// Elements in an L2 cache of 1 MB, the smallest that processors with AVX-512 have.
 template <class T>
-inline constexpr Index half_l2 = 512 * 1024 / Index{sizeof(T)};
+inline constexpr Index l2 = 1024 * 1024 / Index{sizeof(T)};
 
 /// A product of Backend::gemm, or the part of it that one thread does.
 template <class T>
@@ -61,6 +62,8 @@ struct Product {
     }
     T* c(Index m, Index n) const { return C + m * ldc + n; }
 
+    Index elements() const { return M * K + K * N + M * N; }
+
     /// The product that makes rows and columns [begin, end) of C.
     Product part(Range rows, Range columns) const {
         Product p = *this;
@@ -73,8 +76,8 @@ struct Product {
     }
 };
 
-/// The first of the fewest, nearly equal pieces that `total` can be cut into: none above `most`,
-/// and all but the last a multiple of `grain`.
+/// The size of the fewest equal pieces that `total` > 0 can be cut into, none above `most`: a
+/// multiple of `grain`. The last piece may be smaller.
 Index even_piece(Index total, Index most, Index grain = 1) {
     const Index pieces = (total + most - 1) / most;
     const Index grains = (total + grain - 1) / grain;
@@ -88,42 +91,25 @@ struct Way {
     bool pack_a = false, pack_b = false;
 };
 
-// The thresholds are measured, one thread against another way of the same kernels.
+/// The thresholds are measured: one way against another, over the shapes of bench/gemm.cpp.
 template <class T>
 Way choose_way(const Product<T>& p) {
     constexpr Index L = lanes<T>;
-    const Index thin = smaller(p.M, p.N);
-    if (p.trans_a == Trans::no && p.trans_b == Trans::yes && p.K >= 4 * L) {
-        // The sums over lanes cost as much as 8 vectors of k, and tiles with few columns or rows
-        // waste nothing here. The thin operand must stay in L2.
-        const bool few_rows = p.M <= 64 && 2 * p.M <= p.K;
-        if ((few_rows || p.N <= 2 * L) && thin * p.K <= half_l2<T>) return {.dot = true};
+    if (p.trans_a == Trans::no && p.trans_b == Trans::yes) {
+        // Dot products: adding the lanes up must be paid for by a long sum, and what is read again
+        // and again must stay in L2. Otherwise a packed B does better: its vectors need no adding
+        // up, but are cut where N is small.
+        const bool long_sum = p.K >= 4 * L;
+        const bool thin = p.N <= 2 * L || (p.M <= 64 && 2 * p.M <= p.K);
+        const bool stays = smaller(p.M, p.N) * p.K <= l2<T> / 2;
+        if (long_sum && thin && stays) return {.dot = true};
     }
-    // A copy of A is used N / NR times and one of B M / MR times. The caches and their prefetching
-    // make up for the order of the original until it is too big for L2 and some hundred rows read
-    // it.
+    // A copied element of A is used N / NR times and one of B M / MR times. Until that is often,
+    // the caches cope with the order that the matrices lie in.
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
-    // A strip of B narrower than a vector lies closer together when packed.
+    // Rows of B shorter than a vector: packed, each starts on a cache line of its own.
     const bool narrow = p.N < L && p.M >= 64;
     return {.pack_a = big, .pack_b = big || narrow || p.trans_b == Trans::yes};
-}
-
-template <class T>
-void multiply_dots(const Product<T>& p) {
-    const Index rows = even_piece(p.M, DOT_ROWS);
-    const Index columns = even_piece(p.N, DOT_COLUMNS);
-    const auto tile = [&](Index i, Index j) {
-        multiply_dots_tile(smaller(p.M - i, rows), smaller(p.N - j, columns), p.K, p.a(i, 0), p.lda,
-                           p.b(0, j), p.ldb, p.c(i, j), p.ldc, p.alpha, p.beta);
-    };
-    // The larger operand is read once, the smaller one again and again from a cache.
-    if (p.M <= p.N) {
-        for (Index j = 0; j < p.N; j += columns)
-            for (Index i = 0; i < p.M; i += rows) tile(i, j);
-    } else {
-        for (Index i = 0; i < p.M; i += rows)
-            for (Index j = 0; j < p.N; j += columns) tile(i, j);
-    }
 }
 
 /// Memory for `count` elements of T.
@@ -142,6 +128,7 @@ void pack_a_block(T* packed, const Product<T>& p, Index ic, Index mc, Index pc, 
     }
 }
 
+/// C = alpha op(A) op(B) + beta C by tiles of C.
 template <class T>
 void multiply_blocked(const Product<T>& p, Way way) {
     constexpr Index L = lanes<T>;
@@ -153,7 +140,7 @@ void multiply_blocked(const Product<T>& p, Way way) {
     if (way.pack_b) packed_b = scratch_for<T>(Scratch::packed_b, (smaller(p.N, NC) + L) * kc_most);
 
     const Trans trans_a = way.pack_a ? Trans::yes : p.trans_a;
-    const bool exceeds_l2 = p.M * p.K + p.K * p.N + p.M * p.N > 2 * half_l2<T>;
+    const bool from_afar = p.elements() > l2<T>;
     const Index jc_step = even_piece(p.N, NC, NR<T>);
     const Index pc_step = even_piece(p.K, KC<T>, L);
     const Index ic_step = even_piece(p.M, MC, MR);
@@ -189,7 +176,7 @@ void multiply_blocked(const Product<T>& p, Way way) {
                     // 1st loop: panels of A.
                     const T* panel = packed_a;
                     for (Index ir = 0; ir < mc; ir += ir_step) {
-                        tile.far = exceeds_l2 && (way.pack_b || ic + ir == 0);
+                        tile.far = from_afar && (way.pack_b || ic + ir == 0);
                         tile.a = way.pack_a ? panel : p.a(ic + ir, pc);
                         tile.lda = way.pack_a ? MR : p.lda;
                         tile.c = p.c(ic + ir, jc + jr);
@@ -202,10 +189,29 @@ void multiply_blocked(const Product<T>& p, Way way) {
     }
 }
 
+/// The same by dot products.
+template <class T>
+void multiply_dots(const Product<T>& p) {
+    const Index rows = even_piece(p.M, DOT_ROWS);
+    const Index columns = even_piece(p.N, DOT_COLUMNS);
+    const auto tile = [&](Index i, Index j) {
+        multiply_dot(smaller(p.M - i, rows), smaller(p.N - j, columns), p.K, p.a(i, 0), p.lda,
+                     p.b(0, j), p.ldb, p.c(i, j), p.ldc, p.alpha, p.beta);
+    };
+    // The larger operand is read once, the smaller one again and again from a cache.
+    if (p.M <= p.N) {
+        for (Index j = 0; j < p.N; j += columns)
+            for (Index i = 0; i < p.M; i += rows) tile(i, j);
+    } else {
+        for (Index i = 0; i < p.M; i += rows)
+            for (Index j = 0; j < p.N; j += columns) tile(i, j);
+    }
+}
+
 // ---- threads ------------------------------------------------------------------------------------
 
-/// Threads as a grid over C, rows x columns. A part needs M/rows rows of A and N/columns columns of
-/// B, so the squarest parts read least; no part is thinner than a tile.
+/// Threads as a grid over C. A part reads M / rows rows of A and N / columns columns of B, so the
+/// squarest parts read least.
 struct Grid {
     int rows, columns;
 };
@@ -226,10 +232,12 @@ Grid choose_grid(const Product<T>& p, int threads) {
     return best;
 }
 
+/// Operands that fit in L2 are taken to be there, as in a training step: they cost no time of their
+/// own.
 template <class T>
 Cost cost_of(const Product<T>& p) {
-    const Index elements = p.M * p.K + p.K * p.N + 2 * p.M * p.N;
-    return {.flops = 2 * p.M * p.N * p.K, .bytes = elements * Index{sizeof(T)}};
+    return {.flops = 2 * p.M * p.N * p.K,
+            .bytes = p.elements() > l2<T> ? p.elements() * Index{sizeof(T)} : 0};
 }
 
 /// C = beta C
@@ -247,9 +255,13 @@ void scale_c(const Product<T>& p) {
 template <class T>
 void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, const T* A, Index lda,
           const T* B, Index ldb, T beta, T* C, Index ldc) {
-    const Product<T> whole{trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc};
+    Product<T> whole{trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc};
     if (M == 0 || N == 0) return;
     if (alpha == T{0} || K == 0) return scale_c(whole);
+    if (N == 1 && ldb == 1 && trans_a == Trans::no) {  // a column without gaps is a row: dot it
+        whole.trans_b = Trans::yes;
+        whole.ldb = K;
+    }
 
     const Way way = choose_way(whole);
     parallel(threads_for(cost_of(whole)), [&](int thread, int threads) {
@@ -257,6 +269,7 @@ void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, cons
         const Range rows = share_of(M, thread / grid.columns, grid.rows, MR);
         const Range columns = share_of(N, thread % grid.columns, grid.columns, lanes<T>);
         const Product<T> part = whole.part(rows, columns);
+        if (part.M == 0 || part.N == 0) return;  // fewer tiles than threads
         if (way.dot)
             multiply_dots(part);
         else

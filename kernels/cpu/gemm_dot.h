@@ -13,7 +13,7 @@ namespace handgrad::cpu::HANDGRAD_ISA {
 #if defined(__AVX512F__) || defined(__aarch64__)
 inline constexpr int DOT_ROWS = 4, DOT_COLUMNS = 4;  // 16 of 32 registers for sums, 5 to load
 #else
-inline constexpr int DOT_ROWS = 2, DOT_COLUMNS = 4;  // 8 of 16 registers for sums, 5 to load
+inline constexpr int DOT_ROWS = 4, DOT_COLUMNS = 3;  // 12 of 16 registers for sums, 4 to load
 #endif
 
 /// c[i, j] = alpha sum_k a[i, k] b[j, k] + beta c[i, j] for i < rows, j < columns
@@ -71,9 +71,10 @@ template <class T>
 inline constexpr auto dot_functions =
     make_dot_functions<T>(std::make_integer_sequence<int, DOT_ROWS * DOT_COLUMNS>{});
 
+/// multiply_dot for rows <= DOT_ROWS and columns <= DOT_COLUMNS.
 template <class T>
-void multiply_dots_tile(Index rows, Index columns, Index K, const T* a, Index lda, const T* b,
-                        Index ldb, T* c, Index ldc, T alpha, T beta) {
+void multiply_dot(Index rows, Index columns, Index K, const T* a, Index lda, const T* b, Index ldb,
+                  T* c, Index ldc, T alpha, T beta) {
     const Index i = (rows - 1) * DOT_COLUMNS + columns - 1;
     dot_functions<T>.at[i](K, a, lda, b, ldb, c, ldc, alpha, beta);
 }

@@ -53,10 +53,10 @@ void set_max_threads(int threads) {
 }
 
 int threads_for(Cost cost) {
-    // Arithmetic is priced at 50 GFLOP/s and memory at 10 GB/s a thread. Each thread must bring
-    // 5 us of work of its own, several times what waking it costs.
+    // Arithmetic is priced at 100 GFLOP/s (a product does 100 to 250) and memory at 10 GB/s a
+    // thread. Each thread must bring 5 us of work of its own, several times what waking it costs.
     constexpr Index worth_a_thread_ns = 5000;
-    const Index nanoseconds = cost.flops / 50 + cost.bytes / 10;
+    const Index nanoseconds = cost.flops / 100 + cost.bytes / 10;
     const Index threads = std::max<Index>(1, nanoseconds / worth_a_thread_ns);
     return static_cast<int>(std::min<Index>(threads, threads_allowed));
 }

@@ -292,8 +292,12 @@ TEMPLATE_TEST_CASE("gemm gives the same bits for every number of threads", "[gem
         Index M, N, K;
     };
     for (const auto isa : supported_isas())
-        for (const auto [M, N, K] :
-             {Size{16, 128, 784}, {128, 784, 16}, {300, 10, 700}, {230, 270, 530}, {3, 999, 400}})
+        for (const auto [M, N, K] : {Size{16, 128, 784},
+                                     {128, 784, 16},
+                                     {300, 10, 700},
+                                     {230, 270, 530},
+                                     {3, 999, 400},
+                                     {12, 12, 20000}})
             for (const Trans trans_a : both)
                 for (const Trans trans_b : both) {
                     const Case c{trans_a, trans_b, M, N, K, 1, 1, 0};
