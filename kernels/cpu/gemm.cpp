@@ -34,6 +34,10 @@ inline constexpr Index NC = 3072;
 static_assert(MC % MR == 0 && NC % NR<float> == 0 && NC % NR<double> == 0,
               "a block must be whole panels, so that only the matrix's edge cuts one");
 
+/// Elements in half of a 1 MB L2 cache.
+template <class T>
+inline constexpr Index half_l2 = 512 * 1024 / Index{sizeof(T)};
+
 /// A product of Backend::gemm, or the part of it that one thread does.
 template <class T>
 struct Product {
@@ -77,30 +81,49 @@ Index even_piece(Index total, Index most, Index grain = 1) {
     return (grains + pieces - 1) / pieces * grain;
 }
 
-// ---- the ways to do it
-// ---------------------------------------------------------------------------
+// ---- the ways to do it --------------------------------------------------------------------------
 
 struct Way {
     bool dot = false;
     bool pack_a = false, pack_b = false;
 };
 
+// The thresholds are measured, one thread against another way of the same kernels.
 template <class T>
 Way choose_way(const Product<T>& p) {
-    const bool nt = p.trans_a == Trans::no && p.trans_b == Trans::yes;
-    if (nt && (p.M <= 64 || p.N < 2 * lanes<T>)) return {.dot = true};
-    const bool small = p.M <= 32 || p.N <= 16 || p.M * p.N * p.K <= 128 * 128 * 128;
-    return {.pack_a = !small, .pack_b = !small || p.trans_b == Trans::yes};
+    constexpr Index L = lanes<T>;
+    const Index thin = smaller(p.M, p.N);
+    if (p.trans_a == Trans::no && p.trans_b == Trans::yes && p.K >= 4 * L) {
+        // The sums over lanes cost as much as 8 vectors of k, and tiles with few columns or rows
+        // waste nothing here. The thin operand must stay in L2.
+        const bool few_rows = p.M <= 64 && 2 * p.M <= p.K;
+        if ((few_rows || p.N <= 2 * L) && thin * p.K <= half_l2<T>) return {.dot = true};
+    }
+    // A copy of A is used N / NR times and one of B M / MR times. The caches and their prefetching
+    // make up for the order of the original until it is too big for L2 and some hundred rows read
+    // it.
+    const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
+    // A strip of B narrower than a vector lies closer together when packed.
+    const bool narrow = p.N < L && p.M >= 64;
+    return {.pack_a = big, .pack_b = big || narrow || p.trans_b == Trans::yes};
 }
 
 template <class T>
 void multiply_dots(const Product<T>& p) {
     const Index rows = even_piece(p.M, DOT_ROWS);
     const Index columns = even_piece(p.N, DOT_COLUMNS);
-    for (Index j = 0; j < p.N; j += columns)
+    const auto tile = [&](Index i, Index j) {
+        multiply_dots_tile(smaller(p.M - i, rows), smaller(p.N - j, columns), p.K, p.a(i, 0), p.lda,
+                           p.b(0, j), p.ldb, p.c(i, j), p.ldc, p.alpha, p.beta);
+    };
+    // The larger operand is read once, the smaller one again and again from a cache.
+    if (p.M <= p.N) {
+        for (Index j = 0; j < p.N; j += columns)
+            for (Index i = 0; i < p.M; i += rows) tile(i, j);
+    } else {
         for (Index i = 0; i < p.M; i += rows)
-            multiply_dots_tile(smaller(p.M - i, rows), smaller(p.N - j, columns), p.K, p.a(i, 0),
-                               p.lda, p.b(0, j), p.ldb, p.c(i, j), p.ldc, p.alpha, p.beta);
+            for (Index j = 0; j < p.N; j += columns) tile(i, j);
+    }
 }
 
 /// Memory for `count` elements of T.
@@ -129,6 +152,8 @@ void multiply_blocked(const Product<T>& p, Way way) {
         packed_a = scratch_for<T>(Scratch::packed_a, (smaller(p.M, MC) + MR) * kc_most + L);
     if (way.pack_b) packed_b = scratch_for<T>(Scratch::packed_b, (smaller(p.N, NC) + L) * kc_most);
 
+    const Trans trans_a = way.pack_a ? Trans::yes : p.trans_a;
+    const bool exceeds_l2 = p.M * p.K + p.K * p.N + p.M * p.N > 2 * half_l2<T>;
     const Index jc_step = even_piece(p.N, NC, NR<T>);
     const Index pc_step = even_piece(p.K, KC<T>, L);
     const Index ic_step = even_piece(p.M, MC, MR);
@@ -152,7 +177,8 @@ void multiply_blocked(const Product<T>& p, Way way) {
                                  .ldb = p.ldb,
                                  .ldc = p.ldc,
                                  .alpha = p.alpha,
-                                 .beta = pc == 0 ? p.beta : T{1}};
+                                 .beta = pc == 0 ? p.beta : T{1},
+                                 .last_columns = nr % L};
                     if (way.pack_b) {
                         T* panel = packed_b + jr * kc;
                         const Index width = (nr + L - 1) / L * L;
@@ -163,11 +189,11 @@ void multiply_blocked(const Product<T>& p, Way way) {
                     // 1st loop: panels of A.
                     const T* panel = packed_a;
                     for (Index ir = 0; ir < mc; ir += ir_step) {
+                        tile.far = exceeds_l2 && (way.pack_b || ic + ir == 0);
                         tile.a = way.pack_a ? panel : p.a(ic + ir, pc);
                         tile.lda = way.pack_a ? MR : p.lda;
                         tile.c = p.c(ic + ir, jc + jr);
-                        multiply_tile(way.pack_a ? Trans::yes : p.trans_a,
-                                      smaller(mc - ir, ir_step), nr, tile);
+                        tile_function<T>(trans_a, smaller(mc - ir, ir_step), nr)(tile);
                         panel += MR * kc;
                     }
                 }
@@ -176,8 +202,7 @@ void multiply_blocked(const Product<T>& p, Way way) {
     }
 }
 
-// ---- threads
-// -------------------------------------------------------------------------------------
+// ---- threads ------------------------------------------------------------------------------------
 
 /// Threads as a grid over C, rows x columns. A part needs M/rows rows of A and N/columns columns of
 /// B, so the squarest parts read least; no part is thinner than a tile.

@@ -85,6 +85,18 @@ void HtmlPage::paragraph(const std::string& text) {
     body_ += element("p", text);
 }
 
+bool HtmlPage::line(const std::string& text) {
+    static constexpr std::string_view start = "<pre>", end = "</pre>\n";
+    const bool first = lines_end_ == 0 || body_.size() != lines_end_;
+    if (first)
+        body_ += start;
+    else
+        body_.resize(body_.size() - end.size());
+    body_.append(escape_html(text)).append("\n").append(end);
+    lines_end_ = body_.size();
+    return first;
+}
+
 void HtmlPage::preformatted(const std::string& text) {
     body_ += element("pre", text);
 }

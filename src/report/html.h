@@ -20,6 +20,8 @@ class HtmlPage {
   public:
     void section(const std::string& title);
     void paragraph(const std::string& text);
+    /// A preformatted line, below the one before if nothing came between. True where it starts anew.
+    bool line(const std::string& text);
     void preformatted(const std::string& text);
     void table(const Row& header, const std::vector<Row>& rows);
     /// A picture, embedded: the bytes of a PNG file.
@@ -32,6 +34,7 @@ class HtmlPage {
 
   private:
     std::string body_;
+    std::size_t lines_end_ = 0;  // where body_ ended after the last line
 };
 
 }  // namespace handgrad

@@ -6,7 +6,6 @@
 #include <ctime>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <utility>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -64,18 +63,12 @@ std::string now() {
 
 struct Lesson::State {
     LessonInfo info;
-    HtmlPage page_;
-    std::string lines;  // said by line(), not in the page yet
+    HtmlPage page;
     Json results;
     Json checks = Json::array();
     std::vector<std::string> failed;    // checks
     std::vector<std::string> left_out;  // pictures
     Clock::time_point start = Clock::now();
-
-    HtmlPage& page() {
-        if (!lines.empty()) page_.preformatted(std::exchange(lines, {}));
-        return page_;
-    }
 };
 
 Lesson::Lesson(const LessonInfo& info, LessonOptions options)
@@ -100,32 +93,31 @@ Lesson::~Lesson() = default;
 
 void Lesson::section(const std::string& title) {
     std::cout << "\n\n" << title << '\n' << std::string(columns_of(title), '-') << std::endl;
-    state_->page().section(title);
+    state_->page.section(title);
 }
 
 void Lesson::say(const std::string& text) {
     std::cout << '\n' << wrap(text, terminal_width) << std::endl;
-    state_->page().paragraph(text);
+    state_->page.paragraph(text);
+}
+
+void Lesson::line(const std::string& text) {
+    const bool first = state_->page.line(text);
+    std::cout << (first ? "\n" : "") << text << std::endl;
 }
 
 void Lesson::pre(const std::string& text) {
     std::cout << '\n' << text << (text.ends_with('\n') ? "" : "\n") << std::flush;
-    state_->page().preformatted(text);
-}
-
-void Lesson::line(const std::string& text) {
-    if (state_->lines.empty()) std::cout << '\n';
-    std::cout << text << std::endl;
-    state_->lines += text + '\n';
+    state_->page.preformatted(text);
 }
 
 void Lesson::table(const Row& header, const std::vector<Row>& rows) {
     std::cout << '\n' << format_table(header, rows) << std::flush;
-    state_->page().table(header, rows);
+    state_->page.table(header, rows);
 }
 
 void Lesson::figure(const std::string& file, const std::string& caption) {
-    state_->page().figure(read_file(path(file)), caption);
+    state_->page.figure(read_file(path(file)), caption);
     std::cout << "\n[" << path(file).string() << "]\n"
               << wrap(caption, terminal_width) << std::endl;
 }
@@ -147,7 +139,7 @@ void Lesson::result(const std::string& name, ResultValue value) {
 bool Lesson::check(const std::string& name, bool ok, const std::string& detail) {
     std::cout << (ok ? "\nPASS  " : "\nFAIL  ") << name << (detail.empty() ? "" : ": ") << detail
               << std::endl;
-    state_->page().check(name, ok, detail);
+    state_->page.check(name, ok, detail);
     state_->checks.push_back({{"name", name}, {"passed", ok}, {"detail", detail}});
     if (!ok) state_->failed.push_back(name);
     return ok;
@@ -179,7 +171,7 @@ bool Lesson::finish() {
                static_cast<unsigned long long>(options_.seed), options_.quick ? "quick run, " : "",
                now().c_str(), took.count());
     write_file_atomically(path("report.html"),
-                          state.page().page(state.info.title, state.info.summary, verdict, footer));
+                          state.page.page(state.info.title, state.info.summary, verdict, footer));
     std::cout << "\n\n"
               << wrap(verdict, terminal_width) << (verdict.empty() ? "" : "\n")
               << "Report: " << path("report.html").string() << std::endl;
@@ -200,9 +192,11 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
                        format("passes over the training data [%d, or %d with --quick]", info.epochs,
                               info.quick_epochs))
             ->check(CLI::Range(1, 1'000'000));
-    app.add_option("--seed", options.seed, "of all random numbers")->capture_default_str();
+    app.add_option("--seed", options.seed, "of all random numbers")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
     CLI::Option* threads =
-        app.add_option("--threads", options.threads, "threads for the kernels [all cores]")
+        app.add_option("--threads", options.threads, "threads for the kernels [all]")
             ->check(CLI::Range(1, 1024));
     app.add_option("--out", out, "the folder for results")->capture_default_str();
     app.add_flag("--quick", options.quick, "a run of seconds, to see that everything works");

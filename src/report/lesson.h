@@ -81,11 +81,10 @@ class Lesson {
     void section(const std::string& title);
     /// A paragraph.
     void say(const std::string& text);
+    /// A line of a log, such as an epoch's losses; lines that follow one another stand together.
+    void line(const std::string& text);
     /// Lines to be kept as they are: code, a model's summary.
     void pre(const std::string& text);
-    /// One such line, at once: for a long loop to say how it goes. In the report, lines that follow
-    /// one another stand together.
-    void line(const std::string& text);
     /// Throws Error where a row has more cells than the header.
     void table(const Row& header, const std::vector<Row>& rows);
     /// A picture that has been written to path(file). Throws Error where there is none.

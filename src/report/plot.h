@@ -15,7 +15,7 @@ enum class Style : std::uint8_t { thick, thin, points };
 
 /// A curve. NaN and infinite values are gaps in it.
 struct Series {
-    std::string label;  // in the legend; empty: not there
+    std::string label = {};  // in the legend; empty: not there
     std::vector<double> y = {};
     std::vector<double> x = {};  // as many as y, or none for 0, 1, 2, ...
     Style style = Style::thick;

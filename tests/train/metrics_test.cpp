@@ -1,2 +1,95 @@
 #include "train/metrics.h"
+
+#include <cmath>
+#include <limits>
+
 #include "catch.h"
+#include "core/error.h"
+
+using namespace handgrad;
+
+namespace {
+
+constexpr double quiet_nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double inf = std::numeric_limits<double>::infinity();
+
+Labels labels(std::initializer_list<std::int32_t> values) {
+    return Labels::from({static_cast<Index>(values.size())}, values);
+}
+
+bool near(double a, double b) {
+    return std::abs(a - b) <= 1e-12;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("count_correct takes the first greatest value, and never a NaN", "", float,
+                   double) {
+    const auto one = [](std::initializer_list<TestType> row, std::int32_t label) {
+        const Index classes = static_cast<Index>(row.size());
+        return count_correct(Tensor<TestType>::from({1, classes}, row), labels({label}));
+    };
+    const auto n = static_cast<TestType>(quiet_nan), i = static_cast<TestType>(inf);
+    REQUIRE(one({1, 3, 2}, 1) == 1);
+    REQUIRE(one({1, 3, 2}, 0) == 0);
+    REQUIRE(one({1, 3, 2}, 2) == 0);
+    REQUIRE(one({3, 3, 1}, 0) == 1);  // the first of equal ones
+    REQUIRE(one({3, 3, 1}, 1) == 0);
+    REQUIRE(one({5}, 0) == 1);
+    REQUIRE(one({-i, -i}, 0) == 1);
+    REQUIRE(one({0, i, 0}, 1) == 1);
+    for (const std::int32_t label : {0, 1, 2}) {
+        REQUIRE(one({n, 1, 2}, label) == 0);
+        REQUIRE(one({1, 2, n}, label) == 0);
+        REQUIRE(one({n, n, n}, label) == 0);
+    }
+    const auto logits = Tensor<TestType>::from({3, 2}, {1, 0, 0, 1, 0, 1});
+    REQUIRE(count_correct(logits, labels({0, 1, 0})) == 2);
+    REQUIRE(count_correct(Tensor<TestType>::empty({0, 4}), labels({})) == 0);
+}
+
+TEST_CASE("count_correct refuses what does not fit") {
+    const auto logits = Tensor<float>::zeros({2, 3});
+    REQUIRE_THROWS_WITH(count_correct(logits, labels({0})),
+                        ContainsSubstring("(2, 3)") && ContainsSubstring("(1)"));
+    REQUIRE_THROWS_WITH(count_correct(logits, labels({0, 3})),
+                        ContainsSubstring("label 3 in row 1"));
+    REQUIRE_THROWS_AS(count_correct(logits, labels({-1, 0})), Error);
+    REQUIRE_THROWS_AS(count_correct(logits.reshape({6}), labels({0, 1})), Error);
+    REQUIRE_THROWS_AS(count_correct(Tensor<float>::zeros({1, 0}), labels({0})), Error);
+    REQUIRE_THROWS_AS(count_correct(Tensor<float>(), labels({0})), Error);
+}
+
+TEST_CASE("wilson_interval holds in the middle and at the ends") {
+    // The ends are the p that lie just z standard deviations of their own from what was seen.
+    for (const auto& [correct, n] : {std::pair<Index, Index>{9712, 10000}, {1, 3}, {1, 1000000}}) {
+        const auto tries = static_cast<double>(n);
+        const double share = static_cast<double>(correct) / tries;
+        const Interval interval = wilson_interval(correct, n);
+        REQUIRE(interval.low < share);
+        REQUIRE(share < interval.high);
+        for (const double p : {interval.low, interval.high})
+            REQUIRE(std::abs(std::abs(share - p) / std::sqrt(p * (1 - p) / tries) - 1.959964) <=
+                    1e-6);
+    }
+    const double z2 = 1.959964 * 1.959964;
+    REQUIRE(wilson_interval(0, 10).low == 0);
+    REQUIRE(near(wilson_interval(0, 10).high, z2 / (10 + z2)));
+    REQUIRE(near(wilson_interval(10, 10).low, 10 / (10 + z2)));
+    REQUIRE(wilson_interval(10, 10).high == 1);
+    REQUIRE(wilson_interval(0, 0).low == 0);
+    REQUIRE(wilson_interval(0, 0).high == 1);
+    REQUIRE(near(wilson_interval(3, 10, 0).low, 0.3));
+    REQUIRE_THROWS_AS(wilson_interval(11, 10), Error);
+    REQUIRE_THROWS_AS(wilson_interval(-1, 10), Error);
+    REQUIRE_THROWS_AS(wilson_interval(0, -1), Error);
+}
+
+TEST_CASE("require_finite_loss stops a run that has left the numbers") {
+    REQUIRE_NOTHROW(require_finite_loss(0, 1, 1));
+    REQUIRE_NOTHROW(require_finite_loss(1e308, 1, 1));
+    for (const double loss : {quiet_nan, inf, -inf})
+        REQUIRE_THROWS_WITH(
+            require_finite_loss(loss, 3, 17),
+            ContainsSubstring("epoch 3, step 17") && ContainsSubstring("learning rate"));
+}
