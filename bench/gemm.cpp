@@ -25,8 +25,7 @@ using namespace handgrad;
 
 namespace {
 
-// ---- the peak
-// ------------------------------------------------------------------------------------
+// ---- the peak -----------------------------------------------------------------------------------
 
 // Ten independent chains of multiply-adds fill the pipeline: latency times throughput is eight on
 // most processors. A macro, since each copy needs its own instruction set. Returns the operations;
@@ -35,7 +34,7 @@ namespace {
     template <class T>                                                                 \
     isa double name(T* out) {                                                          \
         typedef T V __attribute__((vector_size(bytes)));                               \
-        constexpr int rounds = 100000;                                                 \
+        constexpr int rounds = 100000, lanes = bytes / int{sizeof(T)};                 \
         const V f = V{} + T(0.5), g = V{} + T(1);                                      \
         V a = g, b = g, c = g, d = g, e = g, v = g, w = g, x = g, y = g, z = g;        \
         for (int r = 0; r < rounds; ++r) {                                             \
@@ -43,7 +42,7 @@ namespace {
             v = v * f + g, w = w * f + g, x = x * f + g, y = y * f + g, z = z * f + g; \
         }                                                                              \
         *out = (a + b + c + d + e + v + w + x + y + z)[0];                             \
-        return 10.0 * 2.0 * rounds * static_cast<double>(bytes / sizeof(T));           \
+        return 10.0 * 2.0 * rounds * lanes;                                            \
     }
 DEFINE_FMA_CHAINS(chains_portable, , 16)
 #if defined(__x86_64__)

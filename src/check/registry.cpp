@@ -19,7 +19,7 @@ Tensor<double> off_zero(const Shape& shape, Random& random) {
     return x;
 }
 
-GradientCase layer_case(std::shared_ptr<Layer<double>> layer, const Tensor<double>& x) {
+GradientCase layer_case(const std::shared_ptr<Layer<double>>& layer, const Tensor<double>& x) {
     return {layer->describe() + " on " + x.shape().str(),
             [layer, x] { return check_layer(*layer, x); }};
 }

@@ -45,7 +45,7 @@ TEST_CASE("training lowers the loss, and repeats to the last bit for one seed", 
     const std::vector<float> first = run(1), second = run(1), other = run(2);
     REQUIRE(first == second);
     REQUIRE(first != other);
-    const std::size_t batches = 2 * 113;  // 1797 / 16, rounded up
+    const std::size_t batches = std::size_t{2} * 113;  // 1797 / 16, rounded up
     REQUIRE(std::abs(first[0] - std::log(10.0F)) < 0.3F);
     REQUIRE(first[batches - 2] < 0.6F);
     REQUIRE(run(1, 0.5) == run(1, 0.5));
@@ -54,7 +54,7 @@ TEST_CASE("training lowers the loss, and repeats to the last bit for one seed", 
 TEST_CASE("a training run follows PyTorch's, batch by batch", "[training][golden]") {
     const nlohmann::json expected = golden("training");
     const std::vector<float> trace = run(expected["seed"].get<std::uint64_t>());
-    REQUIRE(expected["losses"].size() == 2 * 113);
+    REQUIRE(expected["losses"].size() == std::size_t{2} * 113);
     for (std::size_t i = 0; i < expected["losses"].size(); ++i) {
         const double theirs = expected["losses"][i].get<double>();
         INFO("batch " << i << ": " << trace[i] << " against PyTorch's " << theirs);
