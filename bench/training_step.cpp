@@ -12,7 +12,7 @@
 
 #include "kernels/cpu/parallel.h"
 #include "layers/linear.h"
-#include "layers/relu.h"
+#include "layers/activations.h"
 #include "layers/sequential.h"
 #include "losses/cross_entropy.h"
 #include "optim/sgd.h"

@@ -21,6 +21,20 @@ using Index = std::int64_t;
 /// op(X) in a product: X as it lies in memory, or its transpose.
 enum class Trans : std::uint8_t { no, yes };
 
+/// The elementwise activations y = f(x), with constants a and b, and which of x and y their
+/// backward reads. Derived in src/layers/activations.h.
+enum class Activation : std::uint8_t {
+    relu,        // max(x, 0)                                      y
+    leaky_relu,  // x where x > 0, else a x                        x
+    elu,         // x where x > 0, else a (exp(x) - 1)             x
+    softplus,    // x where a x > b, else log(1 + exp(a x)) / a    x
+    sigmoid,     // 1 / (1 + exp(-x))                              y
+    tanh,        // tanh(x)                                        y
+    silu,        // x sigmoid(x)                                   x
+    gelu,        // x Phi(x), Phi the normal distribution          x
+    gelu_tanh,   // the same, with Phi approximated by a tanh      x
+};
+
 template <class T>
 class Backend {
   public:
@@ -39,12 +53,25 @@ class Backend {
 
     /// x[i] = value
     virtual void fill(T* x, T value, Index n) const = 0;
-    /// y[i] = max(x[i], 0); NaN stays NaN. May be in place.
-    virtual void relu_forward(T* y, const T* x, Index n) const = 0;
-    /// dx[i] = y[i] > 0 ? dy[i] : 0, with y the output of relu_forward. May be in place of dy.
-    virtual void relu_backward(T* dx, const T* dy, const T* y, Index n) const = 0;
     /// y[i] = x[i] * scale[i]. May be in place.
     virtual void multiply(T* y, const T* x, const T* scale, Index n) const = 0;
+
+    // ---- activations ----------------------------------------------------------------------------
+
+    /// y[i] = f(x[i]), n elements; NaN stays NaN. May be in place.
+    virtual void activation_forward(Activation f, T* y, const T* x, T a, T b, Index n) const = 0;
+    /// dx[i] = dy[i] f'(x[i]), n elements, from that of x and y which f names above. At a kink,
+    /// the derivative to the left. May be in place of dy.
+    virtual void activation_backward(Activation f, T* dx, const T* dy, const T* x_or_y, T a, T b,
+                                     Index n) const = 0;
+    /// y[o, c, i] = x[o, c, i] where that is positive, else slope[c] x[o, c, i].
+    /// x is (outer, channels, inner). May be in place.
+    virtual void prelu_forward(T* y, const T* x, const T* slope, Index outer, Index channels,
+                               Index inner) const = 0;
+    /// dx[o, c, i] = dy[o, c, i] (x[o, c, i] > 0 ? 1 : slope[c]), may be in place of dy, and
+    /// dslope[c] += sum_{o,i} dy[o, c, i] min(x[o, c, i], 0).
+    virtual void prelu_backward(T* dx, T* dslope, const T* dy, const T* x, const T* slope,
+                                Index outer, Index channels, Index inner) const = 0;
 
     // ---- rows: x is (rows, cols) ----------------------------------------------------------------
 
@@ -55,6 +82,17 @@ class Backend {
     /// out[i, :] = x[indices[i], :] for i < n. Each index is below the number of rows of x.
     virtual void gather_rows(T* out, const T* x, const Index* indices, Index n,
                              Index cols) const = 0;
+
+    /// y[r, c] = exp(x[r, c]) / sum_k exp(x[r, k]). The row's maximum is subtracted before exp, so
+    /// no finite x overflows.
+    virtual void softmax_forward(T* y, const T* x, Index rows, Index cols) const = 0;
+    /// dx[r, c] = y[r, c] (dy[r, c] - sum_k dy[r, k] y[r, k])
+    virtual void softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols) const = 0;
+    /// y[r, c] = x[r, c] - logsumexp(x[r, :])
+    virtual void log_softmax_forward(T* y, const T* x, Index rows, Index cols) const = 0;
+    /// dx[r, c] = dy[r, c] - exp(y[r, c]) sum_k dy[r, k]
+    virtual void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows,
+                                      Index cols) const = 0;
 
     // ---- losses ---------------------------------------------------------------------------------
 

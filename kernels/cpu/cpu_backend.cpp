@@ -1,8 +1,10 @@
 // Compiled once for each instruction set; see isa.h.
+#include "kernels/cpu/activations.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/losses.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/cpu/softmax.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 namespace {
@@ -15,14 +17,23 @@ class CpuBackend final : public Backend<T> {
         HANDGRAD_ISA::gemm(trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
     }
     void fill(T* x, T value, Index n) const override { HANDGRAD_ISA::fill(x, value, n); }
-    void relu_forward(T* y, const T* x, Index n) const override {
-        HANDGRAD_ISA::relu_forward(y, x, n);
-    }
-    void relu_backward(T* dx, const T* dy, const T* y, Index n) const override {
-        HANDGRAD_ISA::relu_backward(dx, dy, y, n);
-    }
     void multiply(T* y, const T* x, const T* scale, Index n) const override {
         HANDGRAD_ISA::multiply(y, x, scale, n);
+    }
+    void activation_forward(Activation f, T* y, const T* x, T a, T b, Index n) const override {
+        HANDGRAD_ISA::activation_forward(f, y, x, a, b, n);
+    }
+    void activation_backward(Activation f, T* dx, const T* dy, const T* x_or_y, T a, T b,
+                             Index n) const override {
+        HANDGRAD_ISA::activation_backward(f, dx, dy, x_or_y, a, b, n);
+    }
+    void prelu_forward(T* y, const T* x, const T* slope, Index outer, Index channels,
+                       Index inner) const override {
+        HANDGRAD_ISA::prelu_forward(y, x, slope, outer, channels, inner);
+    }
+    void prelu_backward(T* dx, T* dslope, const T* dy, const T* x, const T* slope, Index outer,
+                        Index channels, Index inner) const override {
+        HANDGRAD_ISA::prelu_backward(dx, dslope, dy, x, slope, outer, channels, inner);
     }
     void add_to_rows(T* x, const T* bias, Index rows, Index cols) const override {
         HANDGRAD_ISA::add_to_rows(x, bias, rows, cols);
@@ -32,6 +43,19 @@ class CpuBackend final : public Backend<T> {
     }
     void gather_rows(T* out, const T* x, const Index* indices, Index n, Index cols) const override {
         HANDGRAD_ISA::gather_rows(out, x, indices, n, cols);
+    }
+    void softmax_forward(T* y, const T* x, Index rows, Index cols) const override {
+        HANDGRAD_ISA::softmax_forward(y, x, rows, cols);
+    }
+    void softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols) const override {
+        HANDGRAD_ISA::softmax_backward(dx, dy, y, rows, cols);
+    }
+    void log_softmax_forward(T* y, const T* x, Index rows, Index cols) const override {
+        HANDGRAD_ISA::log_softmax_forward(y, x, rows, cols);
+    }
+    void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows,
+                              Index cols) const override {
+        HANDGRAD_ISA::log_softmax_backward(dx, dy, y, rows, cols);
     }
     void cross_entropy_forward(T* losses, T* probabilities, const T* logits,
                                const std::int32_t* labels, Index rows, Index cols) const override {

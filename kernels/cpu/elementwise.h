@@ -21,21 +21,6 @@ void fill(T* x, T value, Index n) {
 }
 
 template <class T>
-void relu_forward(T* y, const T* x, Index n) {
-    parallel_ranges(n, streaming<T>(n, 2), [=](Index begin, Index end) {
-        // Asking x < 0, not x > 0, lets NaN through: a broken layer must stay visible.
-        for (Index i = begin; i < end; ++i) y[i] = x[i] < T{0} ? T{0} : x[i];
-    });
-}
-
-template <class T>
-void relu_backward(T* dx, const T* dy, const T* y, Index n) {
-    parallel_ranges(n, streaming<T>(n, 3), [=](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) dx[i] = y[i] > T{0} ? dy[i] : T{0};
-    });
-}
-
-template <class T>
 void multiply(T* y, const T* x, const T* scale, Index n) {
     parallel_ranges(n, streaming<T>(n, 3), [=](Index begin, Index end) {
         for (Index i = begin; i < end; ++i) y[i] = x[i] * scale[i];

@@ -1,10 +1,7 @@
 // Losses, fused with the softmax that precedes them.
 #pragma once
 
-#include <cmath>
-
-#include "kernels/cpu/isa.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/softmax.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
@@ -14,20 +11,11 @@ void cross_entropy_forward(T* losses, T* probabilities, const T* logits, const s
     const auto body = [=](Index begin, Index end) {
         for (Index r = begin; r < end; ++r) {
             const T* o = logits + r * cols;
-            T* q = probabilities + r * cols;
-            T highest = o[0];
-            for (Index c = 1; c < cols; ++c) highest = o[c] > highest ? o[c] : highest;
-            T sum = 0;
-            for (Index c = 0; c < cols; ++c) {
-                q[c] = std::exp(o[c] - highest);
-                sum += q[c];
-            }
-            for (Index c = 0; c < cols; ++c) q[c] /= sum;
-            losses[r] = std::log(sum) + highest - o[labels[r]];
+            const auto [highest, log_sum] = softmax(probabilities + r * cols, o, cols);
+            losses[r] = log_sum + (highest - o[labels[r]]);
         }
     };
-    constexpr Index exp_flops = 200;  // a scalar exp takes as long as this many, priced as in Cost
-    parallel_ranges(rows, {.flops = rows * cols * exp_flops, .bytes = 0}, body, 1);
+    parallel_ranges(rows, exp_of_each(rows, cols), body, 1);
 }
 
 template <class T>

@@ -5,7 +5,7 @@
 #include "layers/dropout.h"
 #include "layers/linear.h"
 #include "layers/mlp.h"
-#include "layers/relu.h"
+#include "layers/activations.h"
 #include "losses/cross_entropy.h"
 
 namespace handgrad {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <vector>
 
 #include "catch.h"
@@ -60,10 +61,10 @@ TEMPLATE_TEST_CASE("elementwise kernels", "[kernels]", float, double) {
         for (const Index n : sizes) {
             const auto x = numbers<T>(n, 1), dy = numbers<T>(n, 2);
             auto y = x, dx = x, expected = x;
-            backend.relu_forward(y.data(), x.data(), n);
+            backend.activation_forward(Activation::relu, y.data(), x.data(), 0, 0, n);
             for (auto& v : expected) v = v > 0 ? v : 0;
             CHECK(y == expected);
-            backend.relu_backward(dx.data(), dy.data(), y.data(), n);
+            backend.activation_backward(Activation::relu, dx.data(), dy.data(), y.data(), 0, 0, n);
             for (std::size_t i = 0; i < x.size(); ++i) expected[i] = x[i] > 0 ? dy[i] : 0;
             CHECK(dx == expected);
             backend.multiply(y.data(), x.data(), dy.data(), n);
@@ -86,11 +87,145 @@ TEMPLATE_TEST_CASE("NaN and signed zeros pass through ReLU as they should", "[ke
         std::vector<T> x(37, T(not_a_number)), y(37, T(1)), dx(37);
         x[5] = -std::numeric_limits<T>::infinity();
         x[6] = std::numeric_limits<T>::infinity();
-        backend.relu_forward(y.data(), x.data(), 37);
+        backend.activation_forward(Activation::relu, y.data(), x.data(), 0, 0, 37);
         CHECK(std::isnan(y[0]));
         CHECK(std::isnan(y[36]));
         CHECK(y[5] == 0);
         CHECK(y[6] == std::numeric_limits<T>::infinity());
+    });
+}
+
+namespace {
+
+/// The activations in double, as kernels/backend.h defines them.
+double reference(Activation f, double x, double a, double b) {
+    const double s = 1 / (1 + std::exp(-x));
+    switch (f) {
+        case Activation::relu:
+            return x > 0 ? x : 0;
+        case Activation::leaky_relu:
+            return x > 0 ? x : a * x;
+        case Activation::elu:
+            return x > 0 ? x : a * (std::exp(x) - 1);
+        case Activation::softplus:
+            return a * x > b ? x : std::log(1 + std::exp(a * x)) / a;
+        case Activation::sigmoid:
+            return s;
+        case Activation::tanh:
+            return std::tanh(x);
+        case Activation::silu:
+            return x * s;
+        case Activation::gelu:
+            return x * (1 + std::erf(x / std::sqrt(2))) / 2;
+        case Activation::gelu_tanh:
+            return x / 2 *
+                   (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+    }
+    return not_a_number;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("every activation and its derivative", "[kernels]", float, double) {
+    using T = TestType;
+    constexpr double eps = std::numeric_limits<T>::epsilon();
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Activation f : {Activation::relu, Activation::leaky_relu, Activation::elu,
+                                   Activation::softplus, Activation::sigmoid, Activation::tanh,
+                                   Activation::silu, Activation::gelu, Activation::gelu_tanh})
+            for (const Index n : {0, 1, 15, 16, 17, 1009, 20011}) {
+                INFO("activation " << static_cast<int>(f) << ", n = " << n);
+                const double a = 1.5, b = 3;
+                auto x = numbers<T>(n, 7);
+                for (T& v : x) v *= 5;
+                const auto dy = numbers<T>(n, 8);
+                std::vector<T> y(x.size(), T(not_a_number)), dx = y, expected = y, d_expected = y;
+                for (std::size_t i = 0; i < x.size(); ++i) {
+                    const double h = 1e-5, v = double{x[i]};
+                    expected[i] = static_cast<T>(reference(f, v, a, b));
+                    d_expected[i] = static_cast<T>(
+                        (reference(f, v + h, a, b) - reference(f, v - h, a, b)) / (2 * h));
+                    d_expected[i] *= dy[i];
+                }
+                backend.activation_forward(f, y.data(), x.data(), T(a), T(b), n);
+                CHECK(close(y, expected, 20 * eps));
+                const bool from_y =
+                    f == Activation::relu || f == Activation::sigmoid || f == Activation::tanh;
+                backend.activation_backward(f, dx.data(), dy.data(), (from_y ? y : x).data(), T(a),
+                                            T(b), n);
+                CHECK(close(dx, d_expected, 20 * eps + 1e-9));
+                backend.activation_forward(f, x.data(), x.data(), T(a), T(b), n);  // in place
+                CHECK(x == y);
+            }
+    });
+}
+
+TEMPLATE_TEST_CASE("PReLU", "[kernels]", float, double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index outer : {0, 1, 3, 50})
+            for (const Index channels : {1, 2, 17, 40})
+                for (const Index inner : {0, 1, 7, 64}) {
+                    const Index n = outer * channels * inner;
+                    const auto x = numbers<T>(n, 9), dy = numbers<T>(n, 10);
+                    const auto slope = numbers<T>(channels, 11);
+                    std::vector<T> y = x, dx = x, expected = x, d_expected = x;
+                    auto dslope = slope, dslope_expected = slope;
+                    for (std::size_t i = 0; i < x.size(); ++i) {
+                        const std::size_t c = i / static_cast<std::size_t>(inner) %
+                                              static_cast<std::size_t>(channels);
+                        expected[i] = x[i] > 0 ? x[i] : slope[c] * x[i];
+                        d_expected[i] = x[i] > 0 ? dy[i] : slope[c] * dy[i];
+                        if (x[i] < 0) dslope_expected[c] += x[i] * dy[i];
+                    }
+                    backend.prelu_forward(y.data(), x.data(), slope.data(), outer, channels, inner);
+                    CHECK(y == expected);
+                    backend.prelu_backward(dx.data(), dslope.data(), dy.data(), x.data(),
+                                           slope.data(), outer, channels, inner);
+                    CHECK(dx == d_expected);
+                    CHECK(close(dslope, dslope_expected,
+                                3200 * 50 * std::numeric_limits<T>::epsilon()));
+                }
+    });
+}
+
+TEMPLATE_TEST_CASE("softmax, its logarithm and their derivatives", "[kernels]", float, double) {
+    using T = TestType;
+    constexpr double eps = std::numeric_limits<T>::epsilon();
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index rows : {0, 1, 5, 300})
+            for (const Index cols : {0, 1, 2, 10, 17, 100}) {
+                auto x = numbers<T>(rows * cols, 12);
+                for (T& v : x) v *= 10;
+                const auto dy = numbers<T>(rows * cols, 13);
+                std::vector<T> y(x.size(), T(not_a_number)), dx = y, log_y = y, d_log = y;
+                std::vector<T> e_y = y, e_dx = y, e_log_y = y, e_d_log = y;
+                for (std::size_t r = 0; r < static_cast<std::size_t>(rows); ++r) {
+                    const auto n = static_cast<std::size_t>(cols), first = r * n;
+                    double sum = 0, dot = 0, dy_sum = 0;
+                    for (std::size_t i = first; i < first + n; ++i) {
+                        sum += std::exp(double{x[i]});
+                        dy_sum += double{dy[i]};
+                    }
+                    for (std::size_t i = first; i < first + n; ++i)
+                        dot += double{dy[i]} * std::exp(double{x[i]}) / sum;
+                    for (std::size_t i = first; i < first + n; ++i) {
+                        const double q = std::exp(double{x[i]}) / sum;
+                        e_y[i] = static_cast<T>(q);
+                        e_dx[i] = static_cast<T>(q * (double{dy[i]} - dot));
+                        e_log_y[i] = static_cast<T>(double{x[i]} - std::log(sum));
+                        e_d_log[i] = static_cast<T>(double{dy[i]} - q * dy_sum);
+                    }
+                }
+                backend.softmax_forward(y.data(), x.data(), rows, cols);
+                backend.softmax_backward(dx.data(), dy.data(), y.data(), rows, cols);
+                backend.log_softmax_forward(log_y.data(), x.data(), rows, cols);
+                backend.log_softmax_backward(d_log.data(), dy.data(), log_y.data(), rows, cols);
+                CHECK(close(y, e_y, 20 * eps));
+                CHECK(close(dx, e_dx, 20 * eps));
+                CHECK(close(log_y, e_log_y, 50 * eps));
+                CHECK(close(d_log, e_d_log, 100 * eps));  // dy_sum reaches 10
+            }
     });
 }
 
