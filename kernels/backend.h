@@ -35,6 +35,18 @@ enum class Activation : std::uint8_t {
     gelu_tanh,   // the same, with Phi approximated by a tanh      x
 };
 
+/// The losses l of a prediction x and its target t, with a constant a. Derived in
+/// src/losses/pointwise.h.
+enum class PointwiseLoss : std::uint8_t {
+    mse,        // (x - t)^2
+    l1,         // |x - t|
+    smooth_l1,  // (x - t)^2 / 2a where |x - t| < a, else |x - t| - a/2
+    bce,        // -t log x - (1 - t) log(1 - x), each logarithm at least -100
+};
+
+/// The penalties R(w), sums over all elements.
+enum class Penalty : std::uint8_t { l1 /* sum |w| */, l2 /* sum w^2 */ };
+
 template <class T>
 class Backend {
   public:
@@ -93,19 +105,54 @@ class Backend {
     /// dx[r, c] = dy[r, c] - exp(y[r, c]) sum_k dy[r, k]
     virtual void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows,
                                       Index cols) const = 0;
+    /// out[r] = logsumexp(x[r, :]) = log sum_k exp(x[r, k]). cols at least 1.
+    virtual void logsumexp_rows(T* out, const T* x, Index rows, Index cols) const = 0;
 
     // ---- losses ---------------------------------------------------------------------------------
 
+    // Forward gives the loss of each element or row; the backward of a loss takes their gradient,
+    // dlosses[i] = dL/dlosses[i].
+
+    /// losses[i] = l(x[i], target[i]), n elements. NaN stays NaN.
+    virtual void pointwise_loss_forward(PointwiseLoss l, T* losses, const T* x, const T* target,
+                                        T a, Index n) const = 0;
+    /// dx[i] = dlosses[i] dl/dx[i], n elements; 0 where l1 has its kink.
+    virtual void pointwise_loss_backward(PointwiseLoss l, T* dx, const T* dlosses, const T* x,
+                                         const T* target, T a, Index n) const = 0;
+    /// losses[r, c] = -p t log sigmoid(x) - (1 - t) log sigmoid(-x), with x = x[r, c],
+    /// t = target[r, c] and p = pos_weight[c], or 1 where pos_weight is null. No finite x
+    /// overflows.
+    virtual void bce_with_logits_forward(T* losses, const T* x, const T* target,
+                                         const T* pos_weight, Index rows, Index cols) const = 0;
+    /// dx[r, c] = dlosses[r, c] ((1 - t) sigmoid(x) - p t sigmoid(-x))
+    virtual void bce_with_logits_backward(T* dx, const T* dlosses, const T* x, const T* target,
+                                          const T* pos_weight, Index rows, Index cols) const = 0;
     /// losses[r] = logsumexp(logits[r, :]) - logits[r, labels[r]], and
-    /// probabilities[r, c] = softmax(logits[r, :])[c]. The row's maximum is subtracted before exp,
-    /// so no finite logit overflows. 0 <= labels[r] < cols.
+    /// probabilities[r, c] = softmax(logits[r, :])[c]. 0 <= labels[r] < cols.
     virtual void cross_entropy_forward(T* losses, T* probabilities, const T* logits,
                                        const std::int32_t* labels, Index rows,
                                        Index cols) const = 0;
-    /// dlogits[r, c] = scale (probabilities[r, c] - [c == labels[r]])
-    virtual void cross_entropy_backward(T* dlogits, const T* probabilities,
-                                        const std::int32_t* labels, T scale, Index rows,
+    /// dlogits[r, c] = dlosses[r] (probabilities[r, c] - [c == labels[r]])
+    virtual void cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities,
+                                        const std::int32_t* labels, Index rows,
                                         Index cols) const = 0;
+    /// losses[r] = sum_c targets[r, c] (logsumexp(logits[r, :]) - logits[r, c]), and probabilities
+    /// as above. A class with target 0 adds 0, whatever its logit. cols at least 1.
+    virtual void soft_cross_entropy_forward(T* losses, T* probabilities, const T* logits,
+                                            const T* targets, Index rows, Index cols) const = 0;
+    /// dlogits[r, c] = dlosses[r] (probabilities[r, c] sum_k targets[r, k] - targets[r, c])
+    virtual void soft_cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities,
+                                             const T* targets, Index rows, Index cols) const = 0;
+    /// losses[r] = -weight[labels[r]] x[r, labels[r]]; a null weight is 1. 0 <= labels[r] < cols.
+    virtual void nll_forward(T* losses, const T* x, const std::int32_t* labels, const T* weight,
+                             Index rows, Index cols) const = 0;
+    /// dx[r, c] = -dlosses[r] weight[c] [c == labels[r]]
+    virtual void nll_backward(T* dx, const T* dlosses, const std::int32_t* labels, const T* weight,
+                              Index rows, Index cols) const = 0;
+    /// out[0] += strength R(w), n elements
+    virtual void penalty_forward(Penalty R, T* out, const T* w, T strength, Index n) const = 0;
+    /// dw[i] += strength dR/dw[i], n elements; 0 where |w| has its kink.
+    virtual void penalty_backward(Penalty R, T* dw, const T* w, T strength, Index n) const = 0;
     /// out[0] = scale * sum_i x[i]
     virtual void sum(T* out, const T* x, T scale, Index n) const = 0;
 

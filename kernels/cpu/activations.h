@@ -2,29 +2,8 @@
 #pragma once
 
 #include "kernels/cpu/elementwise.h"
-#include "kernels/cpu/math.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
-
-/// y[i] = f(x[i]); calls: how many functions of math.h one f calls.
-template <class T, class F>
-void map(T* y, const T* x, Index n, int calls, F f) {
-    Cost cost = streaming<T>(n, 2);
-    cost.flops = n * calls * function_flops;
-    parallel_ranges(n, cost, [=](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) y[i] = f(x[i]);
-    });
-}
-
-/// z[i] = f(x[i], y[i])
-template <class T, class F>
-void map(T* z, const T* x, const T* y, Index n, int calls, F f) {
-    Cost cost = streaming<T>(n, 3);
-    cost.flops = n * calls * function_flops;
-    parallel_ranges(n, cost, [=](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) z[i] = f(x[i], y[i]);
-    });
-}
 
 /// Phi(x) = erfc(-x / sqrt 2) / 2, the normal distribution function. By erf it would lose all
 /// digits at x < -4, as 1 + erf(x / sqrt 2) does.
@@ -49,63 +28,69 @@ inline constexpr T gelu_k = static_cast<T>(0.044715);
 
 template <class T>
 void activation_forward(Activation f, T* y, const T* x, T a, T b, Index n) {
-    constexpr T zero = 0, one = 1, half = T(0.5);
+    constexpr T one = 1, half = T(0.5);
     switch (f) {
         case Activation::relu:
             // Asking x < 0, not x > 0, lets NaN through: a broken layer must stay visible.
-            return map(y, x, n, 0, [](T v) { return v < zero ? zero : v; });
+            return each<T>(n, 2, 0, [=](Index i) { y[i] = x[i] < 0 ? 0 : x[i]; });
         case Activation::leaky_relu:
-            return map(y, x, n, 0, [=](T v) { return v > zero ? v : a * v; });
+            return each<T>(n, 2, 0, [=](Index i) { y[i] = x[i] > 0 ? x[i] : a * x[i]; });
         case Activation::elu:
-            return map(y, x, n, 1, [=](T v) { return v > zero ? v : a * expm1(v); });
+            return each<T>(n, 2, 1, [=](Index i) { y[i] = x[i] > 0 ? x[i] : a * expm1(x[i]); });
         case Activation::softplus:
-            return map(y, x, n, 2, [=](T v) { return a * v > b ? v : softplus(a * v) / a; });
+            return each<T>(n, 2, 2,
+                           [=](Index i) { y[i] = a * x[i] > b ? x[i] : softplus(a * x[i]) / a; });
         case Activation::sigmoid:
-            return map(y, x, n, 1, [](T v) { return sigmoid(v); });
+            return each<T>(n, 2, 1, [=](Index i) { y[i] = sigmoid(x[i]); });
         case Activation::tanh:
-            return map(y, x, n, 1, [](T v) { return tanh(v); });
+            return each<T>(n, 2, 1, [=](Index i) { y[i] = tanh(x[i]); });
         case Activation::silu:
-            return map(y, x, n, 1, [](T v) { return v * sigmoid(v); });
+            return each<T>(n, 2, 1, [=](Index i) { y[i] = x[i] * sigmoid(x[i]); });
         case Activation::gelu:
-            return map(y, x, n, 1, [](T v) { return v * normal_cdf(v); });
+            return each<T>(n, 2, 1, [=](Index i) { y[i] = x[i] * normal_cdf(x[i]); });
         case Activation::gelu_tanh:
-            return map(y, x, n, 1, [](T v) {
-                const T u = gelu_c<T> * (v + gelu_k<T> * v * v * v);
-                return half * v * (one + tanh(u));
+            return each<T>(n, 2, 1, [=](Index i) {
+                const T u = gelu_c<T> * (x[i] + gelu_k<T> * x[i] * x[i] * x[i]);
+                y[i] = half * x[i] * (one + tanh(u));
             });
     }
 }
 
 template <class T>
-void activation_backward(Activation f, T* dx, const T* dy, const T* kept, T a, T b, Index n) {
-    constexpr T zero = 0, one = 1, half = T(0.5);
+void activation_backward(Activation f, T* dx, const T* dy, const T* x_or_y, T a, T b, Index n) {
+    constexpr T one = 1, half = T(0.5);
+    const T *x = x_or_y, *y = x_or_y;
     switch (f) {
         case Activation::relu:
-            return map(dx, dy, kept, n, 0, [](T d, T y) { return y > zero ? d : zero; });
+            return each<T>(n, 3, 0, [=](Index i) { dx[i] = y[i] > 0 ? dy[i] : 0; });
         case Activation::leaky_relu:
-            return map(dx, dy, kept, n, 0, [=](T d, T x) { return x > zero ? d : a * d; });
+            return each<T>(n, 3, 0, [=](Index i) { dx[i] = x[i] > 0 ? dy[i] : a * dy[i]; });
         case Activation::elu:
-            return map(dx, dy, kept, n, 1, [=](T d, T x) { return x > zero ? d : d * a * exp(x); });
+            return each<T>(n, 3, 1,
+                           [=](Index i) { dx[i] = x[i] > 0 ? dy[i] : dy[i] * a * exp(x[i]); });
         case Activation::softplus:
-            return map(dx, dy, kept, n, 1,
-                       [=](T d, T x) { return a * x > b ? d : d * sigmoid(a * x); });
+            return each<T>(n, 3, 1, [=](Index i) {
+                dx[i] = a * x[i] > b ? dy[i] : dy[i] * sigmoid(a * x[i]);
+            });
         case Activation::sigmoid:
-            return map(dx, dy, kept, n, 0, [](T d, T y) { return d * y * (one - y); });
+            return each<T>(n, 3, 0, [=](Index i) { dx[i] = dy[i] * y[i] * (one - y[i]); });
         case Activation::tanh:
-            return map(dx, dy, kept, n, 0, [](T d, T y) { return d * (one - y * y); });
+            return each<T>(n, 3, 0, [=](Index i) { dx[i] = dy[i] * (one - y[i] * y[i]); });
         case Activation::silu:
-            return map(dx, dy, kept, n, 1, [](T d, T x) {
-                const T s = sigmoid(x);
-                return d * s * (one + x * (one - s));
+            return each<T>(n, 3, 1, [=](Index i) {
+                const T s = sigmoid(x[i]);
+                dx[i] = dy[i] * s * (one + x[i] * (one - s));
             });
         case Activation::gelu:
-            return map(dx, dy, kept, n, 2,
-                       [](T d, T x) { return d * (normal_cdf(x) + x * normal_pdf(x)); });
+            return each<T>(n, 3, 2, [=](Index i) {
+                dx[i] = dy[i] * (normal_cdf(x[i]) + x[i] * normal_pdf(x[i]));
+            });
         case Activation::gelu_tanh:
-            return map(dx, dy, kept, n, 1, [](T d, T x) {
-                const T t = tanh(gelu_c<T> * (x + gelu_k<T> * x * x * x));
-                const T du = gelu_c<T> * (one + 3 * gelu_k<T> * x * x);
-                return d * half * (one + t + x * (one - t * t) * du);
+            return each<T>(n, 3, 1, [=](Index i) {
+                const T square = x[i] * x[i];
+                const T t = tanh(gelu_c<T> * (x[i] + gelu_k<T> * square * x[i]));
+                const T du = gelu_c<T> * (one + 3 * gelu_k<T> * square);
+                dx[i] = dy[i] * half * (one + t + x[i] * (one - t * t) * du);
             });
     }
 }

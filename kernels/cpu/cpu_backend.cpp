@@ -57,13 +57,56 @@ class CpuBackend final : public Backend<T> {
                               Index cols) const override {
         HANDGRAD_ISA::log_softmax_backward(dx, dy, y, rows, cols);
     }
+    void logsumexp_rows(T* out, const T* x, Index rows, Index cols) const override {
+        HANDGRAD_ISA::logsumexp_rows(out, x, rows, cols);
+    }
+    void pointwise_loss_forward(PointwiseLoss l, T* losses, const T* x, const T* target, T a,
+                                Index n) const override {
+        HANDGRAD_ISA::pointwise_loss_forward(l, losses, x, target, a, n);
+    }
+    void pointwise_loss_backward(PointwiseLoss l, T* dx, const T* dlosses, const T* x,
+                                 const T* target, T a, Index n) const override {
+        HANDGRAD_ISA::pointwise_loss_backward(l, dx, dlosses, x, target, a, n);
+    }
+    void bce_with_logits_forward(T* losses, const T* x, const T* target, const T* pos_weight,
+                                 Index rows, Index cols) const override {
+        HANDGRAD_ISA::bce_with_logits_forward(losses, x, target, pos_weight, rows, cols);
+    }
+    void bce_with_logits_backward(T* dx, const T* dlosses, const T* x, const T* target,
+                                  const T* pos_weight, Index rows, Index cols) const override {
+        HANDGRAD_ISA::bce_with_logits_backward(dx, dlosses, x, target, pos_weight, rows, cols);
+    }
     void cross_entropy_forward(T* losses, T* probabilities, const T* logits,
                                const std::int32_t* labels, Index rows, Index cols) const override {
         HANDGRAD_ISA::cross_entropy_forward(losses, probabilities, logits, labels, rows, cols);
     }
-    void cross_entropy_backward(T* dlogits, const T* probabilities, const std::int32_t* labels,
-                                T scale, Index rows, Index cols) const override {
-        HANDGRAD_ISA::cross_entropy_backward(dlogits, probabilities, labels, scale, rows, cols);
+    void cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities,
+                                const std::int32_t* labels, Index rows, Index cols) const override {
+        HANDGRAD_ISA::cross_entropy_backward(dlogits, dlosses, probabilities, labels, rows, cols);
+    }
+    void soft_cross_entropy_forward(T* losses, T* probabilities, const T* logits, const T* targets,
+                                    Index rows, Index cols) const override {
+        HANDGRAD_ISA::soft_cross_entropy_forward(losses, probabilities, logits, targets, rows,
+                                                 cols);
+    }
+    void soft_cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities,
+                                     const T* targets, Index rows, Index cols) const override {
+        HANDGRAD_ISA::soft_cross_entropy_backward(dlogits, dlosses, probabilities, targets, rows,
+                                                  cols);
+    }
+    void nll_forward(T* losses, const T* x, const std::int32_t* labels, const T* weight, Index rows,
+                     Index cols) const override {
+        HANDGRAD_ISA::nll_forward(losses, x, labels, weight, rows, cols);
+    }
+    void nll_backward(T* dx, const T* dlosses, const std::int32_t* labels, const T* weight,
+                      Index rows, Index cols) const override {
+        HANDGRAD_ISA::nll_backward(dx, dlosses, labels, weight, rows, cols);
+    }
+    void penalty_forward(Penalty R, T* out, const T* w, T strength, Index n) const override {
+        HANDGRAD_ISA::penalty_forward(R, out, w, strength, n);
+    }
+    void penalty_backward(Penalty R, T* dw, const T* w, T strength, Index n) const override {
+        HANDGRAD_ISA::penalty_backward(R, dw, w, strength, n);
     }
     void sum(T* out, const T* x, T scale, Index n) const override {
         HANDGRAD_ISA::sum(out, x, scale, n);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/math.h"
 #include "kernels/cpu/parallel.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
@@ -11,6 +12,16 @@ namespace handgrad::cpu::HANDGRAD_ISA {
 template <class T>
 Cost streaming(Index n, int arrays) {
     return {.flops = 0, .bytes = n * arrays * Index{sizeof(T)}};
+}
+
+/// body(i) for i < n, where each touches `arrays` arrays of T and calls `functions` of math.h.
+template <class T, class Body>
+void each(Index n, int arrays, int functions, Body body) {
+    Cost cost = streaming<T>(n, arrays);
+    cost.flops = n * functions * function_flops;
+    parallel_ranges(n, cost, [=](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i) body(i);
+    });
 }
 
 template <class T>

@@ -94,4 +94,15 @@ void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols
     parallel_ranges(rows, exp_of_each(rows, cols), body, 1);
 }
 
+template <class T>
+void logsumexp_rows(T* out, const T* x, Index rows, Index cols) {
+    const auto body = [=](Index begin, Index end) {
+        for (Index r = begin; r < end; ++r) {
+            const auto [highest, log_sum] = logsumexp(x + r * cols, cols);
+            out[r] = highest + log_sum;
+        }
+    };
+    parallel_ranges(rows, exp_of_each(rows, cols), body, 1);
+}
+
 }  // namespace handgrad::cpu::HANDGRAD_ISA
