@@ -16,9 +16,7 @@
     #error "compile this file through the handgrad_isa() function of CMakeLists.txt"
 #endif
 
-namespace handgrad::cpu {
-
-namespace HANDGRAD_ISA {
+namespace handgrad::cpu::HANDGRAD_ISA {
 
 #if defined(__AVX512F__)
 inline constexpr int vector_bytes = 64;
@@ -59,5 +57,4 @@ template <class T>
     return a > b ? a : b;
 }
 
-}  // namespace HANDGRAD_ISA
-}  // namespace handgrad::cpu
+}  // namespace handgrad::cpu::HANDGRAD_ISA

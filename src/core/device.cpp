@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cuda/device_query.h"
 
 #if defined(__SANITIZE_ADDRESS__)
     #include <sanitizer/asan_interface.h>
@@ -114,8 +115,22 @@ Device parse_device(std::string_view name) {
     if (name == "cpu") return Device::cpu;
     if (name != "cuda")
         throw DeviceError("--device: unknown name", "'" + std::string(name) + "'", "cpu or cuda");
-    throw DeviceError("--device cuda: not available", "a build without the CUDA device",
-                      "the CUDA device", "use --device cpu");
+#ifdef HANDGRAD_CUDA
+    const cuda::Gpus gpus = cuda::query();
+    if (gpus.found.empty())
+        throw DeviceError("--device cuda: not available", "no NVIDIA GPU found: " + gpus.reason,
+                          "an NVIDIA GPU and its driver", "use --device cpu");
+    const cuda::GpuInfo& gpu = gpus.found.front();
+    throw DeviceError("--device cuda: not available",
+                      "GPU " + gpu.name + " (" + std::to_string(gpu.memory_bytes >> 30) +
+                          " GiB, compute capability " + std::to_string(gpu.major) + "." +
+                          std::to_string(gpu.minor) +
+                          ") found, but this version has no CUDA kernels yet",
+                      "a device that this version has kernels for", "use --device cpu");
+#else
+    throw DeviceError("--device cuda: not available", "built without CUDA", "the CUDA device",
+                      "rebuild with make cuda, or use --device cpu");
+#endif
 }
 
 template <class T>

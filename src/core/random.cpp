@@ -6,6 +6,9 @@
 #include <type_traits>
 #include <utility>
 
+// PyTorch's kernels are compiled with fused multiply-add, so every a b + c that shifts and scales a
+// number rounds once. std::fma says so here.
+
 namespace handgrad {
 
 std::uint64_t Random::bits64() {
@@ -31,7 +34,7 @@ void Random::uniform(const Tensor<T>& x, double low, double high) {
     const T from = static_cast<T>(low);
     const T range = static_cast<T>(high) - from;
     Tensor<T> host = x.device() == Device::cpu ? x : Tensor<T>::empty(x.shape());
-    for (T& value : host.span()) value = uniform01<T>() * range + from;
+    for (T& value : host.span()) value = std::fma(uniform01<T>(), range, from);
     if (x.device() != Device::cpu) x.copy_from(host);
 }
 
@@ -55,16 +58,16 @@ void Random::normal(const Tensor<T>& x, double mean, double std) {
                 z = radius * std::cos(angle);
                 spare_normal_ = radius * std::sin(angle);
             }
-            value = static_cast<T>(z * std + mean);
+            value = static_cast<T>(std::fma(z, std, mean));
         }
     } else {
+        const T scale = static_cast<T>(std), shift = static_cast<T>(mean);
         const auto box_muller = [&](T* sixteen) {
             for (int j = 0; j < 8; ++j) {
                 const T radius = std::sqrt(T{-2} * std::log(T{1} - sixteen[j]));
                 const T angle = T{2} * std::numbers::pi_v<T> * sixteen[j + 8];
-                sixteen[j] = radius * std::cos(angle) * static_cast<T>(std) + static_cast<T>(mean);
-                sixteen[j + 8] =
-                    radius * std::sin(angle) * static_cast<T>(std) + static_cast<T>(mean);
+                sixteen[j] = std::fma(radius * std::cos(angle), scale, shift);
+                sixteen[j + 8] = std::fma(radius * std::sin(angle), scale, shift);
             }
         };
         for (T& value : values) value = uniform01<T>();

@@ -4,7 +4,9 @@
 
 namespace handgrad {
 
-Shape::Shape(std::initializer_list<Index> dims) {
+Shape::Shape(std::initializer_list<Index> dims) : Shape(std::span(dims.begin(), dims.size())) {}
+
+Shape::Shape(std::span<const Index> dims) {
     for (const Index dim : dims) append(dim);
 }
 

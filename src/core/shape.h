@@ -3,6 +3,7 @@
 
 #include <array>
 #include <initializer_list>
+#include <span>
 #include <string>
 
 #include "kernels/backend.h"
@@ -18,6 +19,8 @@ class Shape {
     /// Shape{16, 784}. Throws Error on a negative size, on more than six sizes, and where the
     /// number of elements exceeds 2^62.
     Shape(std::initializer_list<Index> dims);
+    /// The same, for sizes that were counted or read from a file.
+    explicit Shape(std::span<const Index> dims);
 
     [[nodiscard]] int rank() const { return rank_; }
     /// Size along an axis; a negative axis counts from the end, -1 being the last. Throws Error.

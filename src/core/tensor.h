@@ -59,7 +59,7 @@ class Tensor {
     T& operator()(Indices... indices) const {
         return at({static_cast<Index>(indices)...});
     }
-    T& at(std::initializer_list<Index> indices) const;
+    [[nodiscard]] T& at(std::initializer_list<Index> indices) const;
 
     /// The same elements in another shape of equal size; shares memory. Throws Error.
     [[nodiscard]] Tensor reshape(Shape shape) const;

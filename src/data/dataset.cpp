@@ -1,6 +1,7 @@
 #include "data/dataset.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "core/error.h"
 #include "core/random.h"
@@ -26,12 +27,12 @@ void Dataset::validate() const {
              "as many features as the sample has elements");
     const auto labels = y.span();
     const auto wrong = std::find_if(labels.begin(), labels.end(), [&](std::int32_t label) {
-        return label < 0 || static_cast<std::size_t>(label) >= classes.size();
+        return label < 0 || label >= std::ssize(classes);
     });
     if (wrong != labels.end())
         fail("the label " + std::to_string(*wrong) + " in row " +
                  std::to_string(wrong - labels.begin()),
-             "labels from 0 to " + std::to_string(static_cast<Index>(classes.size()) - 1));
+             "labels from 0 to " + std::to_string(std::ssize(classes) - 1));
 }
 
 Dataset Dataset::subset(std::span<const Index> indices) const {
@@ -67,9 +68,10 @@ Dataset Dataset::rows(Index begin, Index end) const {
 
 Split random_split(const Dataset& dataset, double fraction, std::uint32_t seed) {
     const Index n = dataset.size();
-    const bool possible = fraction > 0 && fraction < 1;  // false for NaN, too
+    // False for NaN, too. A fraction below 1 leaves at least one sample to the second part.
+    const bool possible = fraction > 0 && fraction < 1;
     const Index cut = possible ? static_cast<Index>(static_cast<double>(n) * fraction) : 0;
-    if (cut == 0 || cut == n)
+    if (cut == 0)
         throw Error("random_split: a part would be empty",
                     std::to_string(n) + " samples and the fraction " + std::to_string(fraction),
                     "at least one sample in either part");

@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view hint =
-    "`make data` downloads MNIST and Fashion-MNIST; --data embedded needs neither";
+    "--data takes mnist, fashion-mnist, embedded or a folder; `make data` downloads the first two";
 constexpr std::array stems = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
                               "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
 
@@ -49,16 +49,11 @@ std::optional<fs::path> find_set(const fs::path& place, std::string_view wanted 
     return std::nullopt;
 }
 
-Dataset read_part(const fs::path& folder, std::string_view images, std::string_view labels) {
-    const auto file = [&](std::string_view stem) {
-        if (const auto found = find_file(folder, stem)) return *found;
-        throw Error("load_image_set: the set in " + folder.string() + " is not complete",
-                    "no " + std::string(stem) + ", nor the same with .gz",
-                    "images and labels of train and t10k", hint);
-    };
-    const IdxArray pixels = read_idx(file(images), 3);
-    const IdxArray classes = read_idx(file(labels), 1);
+Dataset read_part(const fs::path& images, const fs::path& labels) {
+    const IdxArray pixels = read_idx(images, 3);
+    const IdxArray classes = read_idx(labels, 1);
 
+    const fs::path folder = images.parent_path();
     const std::string name = set_name(folder);
     Dataset part{name,
                  Tensor<float>::empty({pixels.shape[0], pixels.shape.row_size()}),
@@ -74,7 +69,16 @@ Dataset read_part(const fs::path& folder, std::string_view images, std::string_v
 }
 
 ImageSet read_set(const fs::path& folder) {
-    ImageSet set{read_part(folder, stems[0], stems[1]), read_part(folder, stems[2], stems[3])};
+    std::array<fs::path, 4> files;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        const auto found = find_file(folder, stems[i]);
+        if (!found)
+            throw Error("load_image_set: the set in " + folder.string() + " is not complete",
+                        "no " + std::string(stems[i]) + ", nor the same with .gz",
+                        "images and labels of train and t10k", hint);
+        files[i] = *found;
+    }
+    ImageSet set{read_part(files[0], files[1]), read_part(files[2], files[3])};
     if (set.train.sample != set.test.sample)
         throw Error("load_image_set: the parts of the set in " + folder.string() + " differ",
                     "images of shape " + set.train.sample.str() + " to train, " +
@@ -90,11 +94,12 @@ ImageSet embedded_set() {
 
 /// The set in a folder that a user named, by `option`.
 ImageSet read_named_folder(std::string_view option, const fs::path& folder) {
-    if (const auto found = find_set(folder)) return read_set(*found);
     std::error_code ignored;
+    const bool is_folder = fs::is_directory(folder, ignored);
+    const auto found = is_folder ? find_set(folder) : std::nullopt;
+    if (found) return read_set(*found);
     throw Error(std::string(option) + ": no data set there",
-                "'" + folder.string() + "'" +
-                    (fs::is_directory(folder, ignored) ? "" : ", which is not a folder"),
+                "'" + folder.string() + "'" + (is_folder ? "" : ", which is not a folder"),
                 "a folder with {train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or .gz, in it "
                 "or in its mnist/ or fashion-mnist/",
                 hint);

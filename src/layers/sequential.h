@@ -16,8 +16,8 @@ class Sequential final : public Layer<T> {
     // Parameters are handed out as pointers; a copy would share the layers behind them.
     Sequential(const Sequential&) = delete;
     Sequential& operator=(const Sequential&) = delete;
-    Sequential(Sequential&&) = default;
-    Sequential& operator=(Sequential&&) = default;
+    Sequential(Sequential&&) noexcept = default;
+    Sequential& operator=(Sequential&&) noexcept = default;
     ~Sequential() override = default;
 
     /// Adds a layer: model.add<Linear<float>>(784, 128, random). Throws Error, naming both layers

@@ -1,0 +1,113 @@
+# Short names for what is done with handgrad; `make help` lists them.
+#
+# The work itself is CMake's: CMakePresets.json says what build/release, build/asan, build/tsan and
+# build/cuda are. A target that finds its build missing runs tools/setup.sh first.
+
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test bench lesson lessons known_lesson gradcheck data format lint docs \
+	cuda asan tsan clean
+MAKEFLAGS += --no-print-directory
+
+cores := $(shell getconf _NPROCESSORS_ONLN)
+lessons := $(notdir $(patsubst %/main.cpp,%,$(sort $(wildcard lessons/*/main.cpp))))
+# N=7, N=07 and N=07_name all mean lessons/07_name.
+lesson = $(firstword $(foreach n,$(N) 0$(N),$(filter $(n) $(n)_%,$(lessons))))
+folders := src kernels lessons tests bench tools
+sources = find $(folders) -name '*.h' -o -name '*.cpp' -o -name '*.cu'
+headers = $(shell find $(folders) -name '*.h')
+tidied = $(shell find $(folders) -name '*.cpp' -not -path 'tests/install/*' | \
+	sed 's|\(.*\).cpp|build/lint/\1.ok|')
+scripts := .ci/run tools/setup.sh tests/kernels/isa_symbols.sh
+nvcc := $(or $(CUDACXX),$(shell command -v nvcc),$(wildcard /usr/local/cuda/bin/nvcc))
+
+help: ## this list
+	@echo 'make TARGET [ARGS="words for the program"]'
+	@sed -n 's/^\([a-z]*\):.* ## \(.*\)/\1|\2/p' Makefile | \
+		while IFS='|' read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
+
+setup: ## install what the build needs
+	@tools/setup.sh
+
+build/%/build.ninja:
+	@tools/setup.sh
+	@cmake --preset $*
+
+run: N = 10
+run: lesson ## train a network: lesson 10, the training loop
+
+test: build/release/build.ninja ## build everything and run the tests
+	@cmake --build build/release
+	@ctest --preset release -j$(cores) $(ARGS)
+
+bench: build/release/build.ninja ## run the benchmarks
+	@cmake --build build/release --target bench/all
+	@for program in build/release/bench/bench_*; do $$program $(ARGS) || exit; done
+
+lesson: known_lesson build/release/build.ninja ## run one lesson: make lesson N=3 ARGS="--help"
+	@cmake --build build/release --target lesson_$(lesson)
+	@build/release/lessons/lesson_$(lesson) $(ARGS)
+
+known_lesson:
+	@if [ -z "$(lesson)" ]; then \
+		echo "make lesson: there is no lesson N=$(N)"; \
+		printf '  N is one of:\n'; printf '    %s\n' $(lessons); exit 1; \
+	fi >&2
+
+lessons: build/release/build.ninja ## run every lesson with --quick
+	@cmake --build build/release --target lessons/all
+	@failed=; for lesson in $(lessons); do \
+		echo "==== $$lesson"; \
+		build/release/lessons/lesson_$$lesson --quick $(ARGS) || failed="$$failed $$lesson"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make lessons: these failed:$$failed" >&2; exit 1; fi
+
+gradcheck: build/release/build.ninja ## check every gradient three ways
+	@cmake --build build/release --target gradcheck
+	@build/release/gradcheck $(ARGS)
+
+data: ## download MNIST, Fashion-MNIST and the sign-language digits to data/downloads
+	@command -v python3 > /dev/null || tools/setup.sh
+	@python3 tools/download_data.py $(ARGS)
+
+format: ## lay out the C++ code (clang-format)
+	@tools/setup.sh --dev
+	@$(sources) | xargs clang-format $(or $(ARGS),-i)
+
+lint: build/release/build.ninja ## check layout, and look for mistakes (clang-tidy, shellcheck)
+	@tools/setup.sh --dev
+	@$(sources) | xargs clang-format --dry-run -Werror
+	@if command -v shellcheck > /dev/null; then shellcheck $(scripts); fi
+	@$(MAKE) -s -k -j$(cores) --output-sync $(tidied)
+
+build/lint/%.ok: %.cpp .clang-tidy $(headers)
+	@echo "clang-tidy $<"
+	@clang-tidy -p build/release --quiet $< 2> /dev/null
+	@mkdir -p $(@D)
+	@touch $@
+
+docs: ## the reference of all classes, to build/docs/html (doxygen)
+	@tools/setup.sh --dev
+	@doxygen tools/Doxyfile
+	@echo "build/docs/html/index.html"
+
+cuda: ## build with the CUDA device, to build/cuda
+	@if [ -z "$(nvcc)" ]; then \
+		echo "make cuda: nvcc was not found"; \
+		echo "  needs: the CUDA Toolkit, version 12 or newer, its bin folder in PATH"; \
+		echo "  hint:  https://developer.nvidia.com/cuda-downloads"; exit 1; \
+	fi >&2
+	@CUDACXX="$(nvcc)" $(MAKE) -s build/cuda/build.ninja
+	@cmake --build build/cuda
+
+asan: build/asan/build.ninja ## run the tests under AddressSanitizer and UBSanitizer
+	@cmake --build build/asan --target tests/all
+	@ctest --preset asan -j$(cores) $(ARGS)
+
+tsan: build/tsan/build.ninja ## run the tests under ThreadSanitizer
+	@cmake --build build/tsan --target tests/all
+	@ctest --preset tsan -j$(cores) $(ARGS)
+
+clean: ## remove build/
+	rm -rf build

@@ -1,0 +1,186 @@
+// Vector registers as rows of a small matrix: parts of a vector, transposes, sums across lanes.
+#pragma once
+
+#include <utility>
+
+#include "kernels/cpu/isa.h"
+
+#if defined(__AVX2__)
+    #include <immintrin.h>
+#endif
+
+/// Before a loop with constant bounds over an array of vectors: unrolled completely, its elements
+/// become registers.
+#if defined(__clang__)
+    #define HANDGRAD_UNROLL _Pragma("clang loop unroll(full)")
+#else
+    #define HANDGRAD_UNROLL _Pragma("GCC unroll 64")
+#endif
+
+namespace handgrad::cpu::HANDGRAD_ISA {
+
+// ---- the first lanes of a vector
+// -------------------------------------------------------------------
+
+/// Loads and stores the first n lanes of a vector, 0 <= n <= lanes<T>, and touches no memory beyond
+/// them. The other lanes load as zero.
+template <class T>
+class FirstLanes;
+
+#if defined(__AVX512F__)
+
+template <>
+class FirstLanes<float> {
+  public:
+    explicit FirstLanes(Index n) : mask_(static_cast<__mmask16>((1U << n) - 1)) {}
+    [[gnu::always_inline]] Vector<float> load(const float* p) const {
+        return reinterpret_cast<Vector<float>>(_mm512_maskz_loadu_ps(mask_, p));
+    }
+    [[gnu::always_inline]] void store(float* p, Vector<float> v) const {
+        _mm512_mask_storeu_ps(p, mask_, reinterpret_cast<__m512>(v));
+    }
+
+  private:
+    __mmask16 mask_;
+};
+
+template <>
+class FirstLanes<double> {
+  public:
+    explicit FirstLanes(Index n) : mask_(static_cast<__mmask8>((1U << n) - 1)) {}
+    [[gnu::always_inline]] Vector<double> load(const double* p) const {
+        return reinterpret_cast<Vector<double>>(_mm512_maskz_loadu_pd(mask_, p));
+    }
+    [[gnu::always_inline]] void store(double* p, Vector<double> v) const {
+        _mm512_mask_storeu_pd(p, mask_, reinterpret_cast<__m512d>(v));
+    }
+
+  private:
+    __mmask8 mask_;
+};
+
+#elif defined(__AVX2__)
+
+template <>
+class FirstLanes<float> {
+  public:
+    explicit FirstLanes(Index n)
+        : mask_(_mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)),
+                                   _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))) {}
+    [[gnu::always_inline]] Vector<float> load(const float* p) const {
+        return reinterpret_cast<Vector<float>>(_mm256_maskload_ps(p, mask_));
+    }
+    [[gnu::always_inline]] void store(float* p, Vector<float> v) const {
+        _mm256_maskstore_ps(p, mask_, reinterpret_cast<__m256>(v));
+    }
+
+  private:
+    __m256i mask_;
+};
+
+template <>
+class FirstLanes<double> {
+  public:
+    explicit FirstLanes(Index n)
+        : mask_(_mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3))) {}
+    [[gnu::always_inline]] Vector<double> load(const double* p) const {
+        return reinterpret_cast<Vector<double>>(_mm256_maskload_pd(p, mask_));
+    }
+    [[gnu::always_inline]] void store(double* p, Vector<double> v) const {
+        _mm256_maskstore_pd(p, mask_, reinterpret_cast<__m256d>(v));
+    }
+
+  private:
+    __m256i mask_;
+};
+
+#else
+
+template <class T>
+class FirstLanes {
+  public:
+    explicit FirstLanes(Index n) : n_(n) {}
+    [[gnu::always_inline]] Vector<T> load(const T* p) const {
+        Vector<T> v = {};
+        HANDGRAD_UNROLL
+        for (int lane = 0; lane < lanes<T>; ++lane)
+            if (lane < n_) v[lane] = p[lane];
+        return v;
+    }
+    [[gnu::always_inline]] void store(T* p, Vector<T> v) const {
+        HANDGRAD_UNROLL
+        for (int lane = 0; lane < lanes<T>; ++lane)
+            if (lane < n_) p[lane] = v[lane];
+    }
+
+  private:
+    Index n_;
+};
+
+#endif
+
+// ---- exchanges between two vectors
+// ---------------------------------------------------------------
+//
+// Cut the lanes of x and y into blocks of s lanes, x = x0 x1 x2 x3 .., y = y0 y1 y2 y3 ..
+//   even_blocks(x, y) = x0 y0 x2 y2 ..
+//   odd_blocks(x, y)  = x1 y1 x3 y3 ..
+// Seen as two rows above each other, this transposes the matrices ((x0 x1) (y0 y1)), ...
+
+template <class T>
+using LaneNumbers = std::make_integer_sequence<int, lanes<T>>;
+
+template <class T, int s, int... lane>
+[[gnu::always_inline]] inline Vector<T> even_blocks(Vector<T> x, Vector<T> y,
+                                                    std::integer_sequence<int, lane...>) {
+    return __builtin_shufflevector(x, y, ((lane & s) ? lanes<T> + lane - s : lane)...);
+}
+
+template <class T, int s, int... lane>
+[[gnu::always_inline]] inline Vector<T> odd_blocks(Vector<T> x, Vector<T> y,
+                                                   std::integer_sequence<int, lane...>) {
+    return __builtin_shufflevector(x, y, ((lane & s) ? lanes<T> + lane : lane + s)...);
+}
+
+/// Transposes each square block of a (rows, lanes) matrix that is held as one vector a row:
+/// afterwards lane g * rows + r of x[k] is what lane g * rows + k of x[r] was. `rows` is a power of
+/// two and at most lanes<T>.
+template <class T, int rows, int s = rows / 2>
+[[gnu::always_inline]] inline void transpose_blocks(Vector<T> (&x)[rows]) {
+    if constexpr (s > 0) {
+        HANDGRAD_UNROLL
+        for (int i = 0; i < rows; ++i) {
+            if (i & s) continue;
+            const Vector<T> even = even_blocks<T, s>(x[i], x[i + s], LaneNumbers<T>{});
+            x[i + s] = odd_blocks<T, s>(x[i], x[i + s], LaneNumbers<T>{});
+            x[i] = even;
+        }
+        transpose_blocks<T, rows, s / 2>(x);
+    }
+}
+
+/// Lane i of the result is the sum of all lanes of x[i]: a transpose that adds the two rows of each
+/// exchange at once, so that half as many vectors are left after each. Overwrites x.
+template <class T, int s = lanes<T> / 2>
+[[gnu::always_inline]] inline Vector<T> sums_of_lanes(Vector<T>* x) {
+    if constexpr (s == 0) {
+        return x[0];
+    } else {
+        HANDGRAD_UNROLL
+        for (int i = 0; i < s; ++i)
+            x[i] = even_blocks<T, s>(x[i], x[i + s], LaneNumbers<T>{}) +
+                   odd_blocks<T, s>(x[i], x[i + s], LaneNumbers<T>{});
+        return sums_of_lanes<T, s / 2>(x);
+    }
+}
+
+/// Stores lanes [first, first + count) of v at p.
+template <class T, int first, int... i>
+[[gnu::always_inline]] inline void store_lanes(T* p, Vector<T> v,
+                                               std::integer_sequence<int, i...>) {
+    typedef T Part
+        __attribute__((vector_size(sizeof...(i) * sizeof(T)), aligned(alignof(T)), may_alias));
+    *reinterpret_cast<Part*>(p) = __builtin_shufflevector(v, v, first + i...);
+}
+
+}  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -1,0 +1,37 @@
+// The report of a lesson: one HTML page that needs nothing beside it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "report/text.h"
+
+namespace handgrad {
+
+/// Text as HTML shows it: & < > " ' escaped.
+std::string escape_html(std::string_view text);
+
+/// RFC 4648, with padding.
+std::string base64(std::string_view bytes);
+
+/// Collects what a page says, in order. All text is escaped.
+class HtmlPage {
+  public:
+    void section(const std::string& title);
+    void paragraph(const std::string& text);
+    void preformatted(const std::string& text);
+    void table(const Row& header, const std::vector<Row>& rows);
+    /// A picture, embedded: the bytes of a PNG file.
+    void figure(std::string_view png, const std::string& caption);
+    void check(const std::string& name, bool ok, const std::string& detail);
+
+    /// The whole page; the verdict stands under the summary.
+    [[nodiscard]] std::string page(const std::string& title, const std::string& summary,
+                                   const std::string& verdict, const std::string& footer) const;
+
+  private:
+    std::string body_;
+};
+
+}  // namespace handgrad

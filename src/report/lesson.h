@@ -1,0 +1,125 @@
+// The frame of a lesson program: its flags, its voice on the terminal, its results and its report.
+//
+//     int main(int argc, char** argv) {
+//         double lr = 0.1;
+//         const LessonInfo info{.name = "10_training_loop",
+//                               .title = "The training loop",
+//                               .summary = "A classifier of digits, step by step.",
+//                               .epochs = 20,
+//                               .quick_epochs = 2,
+//                               .flags = {{"--lr", "learning rate", &lr}}};
+//         return run_lesson(argc, argv, info, [&](Lesson& lesson) {
+//             lesson.section("The data");
+//             lesson.say("MNIST has " + std::to_string(n) + " images.");
+//             lesson.result("images", n);
+//             lesson.check("the loss falls", last < first, format("%.3f to %.3f", first, last));
+//         });
+//     }
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/device.h"
+#include "report/text.h"
+
+namespace handgrad {
+
+struct Plot;
+
+/// A flag of one lesson alone. Its target holds the default, and must outlive run_lesson.
+/// A bool is a switch: it becomes true where the flag is given.
+struct LessonFlag {
+    std::string name;  // "--lr"
+    std::string help;
+    std::variant<double*, int*, bool*, std::string*> target;
+};
+
+struct LessonInfo {
+    std::string name = {};     // "10_training_loop": also the folder of its results
+    std::string title = {};    // "The training loop"
+    std::string summary = {};  // a sentence or two, for --help and the head of the report
+    int epochs = 1;            // unless --epochs says otherwise
+    int quick_epochs = 1;      // the same under --quick
+    std::string data = {};     // unless --data says otherwise
+    std::vector<LessonFlag> flags = {};
+};
+
+/// What the flags said.
+struct LessonOptions {
+    std::string data;  // --data
+    Device device = Device::cpu;
+    int epochs = 1;
+    std::uint64_t seed = 42;
+    int threads = 1;  // as many as the kernels will use
+    bool quick = false;
+    std::filesystem::path out;  // --out with the lesson's name: "out/10_training_loop"
+};
+
+/// What results.json can hold under a name. A number that is not finite, which JSON has no word
+/// for, becomes the string "NaN", "Infinity" or "-Infinity".
+using ResultValue = std::variant<bool, Index, double, std::string, std::vector<double>,
+                                 std::vector<std::string>, std::map<std::string, double>>;
+
+/// Tells the story: everything said is printed and goes into report.html as well.
+class Lesson {
+  public:
+    ~Lesson();
+
+    [[nodiscard]] const LessonOptions& options() const { return options_; }
+    /// A file in the lesson's folder.
+    [[nodiscard]] std::filesystem::path path(const std::string& file) const {
+        return options_.out / file;
+    }
+
+    void section(const std::string& title);
+    /// A paragraph.
+    void say(const std::string& text);
+    /// Lines to be kept as they are: code, a model's summary.
+    void pre(const std::string& text);
+    /// One such line, at once: for a long loop to say how it goes. In the report, lines that follow
+    /// one another stand together.
+    void line(const std::string& text);
+    /// Throws Error where a row has more cells than the header.
+    void table(const Row& header, const std::vector<Row>& rows);
+    /// A picture that has been written to path(file). Throws Error where there is none.
+    void figure(const std::string& file, const std::string& caption);
+    /// Draws the plot to path(file) and shows it. Where gnuplot cannot, the report does without,
+    /// and the end of the lesson says so.
+    void figure(const std::string& file, const std::string& caption, const Plot& plot);
+
+    /// Keeps a figure for results.json. Throws Error where the name is taken.
+    void result(const std::string& name, ResultValue value);
+    /// Prints PASS or FAIL and keeps it for results.json, under "checks". One that fails makes the
+    /// program exit with 1. Write a comparison so that NaN fails it. Returns `ok`.
+    bool check(const std::string& name, bool ok, const std::string& detail = {});
+
+  private:
+    friend int run_lesson(int argc, char** argv, const LessonInfo& info,
+                          const std::function<void(Lesson&)>& story);
+    Lesson(const LessonInfo& info, LessonOptions options);
+    /// Writes results.json and report.html. True if every check passed.
+    bool finish();
+
+    struct State;
+    LessonOptions options_;
+    std::unique_ptr<State> state_;
+};
+
+/// Reads the flags, makes the folder of the results, runs the story and writes what it told.
+/// Returns the program's exit code: 0; 1 where a check failed or the story threw, its message on
+/// stderr; 2 where a flag is wrong or the device is not there.
+///
+/// results.json holds "lesson", "title", "seed", "device", "threads", "quick", "epochs", "data",
+/// then the story's results in the order in which they came, then "checks": a list of
+/// {"name", "passed", "detail"}. It holds no times, so equal runs write equal files.
+int run_lesson(int argc, char** argv, const LessonInfo& info,
+               const std::function<void(Lesson&)>& story);
+
+}  // namespace handgrad

@@ -1,0 +1,26 @@
+// What a training run is judged by.
+#pragma once
+
+#include "core/tensor.h"
+
+namespace handgrad {
+
+/// How many rows of logits (N, C) have their greatest value at the label, the first of equal ones.
+/// A row that holds NaN counts as wrong. From any device. Throws Error where the shapes do not fit.
+template <class T>
+Index count_correct(const Tensor<T>& logits, const Labels& labels);
+
+struct Interval {
+    double low, high;
+};
+
+/// Where the true rate of success lies, at 95 % confidence for the z given, after `correct`
+/// successes in n tries. Unlike p +- z sqrt(p (1 - p) / n) it holds near 0 and 1 too.
+/// E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+/// n = 0 gives {0, 1}. Throws Error unless 0 <= correct <= n.
+Interval wilson_interval(Index correct, Index n, double z = 1.959964);
+
+/// Throws Error, saying what to try, where the loss is NaN or infinite.
+void require_finite_loss(double loss, Index epoch, Index step);
+
+}  // namespace handgrad

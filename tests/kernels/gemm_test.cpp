@@ -1,0 +1,361 @@
+// The CPU's product against its definition, for each instruction set that this processor has.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "catch.h"
+#include "kernels/cpu/cpu_backend.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/ladder/0_naive.h"
+
+using namespace handgrad;
+
+namespace {
+
+constexpr auto no = Trans::no;
+constexpr auto yes = Trans::yes;
+constexpr Trans both[] = {no, yes};
+
+std::vector<cpu::Isa> supported_isas() {
+    std::vector<cpu::Isa> isas;
+    for (const auto isa : {cpu::Isa::portable, cpu::Isa::avx2, cpu::Isa::avx512})
+        if (cpu::supported(isa)) isas.push_back(isa);
+    return isas;
+}
+
+/// Sets the number of threads, and the old one again at the end.
+class Threads {
+  public:
+    explicit Threads(int threads) : before_(cpu::max_threads()) { cpu::set_max_threads(threads); }
+    ~Threads() { cpu::set_max_threads(before_); }
+    Threads(const Threads&) = delete;
+    Threads& operator=(const Threads&) = delete;
+
+  private:
+    int before_;
+};
+
+struct Case {
+    Trans trans_a = no, trans_b = no;
+    Index M = 0, N = 0, K = 0;
+    double alpha = 1, beta = 0;
+    Index gap = 0;  // leading dimension less a row's length
+
+    std::string name() const {
+        const auto letter = [](Trans t) { return t == yes ? 'T' : 'N'; };
+        return std::string("gemm_") + letter(trans_a) + letter(trans_b) + "_" + std::to_string(M) +
+               "x" + std::to_string(N) + "x" + std::to_string(K) + " alpha " +
+               std::to_string(alpha) + " beta " + std::to_string(beta) + " gap " +
+               std::to_string(gap);
+    }
+};
+
+/// A stored matrix. Nothing lies behind its last element, where the address sanitizer would see a
+/// read or write, and every gap between rows holds `guard`.
+template <class T>
+struct Matrix {
+    Index rows, cols, ld;
+    std::vector<T> data;
+
+    Matrix(Index rows_, Index cols_, Index gap, T guard)
+        : rows(rows_),
+          cols(cols_),
+          ld(std::max<Index>(cols_ + gap, 1)),
+          data(rows_ * cols_ == 0 ? 0 : static_cast<std::size_t>((rows_ - 1) * ld + cols_), guard) {
+    }
+    T& at(Index r, Index c) { return data[static_cast<std::size_t>(r * ld + c)]; }
+
+    template <class Draw>
+    Matrix& fill(Draw&& draw) {
+        for (Index r = 0; r < rows; ++r)
+            for (Index c = 0; c < cols; ++c) at(r, c) = static_cast<T>(draw());
+        return *this;
+    }
+};
+
+/// The three matrices of a case. The gaps of A and B hold NaN, so that reading one shows.
+template <class T>
+struct Operands {
+    static constexpr T nan = std::numeric_limits<T>::quiet_NaN();
+    static constexpr T guard = T{12345};
+    Matrix<T> A, B, C;
+
+    template <class Draw>
+    Operands(const Case& c, Draw&& draw)
+        : A(c.trans_a == yes ? c.K : c.M, c.trans_a == yes ? c.M : c.K, c.gap, nan),
+          B(c.trans_b == yes ? c.N : c.K, c.trans_b == yes ? c.K : c.N, c.gap, nan),
+          C(c.M, c.N, c.gap, guard) {
+        A.fill(draw);
+        B.fill(draw);
+        C.fill(draw);
+    }
+
+    std::vector<T> product(const Backend<T>& backend, const Case& c) const {
+        std::vector<T> result = C.data;
+        backend.gemm(c.trans_a, c.trans_b, c.M, c.N, c.K, static_cast<T>(c.alpha), A.data.data(),
+                     A.ld, B.data.data(), B.ld, static_cast<T>(c.beta), result.data(), C.ld);
+        return result;
+    }
+    template <class Sum>
+    std::vector<T> naive(const Case& c) const {
+        std::vector<T> result = C.data;
+        ladder::gemm_naive<T, Sum>(c.trans_a, c.trans_b, c.M, c.N, c.K, static_cast<T>(c.alpha),
+                                   A.data.data(), A.ld, B.data.data(), B.ld, static_cast<T>(c.beta),
+                                   result.data(), C.ld);
+        return result;
+    }
+};
+
+/// Whole numbers small enough for every sum to be exact, so that any order gives the same bits.
+struct WholeNumbers {
+    std::mt19937 engine{7};
+    double operator()() { return static_cast<double>(static_cast<int>(engine() % 7) - 3); }
+};
+
+struct Reals {
+    std::mt19937 engine{11};
+    double operator()() { return std::uniform_real_distribution<>(-1, 1)(engine); }
+};
+
+/// The larger share of an allowance; NaN is the largest of all.
+double larger(double a, double b) {
+    if (std::isnan(b)) return std::numeric_limits<double>::infinity();
+    return std::max(a, b);
+}
+
+/// Bits, not values: NaN must equal NaN, and guards must be untouched.
+template <class T>
+void require_same(const std::vector<T>& got, const std::vector<T>& wanted,
+                  const std::string& what) {
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+        if (std::memcmp(&got[i], &wanted[i], sizeof(T)) != 0 && !(got[i] == wanted[i]))
+            FAIL(what << ": element " << i << " is " << got[i] << ", needs " << wanted[i]);
+    SUCCEED();
+}
+
+template <class T>
+void require_exact(const Case& c) {
+    const Operands<T> operands(c, WholeNumbers{});
+    const std::vector<T> wanted = operands.template naive<T>(c);
+    for (const auto isa : supported_isas())
+        require_same(operands.product(cpu::backend<T>(isa), c), wanted,
+                     std::string(cpu::name_of(isa)) + " " + c.name());
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("gemm is exact on whole numbers for all small sizes", "[gemm]", float, double) {
+    std::mt19937 engine(3);
+    const auto size = [&] { return static_cast<Index>(engine() % 41); };
+    const double alphas[] = {1, 1, -2, 0.5};
+    const double betas[] = {0, 1, -3};
+    for (const Trans trans_a : both)
+        for (const Trans trans_b : both)
+            for (int sample = 0; sample < 400; ++sample)
+                require_exact<TestType>({trans_a, trans_b, size(), size(), size(),
+                                         alphas[engine() % 4], betas[engine() % 3],
+                                         static_cast<Index>(engine() % 4)});
+}
+
+TEMPLATE_TEST_CASE("gemm is exact around the sizes of tiles and blocks", "[gemm]", float, double) {
+    // MR is 4 or 8, NR up to 48, MC 128, NC 3072, KC 512 for float and 256 for double.
+    std::vector<Case> shapes;
+    for (const Index m : {3, 4, 5, 7, 8, 9, 12, 16, 17})
+        for (const Index n : {7, 8, 9, 23, 24, 25, 47, 48, 49, 95, 97, 128})
+            shapes.push_back({.M = m, .N = n, .K = 5});
+    for (const Index k : {255, 256, 257, 511, 512, 513, 1025})
+        for (const Index m : {1, 16, 65}) shapes.push_back({.M = m, .N = 50, .K = k});
+    for (const Index m : {127, 128, 129, 257})
+        for (const Index n : {47, 48, 49, 130}) shapes.push_back({.M = m, .N = n, .K = 150});
+    for (const Index n : {3071, 3072, 3073})
+        for (const Index m : {2, 70}) shapes.push_back({.M = m, .N = n, .K = 17});
+    shapes.push_back({.M = 1, .N = 1, .K = 5000});
+    shapes.push_back({.M = 300, .N = 10, .K = 700});
+    shapes.push_back({.M = 10, .N = 300, .K = 700});
+    shapes.push_back({.M = 200, .N = 200, .K = 1});
+
+    for (Case c : shapes)
+        for (const Trans trans_a : both)
+            for (const Trans trans_b : both) {
+                c.trans_a = trans_a;
+                c.trans_b = trans_b;
+                c.gap = (c.M + c.N) % 3;
+                c.beta = c.K % 2 == 0 ? 0 : 1;
+                require_exact<TestType>(c);
+            }
+}
+
+TEMPLATE_TEST_CASE("gemm's rounding error stays within its bound", "[gemm]", float, double) {
+    // A sum of K products, however ordered, errs by at most about K u sum |a| |b|, with u half an
+    // epsilon; alpha, beta and the last addition round a few times more.
+    using T = TestType;
+    constexpr double u = std::numeric_limits<T>::epsilon() / 2.0;
+    struct Size {
+        Index M, N, K;
+    };
+    for (const auto [M, N, K] : {Size{16, 128, 784},
+                                 {128, 784, 16},
+                                 {16, 10, 128},
+                                 {10, 128, 16},
+                                 {16, 128, 10},
+                                 {64, 100, 784},
+                                 {130, 131, 1033},
+                                 {37, 5, 2000}})
+        for (const Trans trans_a : both)
+            for (const Trans trans_b : both) {
+                const Case c{trans_a, trans_b, M, N, K, 1.5, -0.75, 1};
+                const Operands<T> operands(c, Reals{});
+                // In long double, so that a double has a better reference than itself.
+                const std::vector<T> wanted = operands.template naive<long double>(c);
+                Operands<T> sizes = operands;
+                for (auto* matrix : {&sizes.A, &sizes.B, &sizes.C})
+                    for (T& x : matrix->data) x = std::fabs(x);
+                const std::vector<T> magnitude =
+                    sizes.template naive<double>({trans_a, trans_b, M, N, K, 1.5, 0.75, 1});
+                for (const auto isa : supported_isas()) {
+                    const std::vector<T> got = operands.product(cpu::backend<T>(isa), c);
+                    double worst = 0;  // share of the allowance that the worst element uses
+                    for (Index m = 0; m < M; ++m)
+                        for (Index n = 0; n < N; ++n) {
+                            const auto i = static_cast<std::size_t>(m * operands.C.ld + n);
+                            const double error = std::fabs(static_cast<double>(got[i]) -
+                                                           static_cast<double>(wanted[i]));
+                            const double allowed = (static_cast<double>(K) + 5) * u *
+                                                   static_cast<double>(magnitude[i]);
+                            worst = larger(worst, error / allowed);
+                        }
+                    INFO(cpu::name_of(isa) << " " << c.name());
+                    CHECK(worst <= 1);
+                    CHECK(worst > 0);  // real numbers must have rounded somewhere
+                }
+            }
+}
+
+TEMPLATE_TEST_CASE("gemm never reads what a zero factor makes pointless", "[gemm]", float, double) {
+    using T = TestType;
+    const auto nan = [] { return std::numeric_limits<double>::quiet_NaN(); };
+    for (const auto isa : supported_isas()) {
+        const Backend<T>& backend = cpu::backend<T>(isa);
+        for (const Trans trans_a : both)
+            for (const Trans trans_b : both)
+                for (const Index size : {1, 9, 33, 150}) {
+                    Case c{trans_a, trans_b, size, size + 1, size + 2, 1, 0, 1};
+                    Operands<T> operands(c, WholeNumbers{});
+                    operands.C.fill(nan);
+                    require_same(operands.product(backend, c), operands.template naive<T>(c),
+                                 "C of NaN, " + c.name());
+
+                    c.alpha = 0;
+                    c.beta = -2;
+                    operands = Operands<T>(c, WholeNumbers{});
+                    operands.A.fill(nan);
+                    operands.B.fill(nan);
+                    require_same(operands.product(backend, c), operands.template naive<T>(c),
+                                 "A and B of NaN, " + c.name());
+                }
+        T c[] = {1, 2, 3, 4};
+        backend.gemm(no, no, 2, 2, 0, T{1}, nullptr, 1, nullptr, 2, T{3}, c, 2);
+        CHECK(c[0] == 3);
+        CHECK(c[3] == 12);
+        backend.gemm(no, no, 0, 2, 5, T{1}, nullptr, 5, nullptr, 2, T{0}, nullptr, 2);
+        backend.gemm(no, no, 2, 0, 5, T{1}, nullptr, 5, nullptr, 1, T{0}, nullptr, 1);
+    }
+}
+
+TEMPLATE_TEST_CASE("gemm lets NaN and infinity through", "[gemm]", float, double) {
+    using T = TestType;
+    for (const auto isa : supported_isas())
+        for (const Trans trans_b : both)
+            for (const Index size : {5, 40, 150}) {
+                const Case c{no, trans_b, size, size, size, 1, 0, 0};
+                Operands<T> operands(c, WholeNumbers{});
+                operands.A.at(size / 2, size - 1) = std::numeric_limits<T>::quiet_NaN();
+                operands.A.at(0, 0) = std::numeric_limits<T>::infinity();
+                const std::vector<T> got = operands.product(cpu::backend<T>(isa), c);
+                const std::vector<T> wanted = operands.template naive<T>(c);
+                for (std::size_t i = 0; i < wanted.size(); ++i)
+                    if (!(got[i] == wanted[i] || (std::isnan(got[i]) && std::isnan(wanted[i]))))
+                        FAIL(cpu::name_of(isa) << " " << c.name() << ": element " << i << " is "
+                                               << got[i] << ", needs " << wanted[i]);
+                SUCCEED();
+            }
+}
+
+TEMPLATE_TEST_CASE("gemm gives the same bits for every number of threads", "[gemm]", float,
+                   double) {
+    using T = TestType;
+    struct Size {
+        Index M, N, K;
+    };
+    for (const auto isa : supported_isas())
+        for (const auto [M, N, K] :
+             {Size{16, 128, 784}, {128, 784, 16}, {300, 10, 700}, {230, 270, 530}, {3, 999, 400}})
+            for (const Trans trans_a : both)
+                for (const Trans trans_b : both) {
+                    const Case c{trans_a, trans_b, M, N, K, 1, 1, 0};
+                    const Operands<T> operands(c, Reals{});
+                    std::vector<T> first;
+                    for (const int threads : {1, 2, 2, 3, 4}) {
+                        const Threads set(threads);
+                        const std::vector<T> got = operands.product(cpu::backend<T>(isa), c);
+                        if (first.empty()) first = got;
+                        if (std::memcmp(first.data(), got.data(), got.size() * sizeof(T)) != 0)
+                            FAIL(cpu::name_of(isa)
+                                 << " " << c.name() << " with " << threads << " threads");
+                    }
+                    SUCCEED();
+                }
+}
+
+TEMPLATE_TEST_CASE("gemm passes the random vector check on big matrices", "[gemm]", float, double) {
+    // C v = A (B v) costs little at any size. v is +-1, so that no column of C counts less.
+    using T = TestType;
+    using Reference = std::vector<double>;
+    const Index M = 523, N = 611, K = 1201;
+    const auto times = [](const Matrix<T>& matrix, Trans trans, const Reference& v, bool absolute) {
+        Reference result(static_cast<std::size_t>(trans == yes ? matrix.cols : matrix.rows));
+        for (Index r = 0; r < matrix.rows; ++r)
+            for (Index c = 0; c < matrix.cols; ++c) {
+                const double x =
+                    static_cast<double>(matrix.data[static_cast<std::size_t>(r * matrix.ld + c)]);
+                const Index out = trans == yes ? c : r;
+                const Index in = trans == yes ? r : c;
+                result[static_cast<std::size_t>(out)] +=
+                    (absolute ? std::fabs(x) : x) * v[static_cast<std::size_t>(in)];
+            }
+        return result;
+    };
+    for (const Trans trans_a : both)
+        for (const Trans trans_b : both) {
+            const Case c{trans_a, trans_b, M, N, K, 1, 0, 3};
+            Operands<T> operands(c, Reals{});
+            Reference v(static_cast<std::size_t>(N));
+            std::mt19937 engine(5);
+            for (double& x : v) x = engine() % 2 == 0 ? 1 : -1;
+            const Reference ones(v.size(), 1.0);
+            const Reference wanted =
+                times(operands.A, trans_a, times(operands.B, trans_b, v, false), false);
+            const Reference magnitude =
+                times(operands.A, trans_a, times(operands.B, trans_b, ones, true), true);
+            for (const auto isa : supported_isas()) {
+                Matrix<T> C = operands.C;
+                C.data = operands.product(cpu::backend<T>(isa), c);
+                const Reference got = times(C, no, v, false);
+                double worst = 0;
+                for (std::size_t m = 0; m < got.size(); ++m) {
+                    // K for the product in T, and N + K more in double for the check itself.
+                    const double allowed =
+                        magnitude[m] *
+                        (static_cast<double>(K) * std::numeric_limits<T>::epsilon() / 2 +
+                         static_cast<double>(N + K) * std::numeric_limits<double>::epsilon());
+                    worst = larger(worst, std::fabs(got[m] - wanted[m]) / allowed);
+                }
+                INFO(cpu::name_of(isa) << " " << c.name());
+                CHECK(worst <= 1);
+            }
+        }
+}

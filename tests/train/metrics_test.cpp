@@ -1,0 +1,2 @@
+#include "train/metrics.h"
+#include "catch.h"
