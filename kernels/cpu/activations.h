@@ -20,15 +20,19 @@ template <class T>
     return factor * exp(T(-0.5) * x * x);
 }
 
-// GELU by tanh: u(x) = c (x + k x^3).
+/// Phi(x) by tanh: (1 + tanh u) / 2 with u = c (x + k x^3). It equals sigmoid(2u), which keeps its
+/// digits where 1 + tanh u would lose them, at x < -3.
 template <class T>
 inline constexpr T gelu_c = static_cast<T>(0.79788456080286535588);  // sqrt(2 / pi)
 template <class T>
 inline constexpr T gelu_k = static_cast<T>(0.044715);
+template <class T>
+[[gnu::always_inline]] inline T normal_cdf_by_tanh(T x) {
+    return sigmoid(2 * gelu_c<T> * (x + gelu_k<T> * x * x * x));
+}
 
 template <class T>
 void activation_forward(Activation f, T* y, const T* x, T a, T b, Index n) {
-    constexpr T one = 1, half = T(0.5);
     switch (f) {
         case Activation::relu:
             // Asking x < 0, not x > 0, lets NaN through: a broken layer must stay visible.
@@ -49,16 +53,13 @@ void activation_forward(Activation f, T* y, const T* x, T a, T b, Index n) {
         case Activation::gelu:
             return each<T>(n, 2, 1, [=](Index i) { y[i] = x[i] * normal_cdf(x[i]); });
         case Activation::gelu_tanh:
-            return each<T>(n, 2, 1, [=](Index i) {
-                const T u = gelu_c<T> * (x[i] + gelu_k<T> * x[i] * x[i] * x[i]);
-                y[i] = half * x[i] * (one + tanh(u));
-            });
+            return each<T>(n, 2, 1, [=](Index i) { y[i] = x[i] * normal_cdf_by_tanh(x[i]); });
     }
 }
 
 template <class T>
 void activation_backward(Activation f, T* dx, const T* dy, const T* x_or_y, T a, T b, Index n) {
-    constexpr T one = 1, half = T(0.5);
+    constexpr T one = 1;
     const T *x = x_or_y, *y = x_or_y;
     switch (f) {
         case Activation::relu:
@@ -87,10 +88,9 @@ void activation_backward(Activation f, T* dx, const T* dy, const T* x_or_y, T a,
             });
         case Activation::gelu_tanh:
             return each<T>(n, 3, 1, [=](Index i) {
-                const T square = x[i] * x[i];
-                const T t = tanh(gelu_c<T> * (x[i] + gelu_k<T> * square * x[i]));
-                const T du = gelu_c<T> * (one + 3 * gelu_k<T> * square);
-                dx[i] = dy[i] * half * (one + t + x[i] * (one - t * t) * du);
+                const T s = normal_cdf_by_tanh(x[i]);
+                const T two_du = 2 * gelu_c<T> * (one + 3 * gelu_k<T> * x[i] * x[i]);
+                dx[i] = dy[i] * s * (one + x[i] * (one - s) * two_du);
             });
     }
 }

@@ -119,9 +119,10 @@ class SiLU final : public ElementwiseLayer<T> {
 ///
 /// dPhi/dx = phi(x) = e^(-x^2/2) / sqrt(2 pi), hence dy/dx = Phi(x) + x phi(x).
 ///
-/// In the tanh form, Phi(x) = (1 + t) / 2 with t = tanh u, u = sqrt(2/pi) (x + 0.044715 x^3):
-///   dt/dx = (1 - t^2) du/dx,   du/dx = sqrt(2/pi) (1 + 3 0.044715 x^2)
-///   dy/dx = (1 + t) / 2 + x (1 - t^2) du/dx / 2
+/// In the tanh form, Phi(x) becomes (1 + tanh u) / 2 = s with
+///   s = sigmoid(2u),   u = sqrt(2/pi) (x + 0.044715 x^3)
+///   ds/dx = s (1 - s) 2 du/dx,   du/dx = sqrt(2/pi) (1 + 3 0.044715 x^2)
+///   dy/dx = s + x ds/dx = s (1 + x (1 - s) 2 du/dx)
 /// It differs from the exact form by less than 5e-4. Source: Hendrycks and Gimpel 2016.
 template <class T>
 class GELU final : public ElementwiseLayer<T> {
