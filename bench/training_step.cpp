@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "kernels/cpu/parallel.h"
+#include "layers/activations.h"
 #include "layers/linear.h"
-#include "layers/relu.h"
 #include "layers/sequential.h"
 #include "losses/cross_entropy.h"
 #include "optim/sgd.h"

@@ -21,6 +21,32 @@ using Index = std::int64_t;
 /// op(X) in a product: X as it lies in memory, or its transpose.
 enum class Trans : std::uint8_t { no, yes };
 
+/// The elementwise activations y = f(x), with constants a and b, and which of x and y their
+/// backward reads. Derived in src/layers/activations.h.
+enum class Activation : std::uint8_t {
+    relu,        // max(x, 0)                                      y
+    leaky_relu,  // x where x > 0, else a x                        x
+    elu,         // x where x > 0, else a (exp(x) - 1)             x
+    softplus,    // x where a x > b, else log(1 + exp(a x)) / a    x
+    sigmoid,     // 1 / (1 + exp(-x))                              y
+    tanh,        // tanh(x)                                        y
+    silu,        // x sigmoid(x)                                   x
+    gelu,        // x Phi(x), Phi the normal distribution          x
+    gelu_tanh,   // the same, with Phi approximated by a tanh      x
+};
+
+/// The losses l of a prediction x and its target t, with a constant a. Derived in
+/// src/losses/pointwise.h.
+enum class PointwiseLoss : std::uint8_t {
+    mse,        // (x - t)^2
+    l1,         // |x - t|
+    smooth_l1,  // (x - t)^2 / 2a where |x - t| < a, else |x - t| - a/2
+    bce,        // -t log x - (1 - t) log(1 - x), each logarithm at least -100
+};
+
+/// The penalties R(w), sums over all elements.
+enum class Penalty : std::uint8_t { l1 /* sum |w| */, l2 /* sum w^2 */ };
+
 template <class T>
 class Backend {
   public:
@@ -39,12 +65,25 @@ class Backend {
 
     /// x[i] = value
     virtual void fill(T* x, T value, Index n) const = 0;
-    /// y[i] = max(x[i], 0); NaN stays NaN. May be in place.
-    virtual void relu_forward(T* y, const T* x, Index n) const = 0;
-    /// dx[i] = y[i] > 0 ? dy[i] : 0, with y the output of relu_forward. May be in place of dy.
-    virtual void relu_backward(T* dx, const T* dy, const T* y, Index n) const = 0;
     /// y[i] = x[i] * scale[i]. May be in place.
     virtual void multiply(T* y, const T* x, const T* scale, Index n) const = 0;
+
+    // ---- activations ----------------------------------------------------------------------------
+
+    /// y[i] = f(x[i]), n elements; NaN stays NaN. May be in place.
+    virtual void activation_forward(Activation f, T* y, const T* x, T a, T b, Index n) const = 0;
+    /// dx[i] = dy[i] f'(x[i]), n elements, from that of x and y which f names above. At a kink,
+    /// the derivative to the left. May be in place of dy.
+    virtual void activation_backward(Activation f, T* dx, const T* dy, const T* x_or_y, T a, T b,
+                                     Index n) const = 0;
+    /// y[o, c, i] = x[o, c, i] where that is positive, else slope[c] x[o, c, i].
+    /// x is (outer, channels, inner). May be in place.
+    virtual void prelu_forward(T* y, const T* x, const T* slope, Index outer, Index channels,
+                               Index inner) const = 0;
+    /// dx[o, c, i] = dy[o, c, i] (x[o, c, i] > 0 ? 1 : slope[c]), may be in place of dy, and
+    /// dslope[c] += sum_{o,i} dy[o, c, i] min(x[o, c, i], 0).
+    virtual void prelu_backward(T* dx, T* dslope, const T* dy, const T* x, const T* slope,
+                                Index outer, Index channels, Index inner) const = 0;
 
     // ---- rows: x is (rows, cols) ----------------------------------------------------------------
 
@@ -56,18 +95,64 @@ class Backend {
     virtual void gather_rows(T* out, const T* x, const Index* indices, Index n,
                              Index cols) const = 0;
 
+    /// y[r, c] = exp(x[r, c]) / sum_k exp(x[r, k]). The row's maximum is subtracted before exp, so
+    /// no finite x overflows.
+    virtual void softmax_forward(T* y, const T* x, Index rows, Index cols) const = 0;
+    /// dx[r, c] = y[r, c] (dy[r, c] - sum_k dy[r, k] y[r, k])
+    virtual void softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols) const = 0;
+    /// y[r, c] = x[r, c] - logsumexp(x[r, :])
+    virtual void log_softmax_forward(T* y, const T* x, Index rows, Index cols) const = 0;
+    /// dx[r, c] = dy[r, c] - exp(y[r, c]) sum_k dy[r, k]
+    virtual void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows,
+                                      Index cols) const = 0;
+    /// out[r] = logsumexp(x[r, :]) = log sum_k exp(x[r, k]). cols at least 1.
+    virtual void logsumexp_rows(T* out, const T* x, Index rows, Index cols) const = 0;
+
     // ---- losses ---------------------------------------------------------------------------------
 
+    // Forward gives the loss of each element or row; the backward of a loss takes their gradient,
+    // dlosses[i] = dL/dlosses[i].
+
+    /// losses[i] = l(x[i], target[i]), n elements. NaN stays NaN.
+    virtual void pointwise_loss_forward(PointwiseLoss l, T* losses, const T* x, const T* target,
+                                        T a, Index n) const = 0;
+    /// dx[i] = dlosses[i] dl/dx[i], n elements; 0 where l1 has its kink.
+    virtual void pointwise_loss_backward(PointwiseLoss l, T* dx, const T* dlosses, const T* x,
+                                         const T* target, T a, Index n) const = 0;
+    /// losses[r, c] = -p t log sigmoid(x) - (1 - t) log sigmoid(-x), with x = x[r, c],
+    /// t = target[r, c] and p = pos_weight[c], or 1 where pos_weight is null. No finite x
+    /// overflows.
+    virtual void bce_with_logits_forward(T* losses, const T* x, const T* target,
+                                         const T* pos_weight, Index rows, Index cols) const = 0;
+    /// dx[r, c] = dlosses[r, c] ((1 - t) sigmoid(x) - p t sigmoid(-x))
+    virtual void bce_with_logits_backward(T* dx, const T* dlosses, const T* x, const T* target,
+                                          const T* pos_weight, Index rows, Index cols) const = 0;
     /// losses[r] = logsumexp(logits[r, :]) - logits[r, labels[r]], and
-    /// probabilities[r, c] = softmax(logits[r, :])[c]. The row's maximum is subtracted before exp,
-    /// so no finite logit overflows. 0 <= labels[r] < cols.
+    /// probabilities[r, c] = softmax(logits[r, :])[c]. 0 <= labels[r] < cols.
     virtual void cross_entropy_forward(T* losses, T* probabilities, const T* logits,
                                        const std::int32_t* labels, Index rows,
                                        Index cols) const = 0;
-    /// dlogits[r, c] = scale (probabilities[r, c] - [c == labels[r]])
-    virtual void cross_entropy_backward(T* dlogits, const T* probabilities,
-                                        const std::int32_t* labels, T scale, Index rows,
+    /// dlogits[r, c] = dlosses[r] (probabilities[r, c] - [c == labels[r]])
+    virtual void cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities,
+                                        const std::int32_t* labels, Index rows,
                                         Index cols) const = 0;
+    /// losses[r] = sum_c targets[r, c] (logsumexp(logits[r, :]) - logits[r, c]), and probabilities
+    /// as above. A class with target 0 adds 0, whatever its logit. cols at least 1.
+    virtual void soft_cross_entropy_forward(T* losses, T* probabilities, const T* logits,
+                                            const T* targets, Index rows, Index cols) const = 0;
+    /// dlogits[r, c] = dlosses[r] (probabilities[r, c] sum_k targets[r, k] - targets[r, c])
+    virtual void soft_cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities,
+                                             const T* targets, Index rows, Index cols) const = 0;
+    /// losses[r] = -weight[labels[r]] x[r, labels[r]]; a null weight is 1. 0 <= labels[r] < cols.
+    virtual void nll_forward(T* losses, const T* x, const std::int32_t* labels, const T* weight,
+                             Index rows, Index cols) const = 0;
+    /// dx[r, c] = -dlosses[r] weight[c] [c == labels[r]]
+    virtual void nll_backward(T* dx, const T* dlosses, const std::int32_t* labels, const T* weight,
+                              Index rows, Index cols) const = 0;
+    /// out[0] += strength R(w), n elements
+    virtual void penalty_forward(Penalty R, T* out, const T* w, T strength, Index n) const = 0;
+    /// dw[i] += strength dR/dw[i], n elements; 0 where |w| has its kink.
+    virtual void penalty_backward(Penalty R, T* dw, const T* w, T strength, Index n) const = 0;
     /// out[0] = scale * sum_i x[i]
     virtual void sum(T* out, const T* x, T scale, Index n) const = 0;
 

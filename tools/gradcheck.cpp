@@ -1,20 +1,61 @@
 // Checks every gradient that handgrad derives by hand against finite differences.
 //
-//   make gradcheck [ARGS="--filter Linear --seed 7"]
+//   make gradcheck [ARGS="--filter Linear --seed 7 --shapes random:20 --json out.json"]
 //
 // Prints a table for each layer and loss of src/check/registry.cpp. Exit code 1 if any row fails.
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cstdio>
 #include <exception>
+#include <nlohmann/json.hpp>
 
 #include "check/registry.h"
+#include "core/error.h"
+#include "core/file.h"
+
+using namespace handgrad;
+
+namespace {
+
+/// "random:20" -> 20, "listed" -> 0. Throws Error.
+int random_shapes(const std::string& text) {
+    if (text == "listed") return 0;
+    const std::string_view prefix = "random:";
+    int count = 0;
+    const char *begin = text.data() + prefix.size(), *end = text.data() + text.size();
+    if (!text.starts_with(prefix) || std::from_chars(begin, end, count).ptr != end || count < 1)
+        throw Error("--shapes: no such shapes", "'" + text + "'",
+                    "listed, or random: and a number: random:20");
+    return count;
+}
+
+nlohmann::json json_of(const GradientCase& gradient_case, const GradientRow& row) {
+    nlohmann::json shape = nlohmann::json::array();
+    for (int axis = 0; axis < row.shape.rank(); ++axis) shape.push_back(row.shape[axis]);
+    return {{"case", gradient_case.name},
+            {"name", row.name},
+            {"shape", shape},
+            {"checked", row.checked},
+            {"norm", row.norm},
+            {"max_relative_error", row.max_relative_error},
+            {"worst", row.worst},
+            {"by_hand", row.by_hand},
+            {"by_difference", row.by_difference},
+            {"pass", row.pass},
+            {"reason", row.reason}};
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
-    std::string filter;
+    std::string filter, shapes = "listed", json_path;
     std::uint64_t seed = 0;
     CLI::App app("Checks every gradient derived by hand against finite differences.");
     app.add_option("--filter", filter, "only names that contain this");
-    app.add_option("--seed", seed, "of inputs and weights");
+    app.add_option("--seed", seed, "of inputs, weights and random shapes");
+    app.add_option("--shapes", shapes,
+                   "listed (the default), or random:N for N random shapes of each besides");
+    app.add_option("--json", json_path, "write every row to this file");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -22,12 +63,19 @@ int main(int argc, char** argv) {
     }
     int checked = 0, failed = 0;
     try {
-        for (const handgrad::GradientCase& gradient_case : handgrad::gradient_cases(seed)) {
+        nlohmann::json all_rows = nlohmann::json::array();
+        for (const GradientCase& gradient_case : gradient_cases(seed, random_shapes(shapes))) {
             if (gradient_case.name.find(filter) == std::string::npos) continue;
-            const auto rows = gradient_case.check();
-            std::printf("%s\n%s\n", gradient_case.name.c_str(), handgrad::table(rows).c_str());
+            const auto rows = check_layer(*gradient_case.layer, gradient_case.x);
+            std::printf("%s\n%s\n", gradient_case.name.c_str(), table(rows).c_str());
+            for (const GradientRow& row : rows) all_rows.push_back(json_of(gradient_case, row));
             ++checked;
-            failed += !handgrad::all_pass(rows);
+            failed += !all_pass(rows);
+        }
+        if (!json_path.empty()) {
+            const nlohmann::json report = {
+                {"seed", seed}, {"checked", checked}, {"failed", failed}, {"rows", all_rows}};
+            write_file_atomically(json_path, report.dump(1) + "\n");
         }
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());

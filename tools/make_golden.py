@@ -121,6 +121,127 @@ def training(seed):
     return {"seed": seed, "losses": losses}
 
 
+def numbers(x):
+    return {"shape": list(x.shape), "values": x.flatten().tolist()}
+
+
+def inputs(shape, low, high):
+    """Numbers that float and double hold alike, so that one file serves both."""
+    return torch.empty(shape).uniform_(low, high).double()
+
+
+def layer(name, module, x):
+    """A layer's output and gradients for a random dy, in double."""
+    module = module.double()
+    x = x.clone().requires_grad_()
+    y = module(x)
+    dy = inputs(y.shape, -1, 1)
+    y.backward(dy)
+    parameters = {n: {"value": numbers(p.detach()), "grad": numbers(p.grad)}
+                  for n, p in module.named_parameters()}
+    return {"layer": name, "x": numbers(x.detach()), "y": numbers(y.detach()), "dy": numbers(dy),
+            "dx": numbers(x.grad), "parameters": parameters}
+
+
+def layers(seed):
+    """Each layer under the name that it has in handgrad, on ordinary and on far-out inputs."""
+    torch.manual_seed(seed)
+    nn = torch.nn
+    x = torch.cat([torch.tensor([[0, 1e-3, -1e-3, 30, -30]]).float().double(),
+                   inputs((3, 5), -4, 4)])
+    prelu = nn.PReLU(5)
+    with torch.no_grad():
+        prelu.weight.uniform_(0.1, 0.9)
+    return {"seed": seed, "cases": [
+        layer("Linear(5, 3)", nn.Linear(5, 3), inputs((4, 5), -1, 1)),
+        layer("ReLU()", nn.ReLU(), x),
+        layer("LeakyReLU(0.01)", nn.LeakyReLU(), x),
+        layer("LeakyReLU(0.3)", nn.LeakyReLU(0.3), x),
+        layer("PReLU(1)", nn.PReLU(), x),
+        layer("PReLU(5)", prelu, inputs((2, 5, 3), -4, 4)),
+        layer("ELU(1)", nn.ELU(), x),
+        layer("ELU(0.5)", nn.ELU(0.5), x),
+        layer("Softplus(1, 20)", nn.Softplus(), x),
+        layer("Softplus(2, 1)", nn.Softplus(2, 1), x),
+        layer("Sigmoid()", nn.Sigmoid(), x),
+        layer("Tanh()", nn.Tanh(), x),
+        layer("SiLU()", nn.SiLU(), x),
+        layer("GELU()", nn.GELU(), x),
+        layer("GELU(tanh)", nn.GELU(approximate="tanh"), x),
+        layer("Identity()", nn.Identity(), x),
+        layer("Softmax()", nn.Softmax(dim=-1), x),
+        layer("Softmax()", nn.Softmax(dim=-1), inputs((2, 3, 4), -4, 4)),
+        layer("LogSoftmax()", nn.LogSoftmax(dim=-1), x),
+        layer("LogSoftmax()", nn.LogSoftmax(dim=-1), inputs((2, 3, 4), -4, 4)),
+    ]}
+
+
+def loss(name, module, x, target, **arguments):
+    """A loss and its gradient by x, reduced in each of the three ways, in double."""
+    arguments = {key: torch.tensor(value, dtype=torch.float64) if isinstance(value, list) else value
+                 for key, value in arguments.items()}
+    x = x.clone().requires_grad_()
+    reductions = {}
+    for reduction in ("none", "mean", "sum"):
+        x.grad = None
+        value = module(**arguments, reduction=reduction)(x, target)
+        dloss = inputs(value.shape, 0.5, 1.5)
+        value.backward(dloss)
+        reductions[reduction] = {"loss": numbers(value.detach()), "dloss": numbers(dloss),
+                                 "dx": numbers(x.grad)}
+    return {"loss": name, "x": numbers(x.detach()), "target": numbers(target), **reductions}
+
+
+def losses(seed):
+    """Each loss under a name that tests/losses/golden_test.cpp knows."""
+    torch.manual_seed(seed)
+    nn = torch.nn
+    shape = (4, 3)
+    x, target, p = inputs(shape, -2, 2), inputs(shape, -2, 2), inputs(shape, 0.05, 0.95)
+    binary, logits, labels = inputs(shape, 0, 1), inputs(shape, -4, 4), torch.randint(3, (4,))
+    one_hot = nn.functional.one_hot(labels, 3).double()
+    soft = inputs(shape, 0, 1)
+    weight = [0.5, 1.0, 2.5]
+    cases = [
+        loss("MSELoss", nn.MSELoss, x, target),
+        loss("L1Loss", nn.L1Loss, x, target),
+        loss("SmoothL1Loss", nn.SmoothL1Loss, x, target),
+        loss("SmoothL1Loss(0.5)", nn.SmoothL1Loss, x, target, beta=0.5),
+        loss("BCELoss", nn.BCELoss, p, binary),
+        loss("BCELoss at 0 and 1", nn.BCELoss, torch.tensor([0, 1, 0, 1.0]).double(),
+             torch.tensor([0, 1, 1, 0.0]).double()),
+        loss("BCEWithLogitsLoss", nn.BCEWithLogitsLoss, logits, binary),
+        loss("BCEWithLogitsLoss(pos_weight)", nn.BCEWithLogitsLoss, logits, binary,
+             pos_weight=weight),
+        loss("NLLLoss", nn.NLLLoss, logits, labels),
+        loss("NLLLoss(weight)", nn.NLLLoss, logits, labels, weight=weight),
+    ]
+    for name, to in ((" of labels", labels), (" of one-hot", one_hot), (" of soft targets", soft)):
+        cases += [
+            loss("CrossEntropyLoss" + name, nn.CrossEntropyLoss, logits, to),
+            loss("CrossEntropyLoss(0.2)" + name, nn.CrossEntropyLoss, logits, to,
+                 label_smoothing=0.2),
+            loss("CrossEntropyLoss(weight)" + name, nn.CrossEntropyLoss, logits, to, weight=weight),
+            loss("CrossEntropyLoss(0.2, weight)" + name, nn.CrossEntropyLoss, logits, to,
+                 label_smoothing=0.2, weight=weight),
+        ]
+
+    def scalar(name, function, x):
+        x = x.clone().requires_grad_()
+        value = function(x)
+        value.backward()
+        return {"loss": name, "x": numbers(x.detach()), "value": value.item(), "dx": numbers(x.grad)}
+
+    def donsker_varadhan(t):
+        return -(t[:5].mean() - (t[5:].logsumexp(dim=0).sum() - np.log(len(t) - 5)))
+
+    return {"seed": seed, "weight": weight, "cases": cases, "scalars": [
+        scalar("DonskerVaradhan", donsker_varadhan, inputs((12, 1), -4, 4)),
+        scalar("L1Penalty", lambda w: 0.25 * w.abs().sum(), inputs((4, 3), -2, 2)),
+        scalar("L2Penalty", lambda w: 0.25 * w.pow(2).sum(), inputs((4, 3), -2, 2)),
+    ]}
+
+
 def write(path, values):
     """JSON with one line for each member of a list, for diffs that can be read."""
     def text(value):
@@ -142,7 +263,8 @@ def main():
         parser.error(f"--seed {arguments.seed}: needs a number from 0 to 2^32 - 1, as numpy does")
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, make in (("random", random_streams), ("linear_init", linear_init),
-                       ("data_loader", data_loader), ("training", training)):
+                       ("data_loader", data_loader), ("training", training), ("layers", layers),
+                       ("losses", losses)):
         write(arguments.out / f"{name}.json", make(arguments.seed))
 
 

@@ -1,8 +1,10 @@
 // Compiled once for each instruction set; see isa.h.
+#include "kernels/cpu/activations.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/losses.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/cpu/softmax.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 namespace {
@@ -15,14 +17,23 @@ class CpuBackend final : public Backend<T> {
         HANDGRAD_ISA::gemm(trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
     }
     void fill(T* x, T value, Index n) const override { HANDGRAD_ISA::fill(x, value, n); }
-    void relu_forward(T* y, const T* x, Index n) const override {
-        HANDGRAD_ISA::relu_forward(y, x, n);
-    }
-    void relu_backward(T* dx, const T* dy, const T* y, Index n) const override {
-        HANDGRAD_ISA::relu_backward(dx, dy, y, n);
-    }
     void multiply(T* y, const T* x, const T* scale, Index n) const override {
         HANDGRAD_ISA::multiply(y, x, scale, n);
+    }
+    void activation_forward(Activation f, T* y, const T* x, T a, T b, Index n) const override {
+        HANDGRAD_ISA::activation_forward(f, y, x, a, b, n);
+    }
+    void activation_backward(Activation f, T* dx, const T* dy, const T* x_or_y, T a, T b,
+                             Index n) const override {
+        HANDGRAD_ISA::activation_backward(f, dx, dy, x_or_y, a, b, n);
+    }
+    void prelu_forward(T* y, const T* x, const T* slope, Index outer, Index channels,
+                       Index inner) const override {
+        HANDGRAD_ISA::prelu_forward(y, x, slope, outer, channels, inner);
+    }
+    void prelu_backward(T* dx, T* dslope, const T* dy, const T* x, const T* slope, Index outer,
+                        Index channels, Index inner) const override {
+        HANDGRAD_ISA::prelu_backward(dx, dslope, dy, x, slope, outer, channels, inner);
     }
     void add_to_rows(T* x, const T* bias, Index rows, Index cols) const override {
         HANDGRAD_ISA::add_to_rows(x, bias, rows, cols);
@@ -33,13 +44,69 @@ class CpuBackend final : public Backend<T> {
     void gather_rows(T* out, const T* x, const Index* indices, Index n, Index cols) const override {
         HANDGRAD_ISA::gather_rows(out, x, indices, n, cols);
     }
+    void softmax_forward(T* y, const T* x, Index rows, Index cols) const override {
+        HANDGRAD_ISA::softmax_forward(y, x, rows, cols);
+    }
+    void softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols) const override {
+        HANDGRAD_ISA::softmax_backward(dx, dy, y, rows, cols);
+    }
+    void log_softmax_forward(T* y, const T* x, Index rows, Index cols) const override {
+        HANDGRAD_ISA::log_softmax_forward(y, x, rows, cols);
+    }
+    void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows,
+                              Index cols) const override {
+        HANDGRAD_ISA::log_softmax_backward(dx, dy, y, rows, cols);
+    }
+    void logsumexp_rows(T* out, const T* x, Index rows, Index cols) const override {
+        HANDGRAD_ISA::logsumexp_rows(out, x, rows, cols);
+    }
+    void pointwise_loss_forward(PointwiseLoss l, T* losses, const T* x, const T* target, T a,
+                                Index n) const override {
+        HANDGRAD_ISA::pointwise_loss_forward(l, losses, x, target, a, n);
+    }
+    void pointwise_loss_backward(PointwiseLoss l, T* dx, const T* dlosses, const T* x,
+                                 const T* target, T a, Index n) const override {
+        HANDGRAD_ISA::pointwise_loss_backward(l, dx, dlosses, x, target, a, n);
+    }
+    void bce_with_logits_forward(T* losses, const T* x, const T* target, const T* pos_weight,
+                                 Index rows, Index cols) const override {
+        HANDGRAD_ISA::bce_with_logits_forward(losses, x, target, pos_weight, rows, cols);
+    }
+    void bce_with_logits_backward(T* dx, const T* dlosses, const T* x, const T* target,
+                                  const T* pos_weight, Index rows, Index cols) const override {
+        HANDGRAD_ISA::bce_with_logits_backward(dx, dlosses, x, target, pos_weight, rows, cols);
+    }
     void cross_entropy_forward(T* losses, T* probabilities, const T* logits,
                                const std::int32_t* labels, Index rows, Index cols) const override {
         HANDGRAD_ISA::cross_entropy_forward(losses, probabilities, logits, labels, rows, cols);
     }
-    void cross_entropy_backward(T* dlogits, const T* probabilities, const std::int32_t* labels,
-                                T scale, Index rows, Index cols) const override {
-        HANDGRAD_ISA::cross_entropy_backward(dlogits, probabilities, labels, scale, rows, cols);
+    void cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities,
+                                const std::int32_t* labels, Index rows, Index cols) const override {
+        HANDGRAD_ISA::cross_entropy_backward(dlogits, dlosses, probabilities, labels, rows, cols);
+    }
+    void soft_cross_entropy_forward(T* losses, T* probabilities, const T* logits, const T* targets,
+                                    Index rows, Index cols) const override {
+        HANDGRAD_ISA::soft_cross_entropy_forward(losses, probabilities, logits, targets, rows,
+                                                 cols);
+    }
+    void soft_cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities,
+                                     const T* targets, Index rows, Index cols) const override {
+        HANDGRAD_ISA::soft_cross_entropy_backward(dlogits, dlosses, probabilities, targets, rows,
+                                                  cols);
+    }
+    void nll_forward(T* losses, const T* x, const std::int32_t* labels, const T* weight, Index rows,
+                     Index cols) const override {
+        HANDGRAD_ISA::nll_forward(losses, x, labels, weight, rows, cols);
+    }
+    void nll_backward(T* dx, const T* dlosses, const std::int32_t* labels, const T* weight,
+                      Index rows, Index cols) const override {
+        HANDGRAD_ISA::nll_backward(dx, dlosses, labels, weight, rows, cols);
+    }
+    void penalty_forward(Penalty R, T* out, const T* w, T strength, Index n) const override {
+        HANDGRAD_ISA::penalty_forward(R, out, w, strength, n);
+    }
+    void penalty_backward(Penalty R, T* dw, const T* w, T strength, Index n) const override {
+        HANDGRAD_ISA::penalty_backward(R, dw, w, strength, n);
     }
     void sum(T* out, const T* x, T scale, Index n) const override {
         HANDGRAD_ISA::sum(out, x, scale, n);

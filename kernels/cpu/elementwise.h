@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/math.h"
 #include "kernels/cpu/parallel.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
@@ -13,25 +14,20 @@ Cost streaming(Index n, int arrays) {
     return {.flops = 0, .bytes = n * arrays * Index{sizeof(T)}};
 }
 
+/// body(i) for i < n, where each touches `arrays` arrays of T and calls `functions` of math.h.
+template <class T, class Body>
+void each(Index n, int arrays, int functions, Body body) {
+    Cost cost = streaming<T>(n, arrays);
+    cost.flops = n * functions * function_flops;
+    parallel_ranges(n, cost, [=](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i) body(i);
+    });
+}
+
 template <class T>
 void fill(T* x, T value, Index n) {
     parallel_ranges(n, streaming<T>(n, 1), [=](Index begin, Index end) {
         for (Index i = begin; i < end; ++i) x[i] = value;
-    });
-}
-
-template <class T>
-void relu_forward(T* y, const T* x, Index n) {
-    parallel_ranges(n, streaming<T>(n, 2), [=](Index begin, Index end) {
-        // Asking x < 0, not x > 0, lets NaN through: a broken layer must stay visible.
-        for (Index i = begin; i < end; ++i) y[i] = x[i] < T{0} ? T{0} : x[i];
-    });
-}
-
-template <class T>
-void relu_backward(T* dx, const T* dy, const T* y, Index n) {
-    parallel_ranges(n, streaming<T>(n, 3), [=](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) dx[i] = y[i] > T{0} ? dy[i] : T{0};
     });
 }
 

@@ -84,6 +84,10 @@ std::vector<GradientRow> check_layer(Layer<double>& layer, const Tensor<double>&
     const Tensor<double> r = Tensor<double>::empty(y.shape());
     Random(options.seed + 1).uniform(r, -1, 1);
     Parameter<double> input{"x", x, layer.backward(r)};  // dL/dy = r
+    // Gradients are added to: twice the same is double, which a layer that overwrites would miss.
+    layer.backward(r);
+    for (const Parameter<double>* parameter : layer.parameters())
+        for (double& g : parameter->grad.span()) g /= 2;
 
     std::vector<Parameter<double>*> all = {&input};
     for (Parameter<double>* parameter : layer.parameters()) all.push_back(parameter);

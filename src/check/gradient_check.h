@@ -45,8 +45,8 @@ std::vector<GradientRow> check_gradients(const std::vector<Parameter<double>*>& 
                                          const std::function<double()>& loss,
                                          const GradientCheckOptions& options = {});
 
-/// Checks a layer alone, on L = sum r y with random r, by one forward and one backward pass: a row
-/// for the input x and one for each parameter.
+/// Checks a layer alone, on L = sum r y with random r, by one forward and two backward passes, as
+/// gradients of parameters must add up: a row for the input x and one for each parameter.
 std::vector<GradientRow> check_layer(Layer<double>& layer, const Tensor<double>& x,
                                      const GradientCheckOptions& options = {});
 

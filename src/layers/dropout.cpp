@@ -13,7 +13,7 @@ namespace handgrad {
 template <class T>
 Dropout<T>::Dropout(double p, std::uint64_t seed) : p_(p), random_(seed) {
     if (!(p >= 0 && p < 1))
-        throw Error("Dropout: no such probability", std::to_string(p), "0 <= p < 1");
+        throw Error("Dropout: no such probability", number_str(p), "0 <= p < 1");
 }
 
 template <class T>
@@ -45,10 +45,7 @@ Tensor<T> Dropout<T>::backward(const Tensor<T>& dy) {
 
 template <class T>
 std::string Dropout<T>::describe() const {
-    std::string p = std::to_string(p_);
-    p.erase(p.find_last_not_of('0') + 1);
-    if (p.back() == '.') p += '0';
-    return "Dropout(" + p + ")";
+    return "Dropout(" + number_str(p_) + ")";
 }
 
 template class Dropout<float>;

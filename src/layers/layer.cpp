@@ -1,8 +1,22 @@
 #include "layers/layer.h"
 
+#include <charconv>
+
 #include "core/error.h"
 
 namespace handgrad {
+
+std::string number_str(double value) {
+    char text[32];
+    return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
+template <class T>
+void Layer<T>::require_input(const Tensor<T>& x) const {
+    if (!x.defined())
+        throw Error(describe() + ".forward: no input", "an undefined tensor",
+                    "x with a shape and memory", "make it with Tensor::zeros, empty or from");
+}
 
 template <class T>
 void Layer<T>::require_gradient_of(const Tensor<T>& y, const Tensor<T>& dy) const {

@@ -26,6 +26,9 @@ struct Parameter {
     Tensor<T> grad;  // the same shape; zero_grad() before each step
 };
 
+/// A number as describe() writes it, in as few digits as tell it from its neighbours: "0.01".
+std::string number_str(double value);
+
 /// The number of features that a layer takes and gives along the last axis, where it says.
 struct Features {
     std::optional<Index> in;   // none: any number
@@ -61,6 +64,8 @@ class Layer {
     Layer(const Layer&) = default;
     Layer& operator=(const Layer&) = default;
 
+    /// For forward: throws Error where x is an undefined tensor.
+    void require_input(const Tensor<T>& x) const;
     /// For backward: throws Error unless dy has the shape of y, the last output, and there was one.
     void require_gradient_of(const Tensor<T>& y, const Tensor<T>& dy) const;
 

@@ -1,9 +1,9 @@
 #include "layers/mlp.h"
 
 #include "core/error.h"
+#include "layers/activations.h"
 #include "layers/dropout.h"
 #include "layers/linear.h"
-#include "layers/relu.h"
 
 namespace handgrad {
 

@@ -1,5 +1,7 @@
 #include "losses/cross_entropy.h"
 
+#include <utility>
+
 #include "core/error.h"
 
 // CrossEntropyLoss: L_n = -log q[n,y_n] with q = softmax(o), that is
@@ -10,49 +12,101 @@
 // the second one's is [c = y_n]. Logarithm and softmax cancel:
 //   dL_n/do[n,c] = q[n,c] - [c = y_n]
 // and the mean over N samples divides by N.
+//
+// With targets t, smoothing e and weights w, each class has a share v of the loss:
+//   v[n,c] = w[c] ((1 - e) t[n,c] + e/C)        t[n,c] = [c = y_n] where labels are given
+//   L_n    = -sum_c v[n,c] log q[n,c] = sum_k v[n,k] (log sum_c exp(o[n,c])) - sum_c v[n,c] o[n,c]
+//   dL_n/do[n,c] = q[n,c] sum_k v[n,k] - v[n,c]
 
 namespace handgrad {
 
 template <class T>
-Tensor<T> CrossEntropyLoss<T>::forward(const Tensor<T>& logits, const Labels& labels) {
-    if (!logits.defined() || !labels.defined() || logits.rank() != 2 || labels.rank() != 1 ||
-        logits.dim(0) != labels.dim(0) || logits.size() == 0)
-        throw Error(
-            "CrossEntropyLoss.forward: the inputs do not fit",
-            "logits of shape " + logits.shape().str() + ", labels of shape " + labels.shape().str(),
-            "logits (N, C) and labels (N), N and C at least 1", "one label for each row of logits");
-    const Index n = logits.dim(0), classes = logits.dim(1);
-    for (const std::int32_t label : labels.span())
-        if (label < 0 || label >= classes)
-            throw Error("CrossEntropyLoss.forward: a label is out of range",
-                        "label " + std::to_string(label),
-                        "labels 0 to " + std::to_string(classes - 1) + " for logits of shape " +
-                            logits.shape().str(),
-                        "give the last layer as many outputs as there are classes");
-    labels_ = labels.clone();  // the caller may reuse his for the next batch
-    probabilities_ = Tensor<T>::empty(logits.shape(), logits.device());
-    const Tensor<T> losses = Tensor<T>::empty({n}, logits.device());
-    Tensor<T> loss = Tensor<T>::empty({}, logits.device());
-    const Backend<T>& device = backend<T>(logits.device());
-    device.cross_entropy_forward(losses.data(), probabilities_.data(), logits.data(), labels.data(),
-                                 n, classes);
-    const T scale = reduction_ == Reduction::mean ? T{1} / static_cast<T>(n) : T{1};
-    device.sum(loss.data(), losses.data(), scale, n);
-    return loss;
+CrossEntropyLoss<T>::CrossEntropyLoss(Reduction reduction, double label_smoothing, Tensor<T> weight)
+    : Loss<T>(reduction), label_smoothing_(label_smoothing), weight_(weight.to(Device::cpu)) {
+    if (!(label_smoothing >= 0 && label_smoothing <= 1))
+        throw Error("CrossEntropyLoss: no such label smoothing", number_str(label_smoothing),
+                    "0 <= label_smoothing <= 1");
 }
 
 template <class T>
-Tensor<T> CrossEntropyLoss<T>::backward() {
-    if (!probabilities_.defined())
-        throw Error("CrossEntropyLoss.backward: nothing to go back through",
-                    "backward before any forward", "a forward pass first");
-    const Index n = probabilities_.dim(0);
-    Tensor<T> dlogits = Tensor<T>::empty(probabilities_.shape(), probabilities_.device());
-    const T scale = reduction_ == Reduction::mean ? T{1} / static_cast<T>(n) : T{1};
-    backend<T>(dlogits.device())
-        .cross_entropy_backward(dlogits.data(), probabilities_.data(), labels_.data(), scale, n,
-                                probabilities_.dim(1));
+Tensor<T> CrossEntropyLoss<T>::forward(const Tensor<T>& logits, const Labels& labels) {
+    this->require_labels(logits, labels);
+    this->require_weights(logits, weight_);
+    const Index n = logits.dim(0), classes = logits.dim(1);
+    if (!weight_.defined() && label_smoothing_ == 0) {
+        shares_ = {};
+        labels_ = labels.clone();  // the caller may reuse his for the next batch
+        probabilities_ = Tensor<T>::empty(logits.shape(), logits.device());
+        const Tensor<T> losses = Tensor<T>::empty({n}, logits.device());
+        backend<T>(logits.device())
+            .cross_entropy_forward(losses.data(), probabilities_.data(), logits.data(),
+                                   labels_.data(), n, classes);
+        return this->reduce(losses, static_cast<double>(n));
+    }
+    shares_ = Tensor<T>::zeros(logits.shape());
+    const Labels host_labels = labels.to(Device::cpu);
+    double count = 0;
+    for (Index r = 0; r < n; ++r) {
+        const Index label = host_labels.data()[r];
+        shares_.data()[r * classes + label] = 1;
+        count += weight_.defined() ? static_cast<double>(weight_.data()[label]) : 1;
+    }
+    return forward_weighted(logits, count);
+}
+
+template <class T>
+Tensor<T> CrossEntropyLoss<T>::forward(const Tensor<T>& logits, const Tensor<T>& targets) {
+    this->require_equal_shapes(logits, targets);
+    if (logits.rank() != 2)
+        throw Error(describe() + ".forward: the inputs do not fit",
+                    "logits and targets of shape " + logits.shape().str(),
+                    "logits and targets of shape (N, C)", "a row of C shares for each sample");
+    this->require_weights(logits, weight_);
+    shares_ = targets.to(Device::cpu).clone();
+    return forward_weighted(logits, static_cast<double>(logits.dim(0)));
+}
+
+/// From shares_ = t on.
+template <class T>
+Tensor<T> CrossEntropyLoss<T>::forward_weighted(const Tensor<T>& logits, double count) {
+    const Index n = logits.dim(0), classes = logits.dim(1);
+    const T kept = static_cast<T>(1 - label_smoothing_);
+    const T spread = static_cast<T>(label_smoothing_ / static_cast<double>(classes));
+    for (Index r = 0; r < n; ++r)
+        for (Index c = 0; c < classes; ++c) {
+            T& v = shares_.data()[r * classes + c];
+            v = kept * v + spread;
+            if (weight_.defined()) v *= weight_.data()[c];
+        }
+    shares_ = shares_.to(logits.device());
+    probabilities_ = Tensor<T>::empty(logits.shape(), logits.device());
+    const Tensor<T> losses = Tensor<T>::empty({n}, logits.device());
+    backend<T>(logits.device())
+        .soft_cross_entropy_forward(losses.data(), probabilities_.data(), logits.data(),
+                                    shares_.data(), n, classes);
+    return this->reduce(losses, count);
+}
+
+template <class T>
+Tensor<T> CrossEntropyLoss<T>::input_gradient(const Tensor<T>& dlosses) {
+    const Tensor<T>& q = probabilities_;
+    Tensor<T> dlogits = Tensor<T>::empty(q.shape(), q.device());
+    const Backend<T>& device = backend<T>(q.device());
+    if (shares_.defined())
+        device.soft_cross_entropy_backward(dlogits.data(), dlosses.data(), q.data(), shares_.data(),
+                                           q.dim(0), q.dim(1));
+    else
+        device.cross_entropy_backward(dlogits.data(), dlosses.data(), q.data(), labels_.data(),
+                                      q.dim(0), q.dim(1));
     return dlogits;
+}
+
+template <class T>
+std::string CrossEntropyLoss<T>::describe() const {
+    std::string text = "CrossEntropyLoss(" + name_of(this->reduction());
+    if (label_smoothing_ > 0) text += ", label smoothing " + number_str(label_smoothing_);
+    if (weight_.defined()) text += ", weight " + weight_.shape().str();
+    return text + ")";
 }
 
 template class CrossEntropyLoss<float>;

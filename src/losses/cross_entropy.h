@@ -1,29 +1,41 @@
 // CrossEntropyLoss: the negative log likelihood of the right class, from logits
 #pragma once
 
-#include "core/tensor.h"
+#include "losses/loss.h"
 
 namespace handgrad {
 
-enum class Reduction : std::uint8_t { mean, sum };
-
-/// Logits o (N, C) and labels y (N) -> the loss, of shape (). Softmax and logarithm are one step,
-/// so that neither exp overflows nor log meets a zero.
+/// Logits o (N, C), and either labels y (N) or targets t (N, C) that give each class a share (a
+/// one-hot row, or a soft one that sums to 1) -> a loss for each row. Softmax and logarithm are one
+/// step, so that neither exp overflows nor log meets a zero.
 template <class T>
-class CrossEntropyLoss {
+class CrossEntropyLoss final : public Loss<T> {
   public:
-    explicit CrossEntropyLoss(Reduction reduction = Reduction::mean) : reduction_(reduction) {}
+    /// label_smoothing e mixes e/C into the share of each class and leaves (1 - e) of the target.
+    /// weight (C) multiplies the terms of each class; the mean over labels then divides by the sum
+    /// of weight[y[n]], as PyTorch does, and that over targets by N. Throws Error unless
+    /// 0 <= label_smoothing <= 1.
+    explicit CrossEntropyLoss(Reduction reduction = Reduction::mean, double label_smoothing = 0,
+                              Tensor<T> weight = {});
 
-    /// The mean or the sum over the batch. Throws Error where the shapes do not fit, the batch is
-    /// empty, or a label is not one of 0 .. C-1.
+    /// Throws Error where the shapes do not fit, the batch is empty, or a label is not one of
+    /// 0 .. C-1.
     Tensor<T> forward(const Tensor<T>& logits, const Labels& labels);
-    /// dL/dlogits (N, C) for the last forward. Throws Error before any forward.
-    Tensor<T> backward();
+    Tensor<T> forward(const Tensor<T>& logits, const Tensor<T>& targets);
+
+    [[nodiscard]] std::string describe() const override;
+
+  protected:
+    Tensor<T> input_gradient(const Tensor<T>& dlosses) override;
 
   private:
-    Reduction reduction_;
+    Tensor<T> forward_weighted(const Tensor<T>& logits, double count);
+
+    double label_smoothing_;
+    Tensor<T> weight_;         // (C), on the CPU, or undefined
     Tensor<T> probabilities_;  // softmax of the last logits
-    Labels labels_;
+    Labels labels_;            // of the last forward, where neither weights nor shares came in
+    Tensor<T> shares_;         // v of the last forward, where they did
 };
 
 }  // namespace handgrad

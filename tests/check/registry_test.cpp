@@ -1,14 +1,49 @@
 #include "check/registry.h"
 
+#include <set>
+
 #include "catch.h"
 
 using namespace handgrad;
 
-TEST_CASE("every layer and loss passes the gradient check, at several seeds", "[check][gradient]") {
+TEST_CASE("every layer and loss passes the gradient check, at several seeds and random shapes",
+          "[check][gradient]") {
     for (const std::uint64_t seed : {0, 1, 2})
-        for (const GradientCase& gradient_case : gradient_cases(seed)) {
-            const auto rows = gradient_case.check();
+        for (const GradientCase& gradient_case : gradient_cases(seed, 3)) {
+            const auto rows = check_layer(*gradient_case.layer, gradient_case.x);
             INFO("seed " << seed << ", " << gradient_case.name << "\n" << table(rows));
+            REQUIRE(rows.size() == 1 + gradient_case.layer->parameters().size());
             REQUIRE(all_pass(rows));
         }
+}
+
+TEST_CASE("random shapes come on top, and repeat for one seed", "[check]") {
+    const auto listed = gradient_cases(5), more = gradient_cases(5, 2),
+               again = gradient_cases(5, 2);
+    REQUIRE(more.size() > listed.size());
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < more.size(); ++i) {
+        REQUIRE(more[i].name == again[i].name);
+        REQUIRE(more[i].x.values() == again[i].x.values());
+        names.insert(more[i].name);
+    }
+    for (const GradientCase& gradient_case : listed) REQUIRE(names.count(gradient_case.name) == 1);
+}
+
+TEST_CASE("backward_parameters adds what backward adds", "[check]") {
+    for (const GradientCase& gradient_case : gradient_cases(3)) {
+        INFO(gradient_case.name);
+        Layer<double>& layer = *gradient_case.layer;
+        const auto dy = Tensor<double>::full(layer.forward(gradient_case.x).shape(), 0.7);
+        std::vector<std::vector<double>> by_backward;
+        for (const Parameter<double>* parameter : layer.parameters()) parameter->grad.fill(0);
+        layer.backward(dy);
+        for (const Parameter<double>* parameter : layer.parameters()) {
+            by_backward.push_back(parameter->grad.values());
+            parameter->grad.fill(0);
+        }
+        layer.backward_parameters(dy);
+        for (std::size_t i = 0; i < by_backward.size(); ++i)
+            REQUIRE(layer.parameters()[i]->grad.values() == by_backward[i]);
+    }
 }

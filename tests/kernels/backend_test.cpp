@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <vector>
 
 #include "catch.h"
@@ -60,10 +61,10 @@ TEMPLATE_TEST_CASE("elementwise kernels", "[kernels]", float, double) {
         for (const Index n : sizes) {
             const auto x = numbers<T>(n, 1), dy = numbers<T>(n, 2);
             auto y = x, dx = x, expected = x;
-            backend.relu_forward(y.data(), x.data(), n);
+            backend.activation_forward(Activation::relu, y.data(), x.data(), 0, 0, n);
             for (auto& v : expected) v = v > 0 ? v : 0;
             CHECK(y == expected);
-            backend.relu_backward(dx.data(), dy.data(), y.data(), n);
+            backend.activation_backward(Activation::relu, dx.data(), dy.data(), y.data(), 0, 0, n);
             for (std::size_t i = 0; i < x.size(); ++i) expected[i] = x[i] > 0 ? dy[i] : 0;
             CHECK(dx == expected);
             backend.multiply(y.data(), x.data(), dy.data(), n);
@@ -86,11 +87,145 @@ TEMPLATE_TEST_CASE("NaN and signed zeros pass through ReLU as they should", "[ke
         std::vector<T> x(37, T(not_a_number)), y(37, T(1)), dx(37);
         x[5] = -std::numeric_limits<T>::infinity();
         x[6] = std::numeric_limits<T>::infinity();
-        backend.relu_forward(y.data(), x.data(), 37);
+        backend.activation_forward(Activation::relu, y.data(), x.data(), 0, 0, 37);
         CHECK(std::isnan(y[0]));
         CHECK(std::isnan(y[36]));
         CHECK(y[5] == 0);
         CHECK(y[6] == std::numeric_limits<T>::infinity());
+    });
+}
+
+namespace {
+
+/// The activations in double, as kernels/backend.h defines them.
+double reference(Activation f, double x, double a, double b) {
+    const double s = 1 / (1 + std::exp(-x));
+    switch (f) {
+        case Activation::relu:
+            return x > 0 ? x : 0;
+        case Activation::leaky_relu:
+            return x > 0 ? x : a * x;
+        case Activation::elu:
+            return x > 0 ? x : a * (std::exp(x) - 1);
+        case Activation::softplus:
+            return a * x > b ? x : std::log(1 + std::exp(a * x)) / a;
+        case Activation::sigmoid:
+            return s;
+        case Activation::tanh:
+            return std::tanh(x);
+        case Activation::silu:
+            return x * s;
+        case Activation::gelu:
+            return x * (1 + std::erf(x / std::sqrt(2))) / 2;
+        case Activation::gelu_tanh:
+            return x / 2 *
+                   (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+    }
+    return not_a_number;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("every activation and its derivative", "[kernels]", float, double) {
+    using T = TestType;
+    constexpr double eps = std::numeric_limits<T>::epsilon();
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Activation f : {Activation::relu, Activation::leaky_relu, Activation::elu,
+                                   Activation::softplus, Activation::sigmoid, Activation::tanh,
+                                   Activation::silu, Activation::gelu, Activation::gelu_tanh})
+            for (const Index n : {0, 1, 15, 16, 17, 1009, 20011}) {
+                INFO("activation " << static_cast<int>(f) << ", n = " << n);
+                const double a = 1.5, b = 3;
+                auto x = numbers<T>(n, 7);
+                for (T& v : x) v *= 5;
+                const auto dy = numbers<T>(n, 8);
+                std::vector<T> y(x.size(), T(not_a_number)), dx = y, expected = y, d_expected = y;
+                for (std::size_t i = 0; i < x.size(); ++i) {
+                    const double h = 1e-5, v = double{x[i]};
+                    expected[i] = static_cast<T>(reference(f, v, a, b));
+                    d_expected[i] = static_cast<T>(
+                        (reference(f, v + h, a, b) - reference(f, v - h, a, b)) / (2 * h));
+                    d_expected[i] *= dy[i];
+                }
+                backend.activation_forward(f, y.data(), x.data(), T(a), T(b), n);
+                CHECK(close(y, expected, 20 * eps));
+                const bool from_y =
+                    f == Activation::relu || f == Activation::sigmoid || f == Activation::tanh;
+                backend.activation_backward(f, dx.data(), dy.data(), (from_y ? y : x).data(), T(a),
+                                            T(b), n);
+                CHECK(close(dx, d_expected, 20 * eps + 1e-9));
+                backend.activation_forward(f, x.data(), x.data(), T(a), T(b), n);  // in place
+                CHECK(x == y);
+            }
+    });
+}
+
+TEMPLATE_TEST_CASE("PReLU", "[kernels]", float, double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index outer : {0, 1, 3, 50})
+            for (const Index channels : {1, 2, 17, 40})
+                for (const Index inner : {0, 1, 7, 64}) {
+                    const Index n = outer * channels * inner;
+                    const auto x = numbers<T>(n, 9), dy = numbers<T>(n, 10);
+                    const auto slope = numbers<T>(channels, 11);
+                    std::vector<T> y = x, dx = x, expected = x, d_expected = x;
+                    auto dslope = slope, dslope_expected = slope;
+                    for (std::size_t i = 0; i < x.size(); ++i) {
+                        const std::size_t c = i / static_cast<std::size_t>(inner) %
+                                              static_cast<std::size_t>(channels);
+                        expected[i] = x[i] > 0 ? x[i] : slope[c] * x[i];
+                        d_expected[i] = x[i] > 0 ? dy[i] : slope[c] * dy[i];
+                        if (x[i] < 0) dslope_expected[c] += x[i] * dy[i];
+                    }
+                    backend.prelu_forward(y.data(), x.data(), slope.data(), outer, channels, inner);
+                    CHECK(y == expected);
+                    backend.prelu_backward(dx.data(), dslope.data(), dy.data(), x.data(),
+                                           slope.data(), outer, channels, inner);
+                    CHECK(dx == d_expected);
+                    CHECK(close(dslope, dslope_expected,
+                                3200 * 50 * std::numeric_limits<T>::epsilon()));
+                }
+    });
+}
+
+TEMPLATE_TEST_CASE("softmax, its logarithm and their derivatives", "[kernels]", float, double) {
+    using T = TestType;
+    constexpr double eps = std::numeric_limits<T>::epsilon();
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index rows : {0, 1, 5, 300})
+            for (const Index cols : {0, 1, 2, 10, 17, 100}) {
+                auto x = numbers<T>(rows * cols, 12);
+                for (T& v : x) v *= 10;
+                const auto dy = numbers<T>(rows * cols, 13);
+                std::vector<T> y(x.size(), T(not_a_number)), dx = y, log_y = y, d_log = y;
+                std::vector<T> e_y = y, e_dx = y, e_log_y = y, e_d_log = y;
+                for (std::size_t r = 0; r < static_cast<std::size_t>(rows); ++r) {
+                    const auto n = static_cast<std::size_t>(cols), first = r * n;
+                    double sum = 0, dot = 0, dy_sum = 0;
+                    for (std::size_t i = first; i < first + n; ++i) {
+                        sum += std::exp(double{x[i]});
+                        dy_sum += double{dy[i]};
+                    }
+                    for (std::size_t i = first; i < first + n; ++i)
+                        dot += double{dy[i]} * std::exp(double{x[i]}) / sum;
+                    for (std::size_t i = first; i < first + n; ++i) {
+                        const double q = std::exp(double{x[i]}) / sum;
+                        e_y[i] = static_cast<T>(q);
+                        e_dx[i] = static_cast<T>(q * (double{dy[i]} - dot));
+                        e_log_y[i] = static_cast<T>(double{x[i]} - std::log(sum));
+                        e_d_log[i] = static_cast<T>(double{dy[i]} - q * dy_sum);
+                    }
+                }
+                backend.softmax_forward(y.data(), x.data(), rows, cols);
+                backend.softmax_backward(dx.data(), dy.data(), y.data(), rows, cols);
+                backend.log_softmax_forward(log_y.data(), x.data(), rows, cols);
+                backend.log_softmax_backward(d_log.data(), dy.data(), log_y.data(), rows, cols);
+                CHECK(close(y, e_y, 20 * eps));
+                CHECK(close(dx, e_dx, 20 * eps));
+                CHECK(close(log_y, e_log_y, 50 * eps));
+                CHECK(close(d_log, e_d_log, 100 * eps));  // dy_sum reaches 10
+            }
     });
 }
 
@@ -169,8 +304,9 @@ TEMPLATE_TEST_CASE("cross entropy", "[kernels]", float, double) {
                 }
                 backend.cross_entropy_forward(losses.data(), q.data(), logits.data(), labels.data(),
                                               rows, cols);
-                backend.cross_entropy_backward(dlogits.data(), q.data(), labels.data(), T(0.5),
-                                               rows, cols);
+                const std::vector<T> dlosses(labels.size(), T(0.5));
+                backend.cross_entropy_backward(dlogits.data(), dlosses.data(), q.data(),
+                                               labels.data(), rows, cols);
                 CHECK(close(losses, expected_losses, 100 * eps));  // losses reach 40
                 CHECK(close(q, expected_q, 100 * eps));
                 CHECK(close(dlogits, expected_d, 100 * eps));
@@ -189,5 +325,162 @@ TEMPLATE_TEST_CASE("cross entropy of huge logits is finite", "[kernels]", float,
         CHECK(std::abs(losses[1] - std::log(T(3))) <= T(1e-2));  // 3e4 + log 3 - 3e4 in float
         CHECK(q[0] == 1);
         CHECK(std::abs(q[5] - T(1) / 3) < T(1e-6));
+    });
+}
+
+namespace {
+
+/// The losses of one element in double, as kernels/backend.h defines them.
+double reference(PointwiseLoss l, double x, double t, double a) {
+    const double d = std::abs(x - t);
+    switch (l) {
+        case PointwiseLoss::mse:
+            return d * d;
+        case PointwiseLoss::l1:
+            return d;
+        case PointwiseLoss::smooth_l1:
+            return d < a ? d * d / (2 * a) : d - a / 2;
+        case PointwiseLoss::bce:
+            return -t * std::log(x) - (1 - t) * std::log(1 - x);
+    }
+    return not_a_number;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("losses of each element and their derivatives", "[kernels]", float, double) {
+    using T = TestType;
+    constexpr double eps = std::numeric_limits<T>::epsilon();
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const PointwiseLoss l :
+             {PointwiseLoss::mse, PointwiseLoss::l1, PointwiseLoss::smooth_l1, PointwiseLoss::bce})
+            for (const Index n : {0, 1, 15, 16, 17, 1009, 20011}) {
+                INFO("loss " << static_cast<int>(l) << ", n = " << n);
+                auto x = numbers<T>(n, 14), target = numbers<T>(n, 15);
+                const auto dl = numbers<T>(n, 16);
+                for (T& v : x) v = T(0.5) + T(0.45) * v;
+                for (std::size_t i = 0; i < x.size(); ++i) {
+                    T& t = target[i];
+                    t = T(0.5) + T(0.5) * t;
+                    // Off the kinks |x - t| = 0 and a.
+                    if (std::abs(std::abs(x[i] - t) - T(0.25)) < T(1e-3)) t += T(2e-3);
+                    if (std::abs(x[i] - t) < T(1e-3)) t += T(2e-3);
+                }
+                std::vector<T> losses(x.size(), T(not_a_number)), dx = losses, expected = losses,
+                                                                  d_expected = losses;
+                const double a = 0.25, h = 1e-5;
+                for (std::size_t i = 0; i < x.size(); ++i) {
+                    const double v = double{x[i]}, t = double{target[i]};
+                    expected[i] = static_cast<T>(reference(l, v, t, a));
+                    d_expected[i] = static_cast<T>(
+                        double{dl[i]} * (reference(l, v + h, t, a) - reference(l, v - h, t, a)) /
+                        (2 * h));
+                }
+                backend.pointwise_loss_forward(l, losses.data(), x.data(), target.data(), T(a), n);
+                backend.pointwise_loss_backward(l, dx.data(), dl.data(), x.data(), target.data(),
+                                                T(a), n);
+                CHECK(close(losses, expected, 50 * eps));
+                CHECK(close(dx, d_expected, 200 * eps + 1e-5));  // 20000 h^2 for bce at 0.05
+            }
+    });
+}
+
+TEMPLATE_TEST_CASE("losses of each row and their derivatives", "[kernels]", float, double) {
+    using T = TestType;
+    constexpr double eps = std::numeric_limits<T>::epsilon();
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index rows : {0, 1, 5, 300})
+            for (const Index cols : {1, 2, 10, 17}) {
+                const Index n = rows * cols;
+                auto x = numbers<T>(n, 17), target = numbers<T>(n, 18);
+                for (T& v : x) v *= 3;
+                for (T& t : target) t = t > 0 ? t : 0;
+                const auto dl = numbers<T>(rows, 19), dl_each = numbers<T>(n, 20);
+                const auto weight = numbers<T>(cols, 21);
+                std::vector<std::int32_t> labels;
+                for (Index r = 0; r < rows; ++r)
+                    labels.push_back(static_cast<std::int32_t>(r * 13 % cols));
+
+                const std::vector<T> unset(x.size(), T(not_a_number)),
+                    unset_rows(labels.size(), T(not_a_number));
+                auto bce = unset, d_bce = unset, plain = unset, q = unset, d_soft = unset,
+                     d_nll = unset, e_bce = unset, e_d_bce = unset, e_plain = unset,
+                     e_d_soft = unset, e_d_nll = unset;
+                auto soft = unset_rows, nll = unset_rows, log_sums = unset_rows,
+                     e_soft = unset_rows, e_nll = unset_rows, e_log_sums = unset_rows;
+                for (std::size_t r = 0; r < labels.size(); ++r) {
+                    const auto columns = static_cast<std::size_t>(cols);
+                    double exps = 0, targets = 0, loss = 0;
+                    for (std::size_t i = r * columns; i < (r + 1) * columns; ++i) {
+                        exps += std::exp(double{x[i]});
+                        targets += double{target[i]};
+                    }
+                    for (std::size_t c = 0; c < columns; ++c) {
+                        const std::size_t i = r * columns + c;
+                        const double v = double{x[i]}, t = double{target[i]}, p = double{weight[c]};
+                        const double s = 1 / (1 + std::exp(-v)), share = std::exp(v) / exps;
+                        e_bce[i] = static_cast<T>(-p * t * std::log(s) - (1 - t) * std::log(1 - s));
+                        e_d_bce[i] =
+                            static_cast<T>(double{dl_each[i]} * ((1 - t) * s - p * t * (1 - s)));
+                        e_plain[i] = static_cast<T>(-t * std::log(s) - (1 - t) * std::log(1 - s));
+                        loss -= t * std::log(share);
+                        e_d_soft[i] = static_cast<T>(double{dl[r]} * (share * targets - t));
+                        const bool is_label = labels[r] == static_cast<std::int32_t>(c);
+                        e_d_nll[i] = is_label ? -weight[c] * dl[r] : 0;
+                        if (is_label) e_nll[r] = -weight[c] * x[i];
+                    }
+                    e_soft[r] = static_cast<T>(loss);
+                    e_log_sums[r] = static_cast<T>(std::log(exps));
+                }
+                backend.bce_with_logits_forward(bce.data(), x.data(), target.data(), weight.data(),
+                                                rows, cols);
+                backend.bce_with_logits_backward(d_bce.data(), dl_each.data(), x.data(),
+                                                 target.data(), weight.data(), rows, cols);
+                backend.bce_with_logits_forward(plain.data(), x.data(), target.data(), nullptr,
+                                                rows, cols);
+                CHECK(close(bce, e_bce, 20 * eps));
+                CHECK(close(d_bce, e_d_bce, 20 * eps));
+                CHECK(close(plain, e_plain, 20 * eps));
+                backend.soft_cross_entropy_forward(soft.data(), q.data(), x.data(), target.data(),
+                                                   rows, cols);
+                backend.soft_cross_entropy_backward(d_soft.data(), dl.data(), q.data(),
+                                                    target.data(), rows, cols);
+                CHECK(close(soft, e_soft, 200 * eps));
+                CHECK(close(d_soft, e_d_soft, 100 * eps));
+                backend.nll_forward(nll.data(), x.data(), labels.data(), weight.data(), rows, cols);
+                backend.nll_backward(d_nll.data(), dl.data(), labels.data(), weight.data(), rows,
+                                     cols);
+                CHECK(nll == e_nll);
+                CHECK(d_nll == e_d_nll);
+                backend.logsumexp_rows(log_sums.data(), x.data(), rows, cols);
+                CHECK(close(log_sums, e_log_sums, 20 * eps));
+            }
+    });
+}
+
+TEMPLATE_TEST_CASE("penalties and their derivatives", "[kernels]", float, double) {
+    using T = TestType;
+    constexpr double eps = std::numeric_limits<T>::epsilon();
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index n : sizes)
+            for (const Penalty R : {Penalty::l1, Penalty::l2}) {
+                const auto w = numbers<T>(n, 22), before = numbers<T>(n, 23);
+                auto dw = before, expected = before;
+                double sum = 0;
+                for (std::size_t i = 0; i < w.size(); ++i) {
+                    const double v = double{w[i]};
+                    sum += R == Penalty::l1 ? std::abs(v) : v * v;
+                    expected[i] += static_cast<T>(R == Penalty::l1 ? (v > 0   ? 0.25
+                                                                      : v < 0 ? -0.25
+                                                                              : 0)
+                                                                   : 0.5 * v);
+                }
+                T total = 1;
+                backend.penalty_forward(R, &total, w.data(), T(0.25), n);
+                CHECK(std::abs(double{total} - 1 - 0.25 * sum) <=
+                      static_cast<double>(n + 1) * eps * (1 + sum));
+                backend.penalty_backward(R, dw.data(), w.data(), T(0.25), n);
+                CHECK(close(dw, expected, 4 * eps));
+            }
     });
 }

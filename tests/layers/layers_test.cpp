@@ -3,9 +3,9 @@
 
 #include "catch.h"
 #include "core/error.h"
+#include "layers/activations.h"
 #include "layers/dropout.h"
 #include "layers/linear.h"
-#include "layers/relu.h"
 #include "layers/sequential.h"
 
 using namespace handgrad;

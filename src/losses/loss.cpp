@@ -1,0 +1,97 @@
+#include "losses/loss.h"
+
+#include "core/error.h"
+
+// Mean and sum: L = s sum_i l_i with s = 1/count or 1
+//
+// dL/dl_i = s, hence with the gradient dL of what becomes of L, each loss receives s dL.
+
+namespace handgrad {
+namespace {
+
+template <class T>
+std::string shape_of(const Tensor<T>& x) {
+    return x.defined() ? "of shape " + x.shape().str() : "undefined";
+}
+
+}  // namespace
+
+std::string name_of(Reduction reduction) {
+    return reduction == Reduction::none ? "none" : reduction == Reduction::mean ? "mean" : "sum";
+}
+
+template <class T>
+Tensor<T> Loss<T>::reduce(const Tensor<T>& losses, double count) {
+    losses_ = losses;
+    if (reduction_ == Reduction::none) return losses;
+    scale_ = reduction_ == Reduction::mean ? static_cast<T>(1 / count) : T{1};
+    Tensor<T> loss = Tensor<T>::empty({}, losses.device());
+    backend<T>(losses.device()).sum(loss.data(), losses.data(), scale_, losses.size());
+    return loss;
+}
+
+template <class T>
+Tensor<T> Loss<T>::backward(const Tensor<T>& dloss) {
+    if (!losses_.defined())
+        throw Error(describe() + ".backward: nothing to go back through",
+                    "backward before any forward", "a forward pass first",
+                    "call forward(input, target), then backward()");
+    const bool reduced = reduction_ != Reduction::none;
+    if (!dloss.defined() && !reduced)
+        throw Error(describe() + ".backward: no gradient to start from",
+                    "losses of shape " + losses_.shape().str() + " and no dloss",
+                    "dL/dlosses of that shape",
+                    "pass it to backward, or reduce the losses to their mean or sum");
+    if (dloss.defined() && dloss.shape() != (reduced ? Shape{} : losses_.shape()))
+        throw Error(describe() + ".backward: the gradient does not fit",
+                    "dloss of shape " + dloss.shape().str(),
+                    "dloss of shape " + (reduced ? Shape{} : losses_.shape()).str() +
+                        ", that of the last loss");
+    if (!reduced) return input_gradient(dloss);
+    const T dl = dloss.defined() ? scale_ * dloss.item() : scale_;
+    return input_gradient(Tensor<T>::full(losses_.shape(), dl, losses_.device()));
+}
+
+template <class T>
+void Loss<T>::require_equal_shapes(const Tensor<T>& input, const Tensor<T>& target) const {
+    if (!input.defined() || !target.defined() || input.shape() != target.shape() ||
+        input.size() == 0)
+        throw Error(describe() + ".forward: the inputs do not fit",
+                    "input " + shape_of(input) + ", target " + shape_of(target),
+                    "input and target of one shape, with at least one element",
+                    input.defined() && target.defined() && input.size() == target.size()
+                        ? "reshape one of them to the shape of the other"
+                        : "one target for each element of the input");
+}
+
+template <class T>
+void Loss<T>::require_labels(const Tensor<T>& input, const Labels& labels) const {
+    if (!input.defined() || !labels.defined() || input.rank() != 2 || labels.rank() != 1 ||
+        input.dim(0) != labels.dim(0) || input.size() == 0)
+        throw Error(describe() + ".forward: the inputs do not fit",
+                    "input " + shape_of(input) + ", labels " + shape_of(labels),
+                    "input (N, C) and labels (N), N and C at least 1",
+                    "one label for each row of the input");
+    const Index classes = input.dim(1);
+    for (const std::int32_t label : labels.to(Device::cpu).span())
+        if (label < 0 || label >= classes)
+            throw Error(describe() + ".forward: a label is out of range",
+                        "label " + std::to_string(label),
+                        "labels 0 to " + std::to_string(classes - 1) + " for input of shape " +
+                            input.shape().str(),
+                        "give the last layer as many outputs as there are classes");
+}
+
+template <class T>
+void Loss<T>::require_weights(const Tensor<T>& input, const Tensor<T>& weight) const {
+    if (weight.defined() && weight.shape() != Shape{input.dim(-1)})
+        throw Error(describe() + ".forward: the weights do not fit",
+                    "weights " + shape_of(weight) + " for input " + shape_of(input),
+                    "weights of shape " + Shape{input.dim(-1)}.str(),
+                    "give one weight for each entry of the last axis");
+}
+
+template class Loss<float>;
+template class Loss<double>;
+
+}  // namespace handgrad

@@ -1,0 +1,66 @@
+// The contract of every loss.
+//
+// A loss measures how far a layer's output is from its target. forward(input, target) gives
+//
+//   the losses themselves, one for each element or sample   Reduction::none
+//   their mean, of shape ()                                 Reduction::mean
+//   their sum, of shape ()                                  Reduction::sum
+//
+// and keeps what backward needs; backward() gives dL/dinput, the dy of the last layer:
+//
+//   const Tensor<float> value = loss.forward(model.forward(x), target);
+//   model.backward(loss.backward());
+#pragma once
+
+#include <string>
+
+#include "layers/layer.h"
+
+namespace handgrad {
+
+enum class Reduction : std::uint8_t { none, mean, sum };
+
+/// "none", "mean" or "sum".
+std::string name_of(Reduction reduction);
+
+template <class T>
+class Loss {
+  public:
+    virtual ~Loss() = default;
+
+    /// dL/dinput (shape of input), for the last forward, whose result had the gradient dloss.
+    /// Left out, dloss is 1; losses that are not reduced need one, of their own shape. Throws Error
+    /// before any forward, or when dloss does not fit.
+    Tensor<T> backward(const Tensor<T>& dloss = {});
+
+    /// How the loss is built, as code: "MSELoss(mean)".
+    [[nodiscard]] virtual std::string describe() const = 0;
+
+  protected:
+    explicit Loss(Reduction reduction) : reduction_(reduction) {}
+    Loss(const Loss&) = default;
+    Loss& operator=(const Loss&) = default;
+
+    [[nodiscard]] Reduction reduction() const { return reduction_; }
+
+    /// For forward: the losses as they are, their sum, or their sum divided by count.
+    Tensor<T> reduce(const Tensor<T>& losses, double count);
+    /// dL/dinput from dlosses, which has the shape of the losses given to reduce.
+    virtual Tensor<T> input_gradient(const Tensor<T>& dlosses) = 0;
+
+    /// For forward: throws Error unless input and target have one shape, with an element at least.
+    void require_equal_shapes(const Tensor<T>& input, const Tensor<T>& target) const;
+    /// For forward: throws Error unless input is (N, C), labels are (N), N and C at least 1, and
+    /// each label is one of 0 .. C-1.
+    void require_labels(const Tensor<T>& input, const Labels& labels) const;
+    /// For forward: throws Error unless weight, where there is one, has a number for each of the C
+    /// columns of input.
+    void require_weights(const Tensor<T>& input, const Tensor<T>& weight) const;
+
+  private:
+    Reduction reduction_;
+    Tensor<T> losses_;  // of the last forward
+    T scale_ = 1;       // dL/dlosses, where they are reduced
+};
+
+}  // namespace handgrad

@@ -1,0 +1,55 @@
+#include "losses/nll.h"
+
+#include <utility>
+
+// NLLLoss: L_n = -w[y_n] x[n,y_n]
+//   x (N, C)   y (N)   w (C)   L_n (N)
+//
+//   dL_n/dx[n,c] = -w[c] [c = y_n]
+// and the mean divides by sum_n w[y_n].
+
+namespace handgrad {
+
+template <class T>
+NLLLoss<T>::NLLLoss(Reduction reduction, Tensor<T> weight)
+    : Loss<T>(reduction), weight_(std::move(weight)) {}
+
+template <class T>
+Tensor<T> NLLLoss<T>::forward(const Tensor<T>& input, const Labels& labels) {
+    this->require_labels(input, labels);
+    this->require_weights(input, weight_);
+    input_shape_ = input.shape();
+    labels_ = labels.clone();  // the caller may reuse his for the next batch
+    const Index n = input.dim(0);
+    double count = static_cast<double>(n);
+    if (weight_.defined()) {
+        count = 0;
+        const Tensor<T> weight = weight_.to(Device::cpu);
+        for (const std::int32_t label : labels.to(Device::cpu).span())
+            count += static_cast<double>(weight.data()[label]);
+    }
+    const Tensor<T> losses = Tensor<T>::empty({n}, input.device());
+    backend<T>(input.device())
+        .nll_forward(losses.data(), input.data(), labels_.data(), weight_.data(), n, input.dim(1));
+    return this->reduce(losses, count);
+}
+
+template <class T>
+Tensor<T> NLLLoss<T>::input_gradient(const Tensor<T>& dlosses) {
+    Tensor<T> dx = Tensor<T>::empty(input_shape_, dlosses.device());
+    backend<T>(dx.device())
+        .nll_backward(dx.data(), dlosses.data(), labels_.data(), weight_.data(), dx.dim(0),
+                      dx.dim(1));
+    return dx;
+}
+
+template <class T>
+std::string NLLLoss<T>::describe() const {
+    return "NLLLoss(" + name_of(this->reduction()) +
+           (weight_.defined() ? ", weight " + weight_.shape().str() : "") + ")";
+}
+
+template class NLLLoss<float>;
+template class NLLLoss<double>;
+
+}  // namespace handgrad

@@ -1,0 +1,77 @@
+// Every layer against PyTorch: tests/golden/layers.json, computed in double. float is held to 1e-5
+// relative, double to 1e-12.
+#include "golden.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <type_traits>
+
+#include "catch.h"
+#include "layers/activations.h"
+#include "layers/linear.h"
+#include "layers/prelu.h"
+#include "layers/softmax.h"
+
+using namespace handgrad;
+
+namespace {
+
+template <class T>
+std::vector<std::shared_ptr<Layer<T>>> all_layers() {
+    Random random(0);
+    return {std::make_shared<Linear<T>>(5, 3, random),
+            std::make_shared<ReLU<T>>(),
+            std::make_shared<LeakyReLU<T>>(),
+            std::make_shared<LeakyReLU<T>>(0.3),
+            std::make_shared<PReLU<T>>(),
+            std::make_shared<PReLU<T>>(5),
+            std::make_shared<ELU<T>>(),
+            std::make_shared<ELU<T>>(0.5),
+            std::make_shared<Softplus<T>>(),
+            std::make_shared<Softplus<T>>(2, 1),
+            std::make_shared<Sigmoid<T>>(),
+            std::make_shared<Tanh<T>>(),
+            std::make_shared<SiLU<T>>(),
+            std::make_shared<GELU<T>>(),
+            std::make_shared<GELU<T>>(GELU<T>::Approximate::tanh),
+            std::make_shared<Identity<T>>(),
+            std::make_shared<Softmax<T>>(),
+            std::make_shared<LogSoftmax<T>>()};
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("every layer gives PyTorch's outputs and gradients", "[layers][golden]", float,
+                   double) {
+    using T = TestType;
+    const double tolerance = std::is_same_v<T, float> ? 1e-5 : 1e-12;
+    std::map<std::string, std::shared_ptr<Layer<T>>> layers;
+    for (const auto& layer : all_layers<T>()) layers[layer->describe()] = layer;
+    std::set<std::string> seen;
+    const nlohmann::json values = golden("layers");
+    for (const nlohmann::json& expected : values["cases"]) {
+        const std::string name = expected["layer"];
+        INFO(name);
+        REQUIRE(layers.count(name) == 1);
+        seen.insert(name);
+        Layer<T>& layer = *layers[name];
+        REQUIRE(layer.parameters().size() == expected["parameters"].size());
+        for (Parameter<T>* parameter : layer.parameters()) {
+            const nlohmann::json& value = expected["parameters"][parameter->name]["value"];
+            parameter->value.copy_from(golden_tensor<T>(value));
+            parameter->grad.fill(0);
+        }
+        const Tensor<T> y = layer.forward(golden_tensor<T>(expected["x"]));
+        const Tensor<T> dx = layer.backward(golden_tensor<T>(expected["dy"]));
+        CHECK(matches_golden(y, expected["y"], tolerance));
+        CHECK(matches_golden(dx, expected["dx"], tolerance));
+        for (Parameter<T>* parameter : layer.parameters()) {
+            INFO(parameter->name);
+            const nlohmann::json& grad = expected["parameters"][parameter->name]["grad"];
+            CHECK(matches_golden(parameter->grad, grad, tolerance));
+        }
+    }
+    REQUIRE(seen.size() == layers.size());
+}
