@@ -217,7 +217,12 @@ struct Grid {
 };
 
 template <class T>
-Grid choose_grid(const Product<T>& p, int threads) {
+Grid choose_grid(const Product<T>& p, Way way, int threads) {
+    // Where nothing is packed, reading twice is cheap, and moving C is not. Whole rows are what a
+    // thread of an elementwise kernel has too: in a training step the halves of a weight's gradient
+    // then stay with their cores from this product to the optimiser, and a step of 784-128-10 at
+    // batch 16 on two threads takes 29 us instead of up to 77.
+    if (!way.dot && !way.pack_b && p.M >= 2 * MR * threads) return {threads, 1};
     Grid best{1, 1};
     Index least = 0;
     for (int rows = 1; rows <= threads; ++rows) {
@@ -265,7 +270,7 @@ void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, cons
 
     const Way way = choose_way(whole);
     parallel(threads_for(cost_of(whole)), [&](int thread, int threads) {
-        const Grid grid = choose_grid(whole, threads);
+        const Grid grid = choose_grid(whole, way, threads);
         const Range rows = share_of(M, thread / grid.columns, grid.rows, MR);
         const Range columns = share_of(N, thread % grid.columns, grid.columns, lanes<T>);
         const Product<T> part = whole.part(rows, columns);
