@@ -145,7 +145,8 @@ TEST_CASE("a gnuplot that is missing or fails costs the picture alone") {
         REQUIRE_FALSE(draw(one_line, dir / "plot.png"));
         REQUIRE_THAT(path.errors(), ContainsSubstring("line 3: bad"));
     }
-    for (const char* script : {"exit 0", "printf 'no picture'", "kill -9 $$"}) {
+    for (const char* script : {"exit 0", "printf 'no picture'", "kill -9 $$",
+                               "printf '\\211PNG\\r\\n\\032\\n'; exit 1"}) {
         fake_gnuplot(dir, script);
         const OnlyPath path(dir.path());
         REQUIRE_FALSE(draw(one_line, dir / "plot.png"));

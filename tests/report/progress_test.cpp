@@ -60,9 +60,9 @@ TEST_CASE("a progress bar draws on a terminal, within its width, and clears itse
         Terminal terminal(columns);
         {
             ProgressBar bar("epoch 1/2", 1000, "samples", terminal.out);
-            for (int i = 0; i < 5; ++i) {
-                std::this_thread::sleep_for(60ms);
-                bar.advance(100);
+            for (int i = 0; i < 3; ++i) {
+                std::this_thread::sleep_for(110ms);
+                bar.advance(200);
             }
         }
         std::string text = terminal.shown();

@@ -36,6 +36,7 @@ TEMPLATE_TEST_CASE("count_correct takes the first greatest value, and never a Na
     REQUIRE(one({3, 3, 1}, 0) == 1);  // the first of equal ones
     REQUIRE(one({3, 3, 1}, 1) == 0);
     REQUIRE(one({5}, 0) == 1);
+    REQUIRE(one({n}, 0) == 0);
     REQUIRE(one({-i, -i}, 0) == 1);
     REQUIRE(one({0, i, 0}, 1) == 1);
     for (const std::int32_t label : {0, 1, 2}) {

@@ -181,6 +181,7 @@ TEST_CASE("load_safetensors refuses a hostile file, naming it and what is wrong"
     refused(one("[4]", "[0,15]"), "tensor 'w'");
     refused(one("[4]", "[16,0]"), "tensor 'w'");
     refused(one("[0]", "[16,0]"), "tensor 'w'");
+    refused(one("[4611686018427387902]", "[8,0]"), "tensor 'w' of shape (46");  // 2^64 - 8 bytes
     refused(one("[4]", "[4,20]"), "a start at 0");
     refused(one("[3]", "[4,16]"), "a start at 0");
     refused(one("[3]", "[0,12]"), "16 bytes of data");
