@@ -102,11 +102,11 @@ cuda: ## build with the CUDA device, to build/cuda
 	@cmake --build build/cuda
 
 asan: build/asan/build.ninja ## run the tests under AddressSanitizer and UBSanitizer
-	@cmake --build build/asan --target tests/all
+	@cmake --build build/asan --target tests/all lessons/all
 	@ctest --preset asan -j$(cores) $(ARGS)
 
 tsan: build/tsan/build.ninja ## run the tests under ThreadSanitizer
-	@cmake --build build/tsan --target tests/all
+	@cmake --build build/tsan --target tests/all lessons/all
 	@ctest --preset tsan -j$(cores) $(ARGS)
 
 clean: ## remove build/
