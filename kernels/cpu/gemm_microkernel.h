@@ -50,9 +50,11 @@ void multiply_tile(const Tile<T>& tile) {
     const FirstLanes<T> last(tile.last_columns);
     const auto cut = [](int j) { return part && j == vectors - 1; };
 
+    T* const c = tile.c;
+    const Index ldc = tile.ldc;
     HANDGRAD_UNROLL
     for (int i = 0; i < rows; ++i) HANDGRAD_UNROLL
-    for (int j = 0; j < vectors; ++j) __builtin_prefetch(tile.c + i * tile.ldc + j * L, 1);
+    for (int j = 0; j < vectors; ++j) __builtin_prefetch(c + i * ldc + j * L, 1);
 
     Vector<T> sum[rows][vectors] = {};
     const T* a = tile.a;
@@ -71,19 +73,26 @@ void multiply_tile(const Tile<T>& tile) {
         b += tile.ldb;
     }
 
-    HANDGRAD_UNROLL
-    for (int i = 0; i < rows; ++i) {
+    const T alpha = tile.alpha;
+    const T beta = tile.beta;
+    const auto for_each_vector = [&](auto update) __attribute__((always_inline)) {
         HANDGRAD_UNROLL
-        for (int j = 0; j < vectors; ++j) {
-            T* c = tile.c + i * tile.ldc + j * L;
-            Vector<T> v = tile.alpha * sum[i][j];
-            if (tile.beta != T{0}) v += tile.beta * (cut(j) ? last.load(c) : load(c));
-            if (cut(j))
-                last.store(c, v);
-            else
-                store(c, v);
-        }
-    }
+        for (int i = 0; i < rows; ++i) HANDGRAD_UNROLL
+        for (int j = 0; j < vectors; ++j) update(c + i * ldc + j * L, alpha * sum[i][j], cut(j));
+    };
+    const auto write = [&](T * p, Vector<T> v, bool is_cut) __attribute__((always_inline)) {
+        if (is_cut)
+            last.store(p, v);
+        else
+            store(p, v);
+    };
+    const auto add = [&](T * p, Vector<T> v, bool is_cut) __attribute__((always_inline)) {
+        write(p, v + beta * (is_cut ? last.load(p) : load(p)), is_cut);
+    };
+    if (beta == T{0})
+        for_each_vector(write);
+    else
+        for_each_vector(add);
 }
 
 // ---- choosing the function
