@@ -34,6 +34,10 @@ inline constexpr Index NC = 3072;
 static_assert(MC % MR == 0 && NC % NR<float> == 0 && NC % NR<double> == 0,
               "a block must be whole panels, so that only the matrix's edge cuts one");
 
+/// Elements in half of a 1 MB L2 cache.
+template <class T>
+inline constexpr Index half_l2 = 512 * 1024 / Index{sizeof(T)};
+
 /// A product of Backend::gemm, or the part of it that one thread does.
 template <class T>
 struct Product {
@@ -74,34 +78,51 @@ struct Product {
 Index even_piece(Index total, Index most, Index grain = 1) {
     const Index pieces = (total + most - 1) / most;
     const Index grains = (total + grain - 1) / grain;
-    return smaller(total, (grains + pieces - 1) / pieces * grain);
+    return (grains + pieces - 1) / pieces * grain;
 }
 
-// ---- the ways to do it
-// ---------------------------------------------------------------------------
+// ---- the ways to do it --------------------------------------------------------------------------
 
 struct Way {
     bool dot = false;
     bool pack_a = false, pack_b = false;
 };
 
+// The thresholds are measured, one thread against another way of the same kernels.
 template <class T>
 Way choose_way(const Product<T>& p) {
-    const bool nt = p.trans_a == Trans::no && p.trans_b == Trans::yes;
-    if (nt && (p.M <= 64 || p.N < 2 * lanes<T>)) return {.dot = true};
-    const bool small = p.M <= 32 || p.N <= 16 || p.M * p.N * p.K <= 128 * 128 * 128;
-    return {.pack_a = !small, .pack_b = !small || p.trans_b == Trans::yes};
+    constexpr Index L = lanes<T>;
+    const Index thin = smaller(p.M, p.N);
+    if (p.trans_a == Trans::no && p.trans_b == Trans::yes && p.K >= 4 * L) {
+        // The sums over lanes cost as much as 8 vectors of k, and tiles with few columns or rows
+        // waste nothing here. The thin operand must stay in L2.
+        const bool few_rows = p.M <= 64 && 2 * p.M <= p.K;
+        if ((few_rows || p.N <= 2 * L) && thin * p.K <= half_l2<T>) return {.dot = true};
+    }
+    // A copy of A is used N / NR times and one of B M / MR times. The caches and their prefetching
+    // make up for the order of the original until it is too big for L2 and some hundred rows read
+    // it.
+    const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
+    // A strip of B narrower than a vector lies closer together when packed.
+    const bool narrow = p.N < L && p.M >= 64;
+    return {.pack_a = big, .pack_b = big || narrow || p.trans_b == Trans::yes};
 }
 
 template <class T>
 void multiply_dots(const Product<T>& p) {
-    for (Index j = 0, columns = 0; j < p.N; j += columns) {
-        columns = even_piece(p.N - j, DOT_COLUMNS);
-        for (Index i = 0, rows = 0; i < p.M; i += rows) {
-            rows = even_piece(p.M - i, DOT_ROWS);
-            multiply_dots_tile(rows, columns, p.K, p.a(i, 0), p.lda, p.b(0, j), p.ldb, p.c(i, j),
-                               p.ldc, p.alpha, p.beta);
-        }
+    const Index rows = even_piece(p.M, DOT_ROWS);
+    const Index columns = even_piece(p.N, DOT_COLUMNS);
+    const auto tile = [&](Index i, Index j) {
+        multiply_dots_tile(smaller(p.M - i, rows), smaller(p.N - j, columns), p.K, p.a(i, 0), p.lda,
+                           p.b(0, j), p.ldb, p.c(i, j), p.ldc, p.alpha, p.beta);
+    };
+    // The larger operand is read once, the smaller one again and again from a cache.
+    if (p.M <= p.N) {
+        for (Index j = 0; j < p.N; j += columns)
+            for (Index i = 0; i < p.M; i += rows) tile(i, j);
+    } else {
+        for (Index i = 0; i < p.M; i += rows)
+            for (Index j = 0; j < p.N; j += columns) tile(i, j);
     }
 }
 
@@ -114,9 +135,9 @@ T* scratch_for(Scratch use, Index count) {
 /// Rows ic .. ic + mc and columns pc .. pc + kc of op(A) as panels of MR * kc elements each.
 template <class T>
 void pack_a_block(T* packed, const Product<T>& p, Index ic, Index mc, Index pc, Index kc) {
-    for (Index ir = 0, mr = 0; ir < mc; ir += mr) {
-        mr = even_piece(mc - ir, MR);
-        pack_a(packed, p.trans_a, p.a(ic + ir, pc), p.lda, mr, kc);
+    const Index mr = even_piece(mc, MR);
+    for (Index ir = 0; ir < mc; ir += mr) {
+        pack_a(packed, p.trans_a, p.a(ic + ir, pc), p.lda, smaller(mc - ir, mr), kc);
         packed += MR * kc;
     }
 }
@@ -131,25 +152,33 @@ void multiply_blocked(const Product<T>& p, Way way) {
         packed_a = scratch_for<T>(Scratch::packed_a, (smaller(p.M, MC) + MR) * kc_most + L);
     if (way.pack_b) packed_b = scratch_for<T>(Scratch::packed_b, (smaller(p.N, NC) + L) * kc_most);
 
+    const Trans trans_a = way.pack_a ? Trans::yes : p.trans_a;
+    const bool exceeds_l2 = p.M * p.K + p.K * p.N + p.M * p.N > 2 * half_l2<T>;
+    const Index jc_step = even_piece(p.N, NC, NR<T>);
+    const Index pc_step = even_piece(p.K, KC<T>, L);
+    const Index ic_step = even_piece(p.M, MC, MR);
     // 5th loop: blocks of columns; the block of B stays in L3.
-    for (Index jc = 0, nc = 0; jc < p.N; jc += nc) {
-        nc = even_piece(p.N - jc, NC, NR<T>);
+    for (Index jc = 0; jc < p.N; jc += jc_step) {
+        const Index nc = smaller(p.N - jc, jc_step);
+        const Index jr_step = even_piece(nc, NR<T>, L);
         // 4th loop: blocks of k.
-        for (Index pc = 0, kc = 0; pc < p.K; pc += kc) {
-            kc = even_piece(p.K - pc, KC<T>, L);
+        for (Index pc = 0; pc < p.K; pc += pc_step) {
+            const Index kc = smaller(p.K - pc, pc_step);
             // 3rd loop: blocks of rows; the block of A stays in L2.
-            for (Index ic = 0, mc = 0; ic < p.M; ic += mc) {
-                mc = even_piece(p.M - ic, MC, MR);
+            for (Index ic = 0; ic < p.M; ic += ic_step) {
+                const Index mc = smaller(p.M - ic, ic_step);
+                const Index ir_step = even_piece(mc, MR);
                 if (way.pack_a) pack_a_block(packed_a, p, ic, mc, pc, kc);
                 // 2nd loop: panels of B, packed just before their first use.
-                for (Index jr = 0, nr = 0; jr < nc; jr += nr) {
-                    nr = even_piece(nc - jr, NR<T>, L);
+                for (Index jr = 0; jr < nc; jr += jr_step) {
+                    const Index nr = smaller(nc - jr, jr_step);
                     Tile<T> tile{.kc = kc,
                                  .b = p.b(pc, jc + jr),
                                  .ldb = p.ldb,
                                  .ldc = p.ldc,
                                  .alpha = p.alpha,
-                                 .beta = pc == 0 ? p.beta : T{1}};
+                                 .beta = pc == 0 ? p.beta : T{1},
+                                 .last_columns = nr % L};
                     if (way.pack_b) {
                         T* panel = packed_b + jr * kc;
                         const Index width = (nr + L - 1) / L * L;
@@ -159,12 +188,12 @@ void multiply_blocked(const Product<T>& p, Way way) {
                     }
                     // 1st loop: panels of A.
                     const T* panel = packed_a;
-                    for (Index ir = 0, mr = 0; ir < mc; ir += mr) {
-                        mr = even_piece(mc - ir, MR);
+                    for (Index ir = 0; ir < mc; ir += ir_step) {
+                        tile.far = exceeds_l2 && (way.pack_b || ic + ir == 0);
                         tile.a = way.pack_a ? panel : p.a(ic + ir, pc);
                         tile.lda = way.pack_a ? MR : p.lda;
                         tile.c = p.c(ic + ir, jc + jr);
-                        multiply_tile(way.pack_a ? Trans::yes : p.trans_a, mr, nr, tile);
+                        tile_function<T>(trans_a, smaller(mc - ir, ir_step), nr)(tile);
                         panel += MR * kc;
                     }
                 }
@@ -173,8 +202,7 @@ void multiply_blocked(const Product<T>& p, Way way) {
     }
 }
 
-// ---- threads
-// -------------------------------------------------------------------------------------
+// ---- threads ------------------------------------------------------------------------------------
 
 /// Threads as a grid over C, rows x columns. A part needs M/rows rows of A and N/columns columns of
 /// B, so the squarest parts read least; no part is thinner than a tile.

@@ -25,7 +25,7 @@ void multiply_dot(Index K, const T* a, Index lda, const T* b, Index ldb, T* c, I
     constexpr int groups = (dots + L - 1) / L;
 
     Vector<T> sum[groups * L] = {};
-    const auto add_products = [&](Index k, auto load_k) __attribute__((always_inline)) {
+    const auto add_products = [&](Index k, auto load_k) {
         Vector<T> bk[columns];
         HANDGRAD_UNROLL
         for (int j = 0; j < columns; ++j) bk[j] = load_k(b + j * ldb + k);
@@ -46,12 +46,13 @@ void multiply_dot(Index K, const T* a, Index lda, const T* b, Index ldb, T* c, I
     T total[groups * L];
     HANDGRAD_UNROLL
     for (int g = 0; g < groups; ++g) store(total + g * L, sums_of_lanes<T>(sum + g * L));
-    for (int i = 0; i < rows; ++i)
-        for (int j = 0; j < columns; ++j) {
-            T& cij = c[i * ldc + j];
-            const T old = beta == T{0} ? T{0} : beta * cij;
-            cij = alpha * total[i * columns + j] + old;
-        }
+    for (int i = 0; i < rows; ++i) {
+        if (beta == T{0})
+            for (int j = 0; j < columns; ++j) c[j] = alpha * total[i * columns + j];
+        else
+            for (int j = 0; j < columns; ++j) c[j] = alpha * total[i * columns + j] + beta * c[j];
+        c += ldc;
+    }
 }
 
 template <class T>

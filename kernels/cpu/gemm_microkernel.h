@@ -37,10 +37,11 @@ struct Tile {
     Index lda = 0;
     const T* b = nullptr;
     Index ldb = 0;
+    bool far = false;  // B and C come from beyond the L2 cache: ask for them early
     T* c = nullptr;
     Index ldc = 0;
     T alpha = 1, beta = 0;
-    Index last_columns = lanes<T>;  // of the last vector; 1 .. lanes<T>
+    Index last_columns = 0;  // of the last vector, if it is cut
 };
 
 /// `part`: fewer columns than the vectors have lanes, so the last vector of B and C is cut.
@@ -50,16 +51,10 @@ void multiply_tile(const Tile<T>& tile) {
     const FirstLanes<T> last(tile.last_columns);
     const auto cut = [](int j) { return part && j == vectors - 1; };
 
-    T* const c = tile.c;
-    const Index ldc = tile.ldc;
-    HANDGRAD_UNROLL
-    for (int i = 0; i < rows; ++i) HANDGRAD_UNROLL
-    for (int j = 0; j < vectors; ++j) __builtin_prefetch(c + i * ldc + j * L, 1);
-
     Vector<T> sum[rows][vectors] = {};
     const T* a = tile.a;
     const T* b = tile.b;
-    for (Index k = 0; k < tile.kc; ++k) {
+    const auto add_products = [&] {
         Vector<T> bk[vectors];
         HANDGRAD_UNROLL
         for (int j = 0; j < vectors; ++j) bk[j] = cut(j) ? last.load(b + j * L) : load(b + j * L);
@@ -71,32 +66,52 @@ void multiply_tile(const Tile<T>& tile) {
         }
         a += trans_a == Trans::yes ? tile.lda : 1;
         b += tile.ldb;
+    };
+    if (tile.far) {
+        const T* row = tile.c;
+        HANDGRAD_UNROLL
+        for (int i = 0; i < rows; ++i) {
+            HANDGRAD_UNROLL
+            for (int j = 0; j < vectors; ++j) __builtin_prefetch(row + j * L, 1);
+            row += tile.ldc;
+        }
+        for (Index k = 0; k < tile.kc; ++k) {
+            HANDGRAD_UNROLL
+            for (int j = 0; j < vectors; ++j) __builtin_prefetch(b + 8 * tile.ldb + j * L);
+            add_products();
+        }
+    } else {
+        for (Index k = 0; k < tile.kc; ++k) add_products();
     }
 
-    const T alpha = tile.alpha;
-    const T beta = tile.beta;
-    const auto for_each_vector = [&](auto update) __attribute__((always_inline)) {
+    HANDGRAD_UNROLL
+    for (int i = 0; i < rows; ++i) {
         HANDGRAD_UNROLL
-        for (int i = 0; i < rows; ++i) HANDGRAD_UNROLL
-        for (int j = 0; j < vectors; ++j) update(c + i * ldc + j * L, alpha * sum[i][j], cut(j));
-    };
-    const auto write = [&](T * p, Vector<T> v, bool is_cut) __attribute__((always_inline)) {
-        if (is_cut)
-            last.store(p, v);
-        else
-            store(p, v);
-    };
-    const auto add = [&](T * p, Vector<T> v, bool is_cut) __attribute__((always_inline)) {
-        write(p, v + beta * (is_cut ? last.load(p) : load(p)), is_cut);
-    };
-    if (beta == T{0})
-        for_each_vector(write);
-    else
-        for_each_vector(add);
+        for (int j = 0; j < vectors; ++j) sum[i][j] *= tile.alpha;
+    }
+    if (tile.beta != T{0}) {
+        HANDGRAD_UNROLL
+        for (int i = 0; i < rows; ++i) {
+            const T* row = tile.c + i * tile.ldc;
+            HANDGRAD_UNROLL
+            for (int j = 0; j < vectors; ++j)
+                sum[i][j] += tile.beta * (cut(j) ? last.load(row + j * L) : load(row + j * L));
+        }
+    }
+    HANDGRAD_UNROLL
+    for (int i = 0; i < rows; ++i) {
+        T* row = tile.c + i * tile.ldc;
+        HANDGRAD_UNROLL
+        for (int j = 0; j < vectors; ++j) {
+            if (cut(j))
+                last.store(row + j * L, sum[i][j]);
+            else
+                store(row + j * L, sum[i][j]);
+        }
+    }
 }
 
-// ---- choosing the function
-// -----------------------------------------------------------------------
+// ---- choosing the function ----------------------------------------------------------------------
 
 template <class T>
 using TileFunction = void (*)(const Tile<T>&);
@@ -114,19 +129,17 @@ template <class T, Trans trans_a, bool part>
 inline constexpr auto tile_functions =
     make_tile_functions<T, trans_a, part>(std::make_integer_sequence<int, MR * NV>{});
 
-/// Multiplies a tile of `rows` <= MR by `columns` <= NR.
+/// The function for a tile of `rows` <= MR by `columns` <= NR.
 template <class T>
-void multiply_tile(Trans trans_a, Index rows, Index columns, Tile<T> tile) {
+TileFunction<T> tile_function(Trans trans_a, Index rows, Index columns) {
     const Index vectors = (columns + lanes<T> - 1) / lanes<T>;
-    tile.last_columns = columns - (vectors - 1) * lanes<T>;
-    const bool part = tile.last_columns < lanes<T>;
+    const bool part = columns % lanes<T> != 0;
     const Index i = (rows - 1) * NV + vectors - 1;
     if (trans_a == Trans::yes)
-        (part ? tile_functions<T, Trans::yes, true>.at[i]
-              : tile_functions<T, Trans::yes, false>.at[i])(tile);
-    else
-        (part ? tile_functions<T, Trans::no, true>.at[i]
-              : tile_functions<T, Trans::no, false>.at[i])(tile);
+        return part ? tile_functions<T, Trans::yes, true>.at[i]
+                    : tile_functions<T, Trans::yes, false>.at[i];
+    return part ? tile_functions<T, Trans::no, true>.at[i]
+                : tile_functions<T, Trans::no, false>.at[i];
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

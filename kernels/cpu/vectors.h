@@ -19,8 +19,7 @@
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
-// ---- the first lanes of a vector
-// -------------------------------------------------------------------
+// ---- the first lanes of a vector ----------------------------------------------------------------
 
 /// Loads and stores the first n lanes of a vector, 0 <= n <= lanes<T>, and touches no memory beyond
 /// them. The other lanes load as zero.
@@ -119,8 +118,7 @@ class FirstLanes {
 
 #endif
 
-// ---- exchanges between two vectors
-// ---------------------------------------------------------------
+// ---- exchanges between two vectors --------------------------------------------------------------
 //
 // Cut the lanes of x and y into blocks of s lanes, x = x0 x1 x2 x3 .., y = y0 y1 y2 y3 ..
 //   even_blocks(x, y) = x0 y0 x2 y2 ..
