@@ -21,7 +21,7 @@ using Index = std::int64_t;
 /// op(X) in a product: X as it lies in memory, or its transpose.
 enum class Trans : std::uint8_t { no, yes };
 
-/// y = op(x). sign is -1, 0 or 1.
+/// y = op(x). sign is -1, 0 or 1, or NaN.
 enum class UnaryOp : std::uint8_t { neg, exp, log, sqrt, tanh, abs, sign };
 /// y = op(a, b).
 ///   maximum  NaN where either is

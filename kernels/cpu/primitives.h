@@ -4,11 +4,9 @@
 #include <cmath>
 
 #include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/math.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
-
-/// A call of the C library (exp, pow, ...) takes as long as this many flops, priced as in Cost.
-inline constexpr Index library_call_flops = 200;
 
 // ---- walks -----------------------------------------------------------------------------------
 
@@ -22,6 +20,7 @@ inline Index positions(const Axis* axes, int rank) {
 /// the offsets of each run's first elements and its length.
 template <class Run>
 void walk(const Axis* axes, int rank, Index begin, Index end, Run&& run) {
+    if (begin >= end) return;  // an axis may have size 0
     constexpr int max_rank = 6;
     Index at[max_rank];
     Index y = 0, a = 0, b = 0;
@@ -68,22 +67,22 @@ void map(T* y, const T* x, Index n, Cost cost, F f) {
 
 template <class T>
 void unary(UnaryOp op, T* y, const T* x, Index n) {
-    const Cost stream = streaming<T>(n, 2), calls = {.flops = n * library_call_flops, .bytes = 0};
+    const Cost stream = streaming<T>(n, 2), calls = {.flops = n * function_flops, .bytes = 0};
     switch (op) {
         case UnaryOp::neg:
             return map(y, x, n, stream, [](T v) { return -v; });
         case UnaryOp::exp:
-            return map(y, x, n, calls, [](T v) { return std::exp(v); });
+            return map(y, x, n, calls, [](T v) { return exp(v); });
         case UnaryOp::log:
-            return map(y, x, n, calls, [](T v) { return std::log(v); });
+            return map(y, x, n, calls, [](T v) { return log(v); });
         case UnaryOp::sqrt:
             return map(y, x, n, stream, [](T v) { return std::sqrt(v); });
         case UnaryOp::tanh:
-            return map(y, x, n, calls, [](T v) { return std::tanh(v); });
+            return map(y, x, n, calls, [](T v) { return tanh(v); });
         case UnaryOp::abs:
-            return map(y, x, n, stream, [](T v) { return std::abs(v); });
+            return map(y, x, n, stream, [](T v) { return fabs(v); });
         case UnaryOp::sign:
-            return map(y, x, n, stream, [](T v) { return T(v > T{0}) - T(v < T{0}); });
+            return map(y, x, n, stream, [](T v) { return sign(v); });
     }
 }
 
@@ -124,7 +123,7 @@ template <class T>
 template <class T>
 void binary(BinaryOp op, T* y, const T* a, const T* b, const Axis* axes, int rank) {
     const Index n = positions(axes, rank);
-    const Cost stream = streaming<T>(n, 3), calls = {.flops = n * library_call_flops, .bytes = 0};
+    const Cost stream = streaming<T>(n, 3), calls = {.flops = n * function_flops, .bytes = 0};
     const auto apply = [=](Cost cost, auto f) { map(y, a, b, axes, rank, cost, f); };
     switch (op) {
         case BinaryOp::add:
@@ -145,7 +144,7 @@ void binary(BinaryOp op, T* y, const T* a, const T* b, const Axis* axes, int ran
             return apply(calls, [](T u, T v) { return v == T{0} ? T{0} : v * power(u, v - T{1}); });
         case BinaryOp::pow_db:
             return apply(calls, [](T u, T v) {
-                return u == T{0} && v >= T{0} ? T{0} : power(u, v) * std::log(u);
+                return u == T{0} && v >= T{0} ? T{0} : power(u, v) * log(u);
             });
     }
 }
@@ -217,8 +216,8 @@ void reduce_columns(ReduceOp op, T* y, const T* x, Index n, Index stride, Index 
     for (Index c = 0; c < count; ++c) {
         if (!std::isfinite(y[c])) continue;
         T sum_of_exp = 0;
-        for (Index k = 0; k < n; ++k) sum_of_exp += std::exp(x[k * stride + c] - y[c]);
-        y[c] += std::log(sum_of_exp);
+        for (Index k = 0; k < n; ++k) sum_of_exp += exp(x[k * stride + c] - y[c]);
+        y[c] += log(sum_of_exp);
     }
 }
 
@@ -238,7 +237,7 @@ void reduce(ReduceOp op, T* y, const T* x, Index outer, Index n, Index inner) {
         }
     };
     const Index size = outer * n * inner;
-    const Index flops = op == ReduceOp::logsumexp ? size * library_call_flops : 0;
+    const Index flops = op == ReduceOp::logsumexp ? size * function_flops : 0;
     parallel_ranges(outer * inner, {.flops = flops, .bytes = size * Index{sizeof(T)}}, body);
 }
 
