@@ -22,7 +22,7 @@ using Index = std::int64_t;
 enum class Trans : std::uint8_t { no, yes };
 
 /// y = op(x). sign is -1, 0 or 1, or NaN.
-enum class UnaryOp : std::uint8_t { neg, exp, log, sqrt, tanh, abs, sign };
+enum class UnaryOp : std::uint8_t { neg, exp, log, sqrt, tanh, erf, abs, sign };
 /// y = op(a, b).
 ///   maximum  NaN where either is
 ///   step     1 where a > b, 1/2 where a = b, else 0: the derivative of maximum(a, b) by a

@@ -132,6 +132,7 @@ def tape(seed):
         case("log", torch.log, numbers(7, low=0.5)),
         case("sqrt", torch.sqrt, numbers(7, low=0.5)),
         case("tanh", torch.tanh, numbers(7)),
+        case("erf", torch.erf, numbers(7)),
         case("abs", torch.abs, numbers(3).round()),
         case("matmul", lambda a, b: a @ b, numbers(2, 3), numbers(3, 4)),
         case("matmul_nt", lambda a, b: a @ b.T, numbers(2, 3), numbers(4, 3)),

@@ -79,6 +79,8 @@ void unary(UnaryOp op, T* y, const T* x, Index n) {
             return map(y, x, n, stream, [](T v) { return std::sqrt(v); });
         case UnaryOp::tanh:
             return map(y, x, n, calls, [](T v) { return tanh(v); });
+        case UnaryOp::erf:
+            return map(y, x, n, calls, [](T v) { return std::erf(v); });
         case UnaryOp::abs:
             return map(y, x, n, stream, [](T v) { return fabs(v); });
         case UnaryOp::sign:

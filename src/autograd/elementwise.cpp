@@ -1,3 +1,5 @@
+#include <numbers>
+
 #include "autograd/node.h"
 #include "autograd/operations.h"
 #include "autograd/tensor_ops.h"
@@ -158,6 +160,15 @@ Variable<T> tanh(const Variable<T>& x) {
                   [](Node<T>& y, const Tensor<T>& dy) { y.give(0, dy - dy * y.value * y.value); });
 }
 
+// y = erf x     dx = dy 2/sqrt(pi) exp(-x^2)
+template <class T>
+Variable<T> erf(const Variable<T>& x) {
+    return record("erf", unary(UnaryOp::erf, x.value()), {x}, [](Node<T>& y, const Tensor<T>& dy) {
+        const Tensor<T>& v = y.input(0);
+        y.give(0, 2 * std::numbers::inv_sqrtpi * dy * unary(UnaryOp::exp, -(v * v)));
+    });
+}
+
 // y = |x|     dx = dy sign x
 template <class T>
 Variable<T> abs(const Variable<T>& x) {
@@ -186,6 +197,7 @@ Variable<T> constant(double value, const Variable<T>& like) {
     template Variable<T> log(const Variable<T>&);                                         \
     template Variable<T> sqrt(const Variable<T>&);                                        \
     template Variable<T> tanh(const Variable<T>&);                                        \
+    template Variable<T> erf(const Variable<T>&);                                         \
     template Variable<T> abs(const Variable<T>&);                                         \
     template Variable<T> constant(double, const Variable<T>&);
 HANDGRAD_INSTANTIATE(float)

@@ -50,6 +50,10 @@ template <class T>
 Variable<T> sqrt(const Variable<T>& x);
 template <class T>
 Variable<T> tanh(const Variable<T>& x);
+/// 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x: for GELU, whose
+/// Phi(x) = (1 + erf(x / sqrt 2)) / 2.
+template <class T>
+Variable<T> erf(const Variable<T>& x);
 /// |x|, with the derivative 0 at 0.
 template <class T>
 Variable<T> abs(const Variable<T>& x);

@@ -177,8 +177,8 @@ Variable<T> concat(std::span<const Variable<T>> parts, int axis) {
 
 namespace {
 
-// y[i, :] = x[rows[i], :], with x seen as (N, row)     dx[j, :] = sum over i with rows[i] = j of
-// dy[i, :]
+// y[i, :] = x[rows[i], :], with x seen as (N, row_size)
+//   dx[j, :] = sum over all i with rows[i] = j of dy[i, :]
 template <class T>
 Variable<T> gather_by(const char* operation, const Variable<T>& x, const Tensor<Index>& rows,
                       Index row_size, const Shape& shape) {
@@ -256,10 +256,14 @@ Variable<T> unfold(const Variable<T>& x, std::array<Index, 2> kernel_size,
     const auto [ph, pw] = options.padding;
     const auto [dh, dw] = options.dilation;
     const auto fail = [&](const std::string& needs) {
+        const auto pair = [](const char* name, const std::array<Index, 2>& of) {
+            return std::string(name) + " (" + std::to_string(of[0]) + ", " + std::to_string(of[1]) +
+                   ")";
+        };
         throw Error("unfold: no such windows",
-                    "x of shape " + x.shape().str() + ", kernel_size " + Shape{kh, kw}.str() +
-                        ", stride " + Shape{sh, sw}.str() + ", padding " + Shape{ph, pw}.str() +
-                        ", dilation " + Shape{dh, dw}.str(),
+                    "x of shape " + x.shape().str() + pair(", kernel_size", kernel_size) +
+                        pair(", stride", options.stride) + pair(", padding", options.padding) +
+                        pair(", dilation", options.dilation),
                     needs);
     };
     if (x.shape().rank() != 4) fail("x of shape (N, C, H, W)");

@@ -34,6 +34,7 @@ const std::map<std::string, std::function<Var(const Inputs&)>> operations = {
     {"log", [](auto& x) { return log(x[0]); }},
     {"sqrt", [](auto& x) { return sqrt(x[0]); }},
     {"tanh", [](auto& x) { return tanh(x[0]); }},
+    {"erf", [](auto& x) { return erf(x[0]); }},
     {"abs", [](auto& x) { return abs(x[0]); }},
     {"matmul", [](auto& x) { return matmul(x[0], x[1]); }},
     {"matmul_nt", [](auto& x) { return matmul(x[0], x[1], Trans::no, Trans::yes); }},

@@ -81,6 +81,7 @@ TEST_CASE("operations of one against finite differences", "[autograd]") {
         check_operation("log", {positive}, [](auto& v) { return log(v[0]); });
         check_operation("sqrt", {positive}, [](auto& v) { return sqrt(v[0]); });
         check_operation("tanh", {x}, [](auto& v) { return tanh(v[0]); });
+        check_operation("erf", {x}, [](auto& v) { return erf(v[0]); });
         check_operation("abs", {x}, [](auto& v) { return abs(v[0]); });
         check_operation("cube", {x}, [](auto& v) { return pow(v[0], 3); });
         check_operation("1 / sqrt", {positive}, [](auto& v) { return pow(v[0], -0.5); });
@@ -393,6 +394,11 @@ TEST_CASE("errors name the operation and the shapes", "[autograd]") {
                     unfold(image, {1, 1}, {.stride = {0, 1}});
                 },
                 "unfold", "stride (0, 1)") == "");
+    REQUIRE(refusal(
+                [&] {
+                    unfold(image, {1, 1}, {.padding = {-1, 0}});
+                },
+                "unfold", "padding (-1, 0)") == "");
     REQUIRE_THROWS_AS(Var{} + a, Error);
     REQUIRE_THROWS_AS(Var(Tensor<double>{}), Error);
 }

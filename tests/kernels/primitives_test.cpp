@@ -23,6 +23,8 @@ double expected_unary(UnaryOp op, double x) {
             return std::sqrt(x);
         case UnaryOp::tanh:
             return std::tanh(x);
+        case UnaryOp::erf:
+            return std::erf(x);
         case UnaryOp::abs:
             return std::abs(x);
         case UnaryOp::sign:
@@ -56,7 +58,7 @@ double expected_binary(BinaryOp op, double a, double b) {
 }
 
 constexpr std::array unary_ops = {UnaryOp::neg,  UnaryOp::exp, UnaryOp::log, UnaryOp::sqrt,
-                                  UnaryOp::tanh, UnaryOp::abs, UnaryOp::sign};
+                                  UnaryOp::tanh, UnaryOp::erf, UnaryOp::abs, UnaryOp::sign};
 constexpr std::array binary_ops = {BinaryOp::add,  BinaryOp::sub,    BinaryOp::mul,
                                    BinaryOp::div,  BinaryOp::pow,    BinaryOp::maximum,
                                    BinaryOp::step, BinaryOp::pow_da, BinaryOp::pow_db};
