@@ -47,6 +47,23 @@ enum class PointwiseLoss : std::uint8_t {
 /// The penalties R(w), sums over all elements.
 enum class Penalty : std::uint8_t { l1 /* sum |w| */, l2 /* sum w^2 */ };
 
+/// y = op(x). sign is -1, 0 or 1, or NaN.
+enum class UnaryOp : std::uint8_t { neg, exp, log, sqrt, tanh, erf, abs, sign };
+/// y = op(a, b).
+///   maximum  NaN where either is
+///   step     1 where a > b, 1/2 where a = b, else 0: the derivative of maximum(a, b) by a
+///   pow_da   b a^(b-1), 0 where b = 0: the derivative of a^b by a
+///   pow_db   a^b log a, 0 where a = 0 and b >= 0: the derivative of a^b by b
+enum class BinaryOp : std::uint8_t { add, sub, mul, div, pow, maximum, step, pow_da, pow_db };
+/// Many numbers to one. Of no numbers: sum 0, max and logsumexp -infinity. max is NaN where any is.
+enum class ReduceOp : std::uint8_t { sum, max, logsumexp };
+
+/// One axis that arrays are walked along in step: its size, and how far apart its elements stand in
+/// y, a and b. A stride of 0 repeats one element along the axis, which is broadcasting.
+struct Axis {
+    Index size, y, a, b;
+};
+
 template <class T>
 class Backend {
   public:
@@ -160,6 +177,27 @@ class Backend {
 
     /// w[i] -= lr * dw[i]
     virtual void sgd_step(T* w, const T* dw, T lr, Index n) const = 0;
+
+    // ---- primitives of the tape -----------------------------------------------------------------
+    // A walk has `rank` axes, 1 to 6, the last one the fastest.
+
+    /// y[i] = op(x[i]), n elements. May be in place.
+    virtual void unary(UnaryOp op, T* y, const T* x, Index n) const = 0;
+    /// y = op(a, b) along a walk that meets each element of y once. y may be a or b where both have
+    /// the same strides.
+    virtual void binary(BinaryOp op, T* y, const T* a, const T* b, const Axis* axes,
+                        int rank) const = 0;
+    /// y[i] = condition[i] != 0 ? a[i] : b[i], n elements
+    virtual void select(T* y, const T* condition, const T* a, const T* b, Index n) const = 0;
+    /// y[o, i] = op over k of x[o, k, i], with x (outer, n, inner) and y (outer, inner)
+    virtual void reduce(ReduceOp op, T* y, const T* x, Index outer, Index n, Index inner) const = 0;
+    /// y = a along a walk that meets each element of y once: transposes, slices, windows.
+    virtual void copy_walk(T* y, const T* a, const Axis* axes, int rank) const = 0;
+    /// y += a along a walk that may meet an element of y often: the gradient of copy_walk with
+    /// y and a exchanged.
+    virtual void add_walk(T* y, const T* a, const Axis* axes, int rank) const = 0;
+    /// y[indices[i], :] += x[i, :] for i < n, in this order: the gradient of gather_rows.
+    virtual void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) const = 0;
 };
 
 }  // namespace handgrad

@@ -1,6 +1,11 @@
 // All of handgrad: what other projects include after find_package(handgrad).
 #pragma once
 
+#include "autograd/graph_dot.h"
+#include "autograd/node.h"
+#include "autograd/operations.h"
+#include "autograd/tensor_ops.h"
+#include "autograd/variable.h"
 #include "check/gradient_check.h"
 #include "check/registry.h"
 #include "core/device.h"

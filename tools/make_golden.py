@@ -242,6 +242,61 @@ def losses(seed):
     ]}
 
 
+def tape(seed):
+    """Values of operations, and the gradients of sum(weights * value) with respect to their inputs."""
+    torch.manual_seed(seed)
+
+    def numbers(*shape, low=-2.0):
+        # Multiples of 1/16: short in the file, and often equal to each other and to zero.
+        return (16 * torch.empty(shape, dtype=torch.float64).uniform_(low, 2)).round() / 16
+
+    def flat(tensor):
+        return {"shape": list(tensor.shape), "values": tensor.flatten().tolist()}
+
+    def case(operation, f, *inputs):
+        inputs = [x.requires_grad_() for x in inputs]
+        y = f(*inputs)
+        weights = numbers(*y.shape)
+        (y * weights).sum().backward()
+        return {"operation": operation, "inputs": [flat(x) for x in inputs], "value": flat(y),
+                "weights": flat(weights), "gradients": [flat(x.grad) for x in inputs]}
+
+    labels, rows = torch.tensor([2, 0, 1, 1]), torch.tensor([1, 0, 1, 1])
+    window = {"kernel_size": (2, 3), "stride": (2, 1), "padding": (1, 2), "dilation": (2, 1)}
+    return {"seed": seed, "cases": [
+        case("add", torch.add, numbers(2, 1, 3), numbers(4, 1)),
+        case("sub", torch.sub, numbers(2, 3), numbers(3)),
+        case("mul", torch.mul, numbers(2, 3), numbers()),
+        case("div", torch.div, numbers(2, 3), numbers(2, 1, low=0.5)),
+        case("pow", torch.pow, numbers(3, 4, low=0.0), numbers(4, low=0.0).round()),
+        case("cube", lambda x: x ** 3, numbers(7)),
+        case("maximum", torch.maximum, (2 * numbers(5, 9)).round(), (2 * numbers(9)).round()),
+        case("where", lambda a, b: torch.where(a.detach() > 0, a, b), numbers(3, 4), numbers(4)),
+        case("neg", torch.neg, numbers(7)),
+        case("exp", torch.exp, numbers(7)),
+        case("log", torch.log, numbers(7, low=0.5)),
+        case("sqrt", torch.sqrt, numbers(7, low=0.5)),
+        case("tanh", torch.tanh, numbers(7)),
+        case("erf", torch.erf, numbers(7)),
+        case("abs", torch.abs, numbers(3).round()),
+        case("matmul", lambda a, b: a @ b, numbers(2, 3), numbers(3, 4)),
+        case("matmul_nt", lambda a, b: a @ b.T, numbers(2, 3), numbers(4, 3)),
+        case("matmul_tn", lambda a, b: a.T @ b, numbers(3, 2), numbers(3, 4)),
+        case("matmul_tt", lambda a, b: a.T @ b.T, numbers(3, 2), numbers(4, 3)),
+        case("sum", lambda x: x.sum((0, 2)), numbers(2, 3, 2)),
+        case("mean", lambda x: x.mean(1, keepdim=True), numbers(2, 3, 2)),
+        case("max", lambda x: x.amax((0, -1)), (2 * numbers(3, 2, 3)).round()),
+        case("logsumexp", lambda x: x.logsumexp(-1), numbers(3, 4)),
+        case("permute", lambda x: x.permute(2, 0, 1), numbers(2, 3, 4)),
+        case("transpose", lambda x: x.transpose(0, -1), numbers(2, 3, 4)),
+        case("slice", lambda x: x[:, 1:3], numbers(2, 4, 3)),
+        case("concat", lambda a, b: torch.cat((a, b, a), 1), numbers(2, 1, 3), numbers(2, 2, 3)),
+        case("gather", lambda x: x.gather(1, labels[:, None])[:, 0], numbers(4, 3)),
+        case("gather_rows", lambda x: x.index_select(0, rows), numbers(2, 3)),
+        case("unfold", lambda x: torch.nn.functional.unfold(x, **window), numbers(2, 2, 4, 3)),
+    ]}
+
+
 def write(path, values):
     """JSON with one line for each member of a list, for diffs that can be read."""
     def text(value):
@@ -264,7 +319,7 @@ def main():
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, make in (("random", random_streams), ("linear_init", linear_init),
                        ("data_loader", data_loader), ("training", training), ("layers", layers),
-                       ("losses", losses)):
+                       ("losses", losses), ("tape", tape)):
         write(arguments.out / f"{name}.json", make(arguments.seed))
 
 

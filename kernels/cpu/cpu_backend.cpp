@@ -3,6 +3,7 @@
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/losses.h"
+#include "kernels/cpu/primitives.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax.h"
 
@@ -113,6 +114,28 @@ class CpuBackend final : public Backend<T> {
     }
     void sgd_step(T* w, const T* dw, T lr, Index n) const override {
         HANDGRAD_ISA::sgd_step(w, dw, lr, n);
+    }
+    void unary(UnaryOp op, T* y, const T* x, Index n) const override {
+        HANDGRAD_ISA::unary(op, y, x, n);
+    }
+    void binary(BinaryOp op, T* y, const T* a, const T* b, const Axis* axes,
+                int rank) const override {
+        HANDGRAD_ISA::binary(op, y, a, b, axes, rank);
+    }
+    void select(T* y, const T* condition, const T* a, const T* b, Index n) const override {
+        HANDGRAD_ISA::select(y, condition, a, b, n);
+    }
+    void reduce(ReduceOp op, T* y, const T* x, Index outer, Index n, Index inner) const override {
+        HANDGRAD_ISA::reduce(op, y, x, outer, n, inner);
+    }
+    void copy_walk(T* y, const T* a, const Axis* axes, int rank) const override {
+        HANDGRAD_ISA::copy_walk(y, a, axes, rank);
+    }
+    void add_walk(T* y, const T* a, const Axis* axes, int rank) const override {
+        HANDGRAD_ISA::add_walk(y, a, axes, rank);
+    }
+    void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) const override {
+        HANDGRAD_ISA::add_at_rows(y, x, indices, n, cols);
     }
 };
 

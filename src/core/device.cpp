@@ -29,6 +29,7 @@ constexpr std::size_t alignment = 64;  // a cache line, and the widest vector
 class BlockCache {
   public:
     static std::size_t rounded(std::size_t bytes) {
+        if (bytes == 0) return alignment;
         if (bytes <= 4 * alignment) return (bytes + alignment - 1) / alignment * alignment;
         const std::size_t step = std::bit_floor(bytes - 1) / 4;
         return (bytes + step - 1) / step * step;
@@ -39,7 +40,8 @@ class BlockCache {
         std::vector<void*>& blocks = free_[bytes];
         if (blocks.empty()) {
             // Room for one more block in the list, so that release() cannot throw.
-            blocks.reserve(++made_[bytes]);
+            const std::size_t made = ++made_[bytes];
+            if (blocks.capacity() < made) blocks.reserve(2 * made);
             void* block = std::aligned_alloc(alignment, bytes);
             if (block == nullptr)
                 throw Error("allocate: out of memory", std::to_string(bytes) + " bytes asked for",
@@ -88,22 +90,6 @@ BlockCache& cpu_cache() {
     static BlockCache& cache = *new BlockCache;
     return cache;
 }
-
-/// Puts the control block of a shared_ptr into the same cache.
-template <class T>
-struct CachedAllocator {
-    using value_type = T;
-    CachedAllocator() = default;
-    template <class U>
-    CachedAllocator(const CachedAllocator<U>&) {}  // NOLINT(google-explicit-constructor)
-    T* allocate(std::size_t n) {
-        return static_cast<T*>(cpu_cache().take(BlockCache::rounded(n * sizeof(T))));
-    }
-    void deallocate(T* p, std::size_t n) {
-        cpu_cache().release(p, BlockCache::rounded(n * sizeof(T)));
-    }
-    bool operator==(const CachedAllocator&) const = default;
-};
 
 }  // namespace
 
@@ -155,9 +141,16 @@ std::shared_ptr<void> allocate(Device device, std::size_t bytes) {
     if (device != Device::cpu)
         throw DeviceError("allocate: no memory on this device", std::string(name_of(device)),
                           "cpu");
-    const std::size_t rounded = BlockCache::rounded(bytes == 0 ? 1 : bytes);
-    return {cpu_cache().take(rounded), [rounded](void* p) { cpu_cache().release(p, rounded); },
+    return {take_block(bytes), [bytes](void* p) { release_block(p, bytes); },
             CachedAllocator<char>{}};
+}
+
+void* take_block(std::size_t bytes) {
+    return cpu_cache().take(BlockCache::rounded(bytes));
+}
+
+void release_block(void* block, std::size_t bytes) noexcept {
+    cpu_cache().release(block, BlockCache::rounded(bytes));
 }
 
 void empty_cache() {

@@ -32,6 +32,22 @@ std::string describe(Device device);
 /// kernels. Throws Error when there is not enough memory.
 std::shared_ptr<void> allocate(Device device, std::size_t bytes);
 
+/// The same for the CPU, without the shared_ptr. `bytes` must be equal in both calls.
+void* take_block(std::size_t bytes);
+void release_block(void* block, std::size_t bytes) noexcept;
+
+/// An allocator that takes its memory from there: for small things that come and go with tensors.
+template <class T>
+struct CachedAllocator {
+    using value_type = T;
+    CachedAllocator() = default;
+    template <class U>
+    CachedAllocator(const CachedAllocator<U>&) {}  // NOLINT(google-explicit-constructor)
+    T* allocate(std::size_t n) { return static_cast<T*>(take_block(n * sizeof(T))); }
+    void deallocate(T* p, std::size_t n) { release_block(p, n * sizeof(T)); }
+    bool operator==(const CachedAllocator&) const = default;
+};
+
 /// Gives all kept blocks back to the system.
 void empty_cache();
 

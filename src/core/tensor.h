@@ -42,6 +42,8 @@ class Tensor {
     [[nodiscard]] Index dim(int axis) const { return shape_[axis]; }
     [[nodiscard]] Index size() const { return shape_.size(); }
     [[nodiscard]] Device device() const { return device_; }
+    /// Does another tensor hold this one's memory?
+    [[nodiscard]] bool shared() const { return storage_.use_count() > 1; }
 
     /// For kernels. A pointer into the device's memory; a const Tensor still gives a writable one,
     /// since the handle is const, not the numbers.

@@ -1,0 +1,142 @@
+// What the tape costs: one training step of an MLP by explicit layers and by the tape, in turn.
+//
+//   bench_tape_step                                      all sizes, one thread and all
+//   bench_tape_step --benchmark_filter='784-128-10/16'
+//
+// The step: zero the gradients, forward, cross entropy, backward, SGD. Both start from the same
+// weights and take bursts of 20 steps in turn, so that a busy neighbour slows both alike. Time is
+// that of a step by the tape; explicit_us, tape_us and ratio are medians over the bursts.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "autograd/operations.h"
+#include "kernels/cpu/parallel.h"
+#include "layers/mlp.h"
+#include "losses/cross_entropy.h"
+#include "optim/sgd.h"
+
+using namespace handgrad;
+
+namespace {
+
+constexpr double lr = 0.005;
+
+class ExplicitStep {
+  public:
+    explicit ExplicitStep(Sequential<float>& model) : model_(model), sgd_(model.parameters(), lr) {}
+
+    float operator()(const Tensor<float>& x, const Labels& labels) {
+        sgd_.zero_grad();
+        const Tensor<float> value = loss_.forward(model_.forward(x), labels);
+        model_.backward_parameters(loss_.backward());
+        sgd_.step();
+        return value.item();
+    }
+
+  private:
+    Sequential<float>& model_;
+    CrossEntropyLoss<float> loss_;
+    SGD<float> sgd_;
+};
+
+class TapeStep {
+  public:
+    /// Takes copies of the model's weights.
+    explicit TapeStep(Sequential<float>& model) {
+        for (const Parameter<float>* parameter : model.parameters())
+            parameters_.emplace_back(parameter->value.clone(), true);
+    }
+
+    float operator()(const Tensor<float>& x, const Labels& labels) {
+        for (const Variable<float>& parameter : parameters_) parameter.zero_grad();
+        Variable<float> y(x);
+        for (std::size_t i = 0; i < parameters_.size(); i += 2) {
+            if (i > 0) y = maximum(y, 0);
+            y = matmul(y, parameters_[i], Trans::no, Trans::yes) + parameters_[i + 1];
+        }
+        const Variable<float> loss = mean(logsumexp(y, {1}) - gather(y, labels));
+        loss.backward();
+        for (const Variable<float>& w : parameters_)
+            backend<float>(Device::cpu)
+                .sgd_step(w.value().data(), w.grad().data(), static_cast<float>(lr),
+                          w.value().size());
+        return loss.item();
+    }
+
+  private:
+    std::vector<Variable<float>> parameters_;
+};
+
+double median(std::vector<double>& values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+void compare(benchmark::State& state, const std::vector<Index>& widths, Index batch, int threads) {
+    cpu::set_max_threads(threads);
+    const cpu::FlushDenormals flush;
+    Random random(0);
+    Sequential<float> model = mlp<float>(widths, random);
+    TapeStep by_tape(model);
+    ExplicitStep by_layers(model);
+    const auto x = Tensor<float>::empty({batch, widths.front()});
+    random.uniform(x, 0, 1);
+    const Labels labels = Labels::zeros({batch});
+    for (Index i = 0; i < batch; ++i) labels(i) = static_cast<std::int32_t>(i % widths.back());
+
+    float layers_loss = 0, tape_loss = 0;
+    const float first_loss = by_tape(x, labels);
+    by_layers(x, labels);
+    const auto burst = [&](auto& step, float& loss) {  // seconds a step
+        constexpr int steps = 20;
+        const auto start = std::chrono::steady_clock::now();
+        for (int i = 0; i < steps; ++i) loss = step(x, labels);
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() /
+               steps;
+    };
+    std::vector<double> layers_seconds, tape_seconds;
+    for (auto _ : state) {
+        layers_seconds.push_back(burst(by_layers, layers_loss));
+        tape_seconds.push_back(burst(by_tape, tape_loss));
+        state.SetIterationTime(tape_seconds.back());
+        if (!(std::abs(layers_loss - tape_loss) <= 1e-2F * layers_loss)) {
+            state.SkipWithError("the losses differ: one of the two steps is wrong");
+            return;
+        }
+    }
+    if (!(tape_loss < first_loss)) state.SkipWithError("the loss did not fall");
+    const double by_layers_median = median(layers_seconds), by_tape_median = median(tape_seconds);
+    state.counters["explicit_us"] = 1e6 * by_layers_median;
+    state.counters["tape_us"] = 1e6 * by_tape_median;
+    state.counters["ratio"] = by_tape_median / by_layers_median;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::vector<std::vector<Index>> models = {{784, 128, 10}, {64, 32, 10}};
+    std::vector<int> threads = {1};
+    if (cpu::max_threads() > 1) threads.push_back(cpu::max_threads());
+    for (const std::vector<Index>& widths : models)
+        for (const Index batch : {16, 256})
+            for (const int count : threads) {
+                std::string name;
+                for (const Index width : widths) name.append(std::to_string(width)).append("-");
+                name.back() = '/';
+                name.append(std::to_string(batch))
+                    .append("/threads:")
+                    .append(std::to_string(count));
+                benchmark::RegisterBenchmark(name.c_str(), compare, widths, batch, count)
+                    ->Unit(benchmark::kMicrosecond)
+                    ->UseManualTime();
+            }
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+    benchmark::RunSpecifiedBenchmarks();
+    return 0;
+}

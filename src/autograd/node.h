@@ -1,0 +1,125 @@
+// What the graph is made of: for those who write an operation.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "autograd/variable.h"
+
+namespace handgrad {
+
+/// One variable: a leaf, or the result of an operation.
+template <class T>
+class Node {
+  public:
+    using Ptr = std::shared_ptr<Node>;
+
+    /// A leaf.
+    Node(Tensor<T> x, bool wanted) : Node(nullptr, std::move(x), wanted) {}
+    virtual ~Node() = default;
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
+
+    [[nodiscard]] bool is_leaf() const { return operation == nullptr; }
+
+    // For the backward rule of an operation:
+
+    /// The value of input i.
+    [[nodiscard]] const Tensor<T>& input(std::size_t i) const { return inputs[i]->value; }
+    /// Does input i require a gradient? Where it does not, the rule may save the work.
+    [[nodiscard]] bool wants(std::size_t i) const { return inputs[i]->requires_grad; }
+    /// Hands input i its part of the gradient, of the input's shape. It may share memory with dy.
+    void give(std::size_t i, Tensor<T> gradient) { inputs[i]->receive(std::move(gradient)); }
+    /// The same for an input that was broadcast: the gradient has the wider shape. One element of
+    /// the input stands in many places there, and its gradient is the sum over them.
+    void give_sum(std::size_t i, const Tensor<T>& gradient);
+
+    // For the engine:
+
+    /// Adds to grad; does nothing where no gradient is required.
+    void receive(Tensor<T> gradient);
+    /// Runs the rule on dy = dL/dvalue.
+    virtual void run_backward(const Tensor<T>& /*dy*/) {}
+    /// Drops the inputs and all that the rule had kept. The node can not go back again.
+    virtual void free_inputs() {}
+
+    const char* const operation;  // nullptr: a leaf
+    const Tensor<T> value;
+    Tensor<T> grad;
+    const bool requires_grad;
+    bool freed = false;
+    const std::uint64_t number;    // counts up: an operation's is higher than its inputs'
+    std::uint64_t last_visit = 0;  // by the walk with this number
+    std::span<Ptr> inputs;         // in the derived class
+
+  protected:
+    Node(const char* name, Tensor<T> x, bool wanted);
+    /// Lets go of the inputs. Those that nobody else holds end here, and theirs in turn.
+    void drop_inputs();
+};
+
+/// The result of an operation with its inputs, an array or vector of pointers, and its backward
+/// rule, called as rule(node, dy).
+template <class T, class Inputs, class Rule>
+class OperationNode final : public Node<T> {
+  public:
+    OperationNode(const char* name, Tensor<T> y, Inputs nodes, Rule rule)
+        : Node<T>(name, std::move(y), true), inputs_(std::move(nodes)), rule_(std::move(rule)) {
+        this->inputs = inputs_;
+    }
+    ~OperationNode() override { this->drop_inputs(); }
+    OperationNode(const OperationNode&) = delete;
+    OperationNode& operator=(const OperationNode&) = delete;
+
+    void run_backward(const Tensor<T>& dy) override { (*rule_)(*this, dy); }
+    void free_inputs() override {
+        this->drop_inputs();
+        rule_.reset();
+        this->freed = true;
+    }
+
+  private:
+    Inputs inputs_;
+    std::optional<Rule> rule_;
+};
+
+/// Are operations of this thread recorded? Not within NoGrad.
+bool recording();
+
+/// The variable that an operation returns: its value, linked to its inputs where one of them
+/// requires a gradient and operations are recorded. `operation` must outlive the program: a
+/// literal. Nodes take their memory from where tensors do, so that a training loop allocates
+/// nothing.
+template <class T, std::size_t n, class Rule>
+Variable<T> record(const char* operation, Tensor<T> value, const Variable<T> (&inputs)[n],
+                   Rule rule) {
+    bool wanted = false;
+    for (const Variable<T>& input : inputs) wanted |= input.requires_grad();
+    if (!wanted || !recording()) return Variable<T>(std::move(value));
+    using Inputs = std::array<typename Node<T>::Ptr, n>;
+    Inputs nodes;
+    for (std::size_t i = 0; i < n; ++i) nodes[i] = inputs[i].node();
+    return Variable<T>(std::allocate_shared<OperationNode<T, Inputs, Rule>>(
+        CachedAllocator<char>{}, operation, std::move(value), std::move(nodes), std::move(rule)));
+}
+
+/// The same for any number of inputs.
+template <class T, class Rule>
+Variable<T> record(const char* operation, Tensor<T> value, std::span<const Variable<T>> inputs,
+                   Rule rule) {
+    bool wanted = false;
+    for (const Variable<T>& input : inputs) wanted |= input.requires_grad();
+    if (!wanted || !recording()) return Variable<T>(std::move(value));
+    using Inputs = std::vector<typename Node<T>::Ptr, CachedAllocator<typename Node<T>::Ptr>>;
+    Inputs nodes;
+    nodes.reserve(inputs.size());
+    for (const Variable<T>& input : inputs) nodes.push_back(input.node());
+    return Variable<T>(std::allocate_shared<OperationNode<T, Inputs, Rule>>(
+        CachedAllocator<char>{}, operation, std::move(value), std::move(nodes), std::move(rule)));
+}
+
+}  // namespace handgrad

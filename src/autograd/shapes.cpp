@@ -1,0 +1,309 @@
+#include <string>
+
+#include "autograd/node.h"
+#include "autograd/operations.h"
+#include "autograd/tensor_ops.h"
+#include "core/error.h"
+
+// Operations that move elements: each element of y is one of x, or zero.
+//
+//   y[i] = x[p(i)], hence dL/dx[j] = sum over all i with p(i) = j of dy[i]
+//
+// The backward rule walks the same way as forward with source and target exchanged. Where p meets
+// no element twice it copies, else it adds into zeros.
+
+namespace handgrad {
+
+using tape::resolve_axis;
+using tape::Strides;
+using tape::strides_of;
+using tape::Walk;
+
+namespace {
+
+std::size_t at(int axis) {
+    return static_cast<std::size_t>(axis);
+}
+
+std::string of_shape(const Shape& shape) {
+    return " of shape " + shape.str();
+}
+
+}  // namespace
+
+// y = x in another shape     dx = dy in the shape of x
+template <class T>
+Variable<T> reshape(const Variable<T>& x, const Shape& shape) {
+    if (shape.size() != x.shape().size())
+        throw Error("reshape: the number of elements differs",
+                    x.shape().str() + " to " + shape.str(), "equal numbers of elements");
+    return record("reshape", x.value().reshape(shape), {x}, [](Node<T>& y, const Tensor<T>& dy) {
+        y.give(0, dy.reshape(y.input(0).shape()));
+    });
+}
+
+namespace {
+
+using AxisOrder = std::array<int, Shape::max_rank>;
+
+template <class T>
+Tensor<T> permuted(const Tensor<T>& x, const AxisOrder& order) {
+    const Strides xs = strides_of(x.shape());
+    std::array<Index, Shape::max_rank> dims{};
+    for (int axis = 0; axis < x.rank(); ++axis) dims[at(axis)] = x.dim(order[at(axis)]);
+    const Shape shape(std::span<const Index>(dims.data(), at(x.rank())));
+    const Strides ys = strides_of(shape);
+    Walk walk;
+    for (int axis = 0; axis < x.rank(); ++axis)
+        walk.append(shape[axis], ys[at(axis)], xs[at(order[at(axis)])]);
+    Tensor<T> y = Tensor<T>::empty(shape, x.device());
+    backend<T>(x.device()).copy_walk(y.data(), x.data(), walk.axes(), walk.rank());
+    return y;
+}
+
+// y[i_0, i_1, ..] = x[j_0, j_1, ..] with i_k = j_order[k]     dx = dy, permuted the other way
+template <class T>
+Variable<T> permute_by(const char* operation, const Variable<T>& x, const AxisOrder& order) {
+    AxisOrder inverse{};
+    for (int axis = 0; axis < x.shape().rank(); ++axis) inverse[at(order[at(axis)])] = axis;
+    return record(operation, permuted(x.value(), order), {x},
+                  [inverse](Node<T>& y, const Tensor<T>& dy) { y.give(0, permuted(dy, inverse)); });
+}
+
+}  // namespace
+
+template <class T>
+Variable<T> permute(const Variable<T>& x, std::initializer_list<int> axes) {
+    const Shape& shape = x.shape();
+    AxisOrder order{};
+    unsigned seen = 0;
+    int count = 0;
+    for (const int axis : axes) {
+        const int resolved = resolve_axis("permute", shape, axis);
+        seen |= 1U << resolved;
+        if (count < shape.rank()) order[at(count)] = resolved;
+        ++count;
+    }
+    if (count != shape.rank() || seen != (1U << shape.rank()) - 1)
+        throw Error("permute: not an order of the axes",
+                    std::to_string(count) + " axes for a variable" + of_shape(shape),
+                    "each of its axes once");
+    return permute_by("permute", x, order);
+}
+
+template <class T>
+Variable<T> transpose(const Variable<T>& x, int axis0, int axis1) {
+    AxisOrder order{};
+    for (int axis = 0; axis < x.shape().rank(); ++axis) order[at(axis)] = axis;
+    std::swap(order[at(resolve_axis("transpose", x.shape(), axis0))],
+              order[at(resolve_axis("transpose", x.shape(), axis1))]);
+    return permute_by("transpose", x, order);
+}
+
+namespace {
+
+/// Copies between a tensor `part` and the elements of `whole` from `begin` on along an axis:
+/// into the whole if `into`, else out of it.
+template <class T>
+void copy_part(const Tensor<T>& whole, const Tensor<T>& part, int axis, Index begin, bool into) {
+    const Strides ws = strides_of(whole.shape()), ps = strides_of(part.shape());
+    T* const place = whole.data() + begin * ws[at(axis)];
+    Walk walk;
+    for (int i = 0; i < part.rank(); ++i)
+        walk.append(part.dim(i), into ? ws[at(i)] : ps[at(i)], into ? ps[at(i)] : ws[at(i)]);
+    backend<T>(whole.device())
+        .copy_walk(into ? place : part.data(), into ? part.data() : place, walk.axes(),
+                   walk.rank());
+}
+
+}  // namespace
+
+// y[.., i, ..] = x[.., begin + i, ..]     dx[.., begin + i, ..] = dy[.., i, ..], 0 elsewhere
+template <class T>
+Variable<T> slice(const Variable<T>& x, int axis, Index begin, Index end) {
+    const int along = resolve_axis("slice", x.shape(), axis);
+    if (begin < 0 || begin > end || end > x.shape()[along])
+        throw Error("slice: no such elements",
+                    std::to_string(begin) + " to " + std::to_string(end) + " along axis " +
+                        std::to_string(axis) + of_shape(x.shape()),
+                    "0 <= begin <= end <= " + std::to_string(x.shape()[along]));
+    const Tensor<T> y =
+        Tensor<T>::empty(tape::with_dim(x.shape(), along, end - begin), x.value().device());
+    copy_part(x.value(), y, along, begin, false);
+    return record("slice", y, {x}, [along, begin](Node<T>& node, const Tensor<T>& dy) {
+        const Tensor<T> dx = Tensor<T>::zeros(node.input(0).shape(), dy.device());
+        copy_part(dx, dy, along, begin, true);
+        node.give(0, dx);
+    });
+}
+
+// y = parts, one after the other     d part = its slice of dy
+template <class T>
+Variable<T> concat(std::span<const Variable<T>> parts, int axis) {
+    if (parts.empty()) throw Error("concat: nothing to join", "no parts", "at least one");
+    const Shape& first = parts[0].shape();
+    const int along = resolve_axis("concat", first, axis);
+    Index size = 0;
+    for (const Variable<T>& part : parts) {
+        tape::require_same_device("concat", parts[0].value(), part.value());
+        const Shape& shape = part.shape();
+        if (shape.rank() != first.rank() ||
+            tape::with_dim(shape, along, 0) != tape::with_dim(first, along, 0))
+            throw Error("concat: the shapes do not fit",
+                        first.str() + " and " + shape.str() + " along axis " + std::to_string(axis),
+                        "shapes that differ along this axis alone");
+        size += shape[along];
+    }
+    const Tensor<T> y =
+        Tensor<T>::empty(tape::with_dim(first, along, size), parts[0].value().device());
+    Index begin = 0;
+    for (const Variable<T>& part : parts) {
+        copy_part(y, part.value(), along, begin, true);
+        begin += part.shape()[along];
+    }
+    return record("concat", y, parts, [along](Node<T>& node, const Tensor<T>& dy) {
+        Index from = 0;
+        for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+            const Shape& shape = node.input(i).shape();
+            if (node.wants(i)) {
+                const Tensor<T> d_part = Tensor<T>::empty(shape, dy.device());
+                copy_part(dy, d_part, along, from, false);
+                node.give(i, d_part);
+            }
+            from += shape[along];
+        }
+    });
+}
+
+namespace {
+
+// y[i, :] = x[rows[i], :], with x seen as (N, row_size)
+//   dx[j, :] = sum over all i with rows[i] = j of dy[i, :]
+template <class T>
+Variable<T> gather_by(const char* operation, const Variable<T>& x, const Tensor<Index>& rows,
+                      Index row_size, const Shape& shape) {
+    Tensor<T> y = Tensor<T>::empty(shape, x.value().device());
+    const Index n = rows.size();
+    backend<T>(y.device()).gather_rows(y.data(), x.value().data(), rows.data(), n, row_size);
+    return record(operation, y, {x}, [rows, n, row_size](Node<T>& node, const Tensor<T>& dy) {
+        const Tensor<T> dx = Tensor<T>::zeros(node.input(0).shape(), dy.device());
+        backend<T>(dy.device()).add_at_rows(dx.data(), dy.data(), rows.data(), n, row_size);
+        node.give(0, dx);
+    });
+}
+
+}  // namespace
+
+// An element of x (N, C) is a row of x seen as (N C, 1): y[n] = x[n C + labels[n]].
+template <class T>
+Variable<T> gather(const Variable<T>& x, const Labels& labels) {
+    if (!labels.defined() || x.shape().rank() != 2 || labels.rank() != 1 ||
+        labels.dim(0) != x.shape()[0])
+        throw Error("gather: the shapes do not fit",
+                    "x of shape " + x.shape().str() + ", labels of shape " + labels.shape().str(),
+                    "x (N, C) and labels (N)");
+    const Index n = x.shape()[0], classes = x.shape()[1];
+    const Labels host = labels.to(Device::cpu);
+    const Tensor<Index> elements = Tensor<Index>::empty({n});
+    for (Index i = 0; i < n; ++i) {
+        const Index label = host.data()[i];
+        if (label < 0 || label >= classes)
+            throw Error("gather: a label is out of range", "label " + std::to_string(label),
+                        "labels 0 to " + std::to_string(classes - 1) + " for x of shape " +
+                            x.shape().str());
+        elements.data()[i] = i * classes + label;
+    }
+    return gather_by("gather", x, elements.to(x.value().device()), 1, {n});
+}
+
+template <class T>
+Variable<T> gather_rows(const Variable<T>& x, const Tensor<Index>& rows) {
+    if (!rows.defined() || x.shape().rank() == 0 || rows.rank() != 1)
+        throw Error("gather_rows: the shapes do not fit",
+                    "x of shape " + x.shape().str() + ", rows of shape " + rows.shape().str(),
+                    "x (N, ...) and rows (M)");
+    const Tensor<Index> host = rows.to(Device::cpu).clone();  // the caller may reuse his
+    for (const Index row : host.span())
+        if (row < 0 || row >= x.shape()[0])
+            throw Error("gather_rows: a row is out of range", "row " + std::to_string(row),
+                        "rows 0 to " + std::to_string(x.shape()[0] - 1) + " for x of shape " +
+                            x.shape().str());
+    return gather_by("gather_rows", x, host.to(x.value().device()), x.shape().row_size(),
+                     x.shape().with_rows(rows.size()));
+}
+
+namespace {
+
+/// x with `width` zeros before and after along an axis.
+template <class T>
+Variable<T> padded(const Variable<T>& x, int axis, Index width) {
+    if (width == 0) return x;
+    const Variable<T> zeros(
+        Tensor<T>::zeros(tape::with_dim(x.shape(), axis, width), x.value().device()));
+    return concat({zeros, x, zeros}, axis);
+}
+
+}  // namespace
+
+// With x (N, C, H, W) padded already, s the stride and d the dilation:
+//   y[n, c, kh, kw, oh, ow] = x[n, c, oh s + kh d, ow s + kw d]
+// Windows overlap, so dx sums up all elements of dy that come from one of x.
+template <class T>
+Variable<T> unfold(const Variable<T>& x, std::array<Index, 2> kernel_size,
+                   const UnfoldOptions& options) {
+    const auto [kh, kw] = kernel_size;
+    const auto [sh, sw] = options.stride;
+    const auto [ph, pw] = options.padding;
+    const auto [dh, dw] = options.dilation;
+    const auto fail = [&](const std::string& needs) {
+        const auto pair = [](const char* name, const std::array<Index, 2>& of) {
+            return std::string(name) + " (" + std::to_string(of[0]) + ", " + std::to_string(of[1]) +
+                   ")";
+        };
+        throw Error("unfold: no such windows",
+                    "x of shape " + x.shape().str() + pair(", kernel_size", kernel_size) +
+                        pair(", stride", options.stride) + pair(", padding", options.padding) +
+                        pair(", dilation", options.dilation),
+                    needs);
+    };
+    if (x.shape().rank() != 4) fail("x of shape (N, C, H, W)");
+    if (kh < 1 || kw < 1 || sh < 1 || sw < 1 || ph < 0 || pw < 0 || dh < 1 || dw < 1)
+        fail("kernel_size, stride and dilation of 1 or more, padding of 0 or more");
+    const Variable<T> image = padded(padded(x, 2, ph), 3, pw);
+    const Index n = image.shape()[0], channels = image.shape()[1];
+    const Index room_h = image.shape()[2] - dh * (kh - 1) - 1,
+                room_w = image.shape()[3] - dw * (kw - 1) - 1;
+    if (room_h < 0 || room_w < 0) fail("windows within the padded image, " + image.shape().str());
+    const Shape shape{n, channels, kh, kw, room_h / sh + 1, room_w / sw + 1};
+
+    const Strides ys = strides_of(shape), xs = strides_of(image.shape());
+    const std::array<Index, 6> sources = {xs[0], xs[1], dh * xs[2], dw, sh * xs[2], sw};
+    Walk there, back;  // the same way, with y and x exchanged
+    for (int axis = 0; axis < 6; ++axis) {
+        there.append(shape[axis], ys[at(axis)], sources[at(axis)]);
+        back.append(shape[axis], sources[at(axis)], ys[at(axis)]);
+    }
+    const Tensor<T> y =
+        Tensor<T>::empty({n, channels * kh * kw, shape[4] * shape[5]}, x.value().device());
+    backend<T>(y.device()).copy_walk(y.data(), image.value().data(), there.axes(), there.rank());
+    return record("unfold", y, {image}, [back](Node<T>& node, const Tensor<T>& dy) {
+        const Tensor<T> dx = Tensor<T>::zeros(node.input(0).shape(), dy.device());
+        backend<T>(dy.device()).add_walk(dx.data(), dy.data(), back.axes(), back.rank());
+        node.give(0, dx);
+    });
+}
+
+#define HANDGRAD_INSTANTIATE(T)                                                   \
+    template Variable<T> reshape(const Variable<T>&, const Shape&);               \
+    template Variable<T> permute(const Variable<T>&, std::initializer_list<int>); \
+    template Variable<T> transpose(const Variable<T>&, int, int);                 \
+    template Variable<T> slice(const Variable<T>&, int, Index, Index);            \
+    template Variable<T> concat(std::span<const Variable<T>>, int);               \
+    template Variable<T> gather(const Variable<T>&, const Labels&);               \
+    template Variable<T> gather_rows(const Variable<T>&, const Tensor<Index>&);   \
+    template Variable<T> unfold(const Variable<T>&, std::array<Index, 2>, const UnfoldOptions&);
+HANDGRAD_INSTANTIATE(float)
+HANDGRAD_INSTANTIATE(double)
+#undef HANDGRAD_INSTANTIATE
+
+}  // namespace handgrad

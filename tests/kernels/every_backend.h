@@ -1,0 +1,50 @@
+// What the tests of kernels share: numbers, comparisons, and every backend in turn.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "catch.h"
+#include "kernels/cpu/cpu_backend.h"
+#include "kernels/cpu/parallel.h"
+
+namespace handgrad {
+
+/// Numbers in [-1, 1) that look random and are the same on every machine.
+template <class T>
+std::vector<T> numbers(Index n, std::uint32_t seed) {
+    std::vector<T> values(static_cast<std::size_t>(n));
+    for (T& v : values) {
+        seed = seed * 1664525 + 1013904223;
+        v = static_cast<T>(seed >> 8) / static_cast<T>(1 << 23) - T{1};
+    }
+    return values;
+}
+
+template <class T>
+bool close(const std::vector<T>& got, const std::vector<T>& expected, double tolerance) {
+    for (std::size_t i = 0; i < expected.size(); ++i)
+        if (!(std::abs(double{got[i]} - double{expected[i]}) <= tolerance)) return false;
+    return got.size() == expected.size();
+}
+
+/// Calls body(backend, epsilon) for each instruction set, and for one thread and two.
+template <class T, class Body>
+void on_every_backend(Body&& body) {
+    const int before = cpu::max_threads();
+    for (const cpu::Isa isa : {cpu::Isa::portable, cpu::Isa::avx2, cpu::Isa::avx512}) {
+        if (!cpu::supported(isa)) continue;
+        for (const int threads : {1, 2}) {
+            cpu::set_max_threads(threads);
+            INFO(cpu::name_of(isa) << ", " << threads << " threads");
+            body(cpu::backend<T>(isa));
+        }
+    }
+    cpu::set_max_threads(before);
+}
+
+/// Around the vector widths, and two that are worth threads or nearly.
+inline const std::vector<Index> sizes = {0,  1,  2,  3,  7,  8,   15,   16,    17,
+                                         31, 33, 63, 64, 65, 127, 1009, 100003};
+
+}  // namespace handgrad
