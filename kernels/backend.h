@@ -64,6 +64,26 @@ struct Axis {
     Index size, y, a, b;
 };
 
+/// The numbers of one optimiser step; Backend::sgd_step and its neighbours say what they do.
+template <class T>
+struct SgdStep {
+    T lr = 0, weight_decay = 0, momentum = 0, gain = 1;
+    bool nesterov = false;
+};
+template <class T>
+struct AdamStep {
+    T lr = 0, weight_decay = 0, keep = 1, beta1 = 0, gain1 = 1, beta2 = 0, gain2 = 1;
+    T root_scale = 1, eps = 0;
+};
+template <class T>
+struct AdagradStep {
+    T lr = 0, weight_decay = 0, eps = 0;
+};
+template <class T>
+struct RmspropStep {
+    T lr = 0, weight_decay = 0, alpha = 0, gain = 1, momentum = 0, eps = 0;
+};
+
 template <class T>
 class Backend {
   public:
@@ -174,9 +194,34 @@ class Backend {
     virtual void sum(T* out, const T* x, T scale, Index n) const = 0;
 
     // ---- optimiser steps, n parameters ----------------------------------------------------------
+    // One pass over memory: the parameters w and the state are read and written in place, and no
+    // two arrays overlap. dw is the gradient; g = dw[i] + weight_decay w[i]. Formulas and their
+    // sources stand in src/optim/.
 
-    /// w[i] -= lr * dw[i]
-    virtual void sgd_step(T* w, const T* dw, T lr, Index n) const = 0;
+    /// v[i] = momentum v[i] + gain g;  w[i] -= lr (nesterov ? momentum v[i] + gain g : v[i])
+    /// v may be null; then w[i] -= lr g.
+    virtual void sgd_step(T* w, T* v, const T* dw, const SgdStep<T>& s, Index n) const = 0;
+    /// m[i] = beta1 m[i] + gain1 g;  v[i] = beta2 v[i] + gain2 g^2;  v_max[i] = max(v_max[i], v[i])
+    /// w[i] = keep w[i] - lr m[i] / (root_scale sqrt(v_max[i]) + eps)
+    /// v_max may be null; then v stands in its place.
+    virtual void adam_step(T* w, T* m, T* v, T* v_max, const T* dw, const AdamStep<T>& s,
+                           Index n) const = 0;
+    /// sum[i] += g^2;  w[i] -= lr g / (sqrt(sum[i]) + eps)
+    virtual void adagrad_step(T* w, T* sum, const T* dw, const AdagradStep<T>& s,
+                              Index n) const = 0;
+    /// q[i] = alpha q[i] + gain g^2;  a[i] = alpha a[i] + gain g
+    /// d = g / (sqrt(max(q[i] - a[i]^2, 0)) + eps)
+    /// v[i] = momentum v[i] + d;  w[i] -= lr v[i]
+    /// a may be null, which leaves a^2 out; v may be null, which puts d in its place.
+    virtual void rmsprop_step(T* w, T* q, T* a, T* v, const T* dw, const RmspropStep<T>& s,
+                              Index n) const = 0;
+
+    /// out[0] += sum_i x[i]^2, in double, where the square of no float overflows.
+    virtual void add_squares(double* out, const T* x, Index n) const = 0;
+    /// x[i] *= factor
+    virtual void scale(T* x, T factor, Index n) const = 0;
+    /// x[i] = min(max(x[i], -limit), limit); NaN stays NaN.
+    virtual void clamp(T* x, T limit, Index n) const = 0;
 
     // ---- primitives of the tape -----------------------------------------------------------------
     // A walk has `rank` axes, 1 to 6, the last one the fastest.

@@ -296,6 +296,132 @@ def tape(seed):
         case("unfold", lambda x: torch.nn.functional.unfold(x, **window), numbers(2, 2, 4, 3)),
     ]}
 
+# What a case leaves out keeps PyTorch's default. Options in the third place are those that the bias
+# has otherwise. Rates are low, so that no case circles its minimum: there, adaptive steps multiply
+# the rounding of floats, and PyTorch's own float and double part by more than the tests allow.
+OPTIMIZERS = [
+    ("SGD", {"lr": 0.1}, {"lr": 0.01}),
+    ("SGD", {"lr": 0.1, "weight_decay": 0.1}),
+    ("SGD", {"lr": 0.02, "momentum": 0.9}, {"lr": 0.05, "momentum": 0.5}),
+    ("SGD", {"lr": 0.02, "momentum": 0.9, "dampening": 0.5}),
+    ("SGD", {"lr": 0.02, "momentum": 0.9, "nesterov": True}),
+    ("SGD", {"lr": 0.02, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    ("Adam", {}, {"lr": 0.02}),
+    ("Adam", {"lr": 0.005, "betas": [0.8, 0.99]}),
+    ("Adam", {"lr": 0.02, "eps": 0.1}),
+    ("Adam", {"lr": 0.02, "weight_decay": 0.1}),
+    ("Adam", {"lr": 0.05, "amsgrad": True, "betas": [0.9, 0.9]}),
+    ("AdamW", {"lr": 0.02}, {"weight_decay": 0.3}),
+    ("AdamW", {"lr": 0.05, "weight_decay": 0.3, "amsgrad": True, "betas": [0.9, 0.9]}),
+    ("Adagrad", {}, {"lr": 0.1}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.05}),
+    ("Adagrad", {"lr": 0.1, "initial_accumulator_value": 0.5}),
+    ("Adagrad", {"lr": 0.1, "weight_decay": 0.1, "eps": 0.1}),
+    ("RMSprop", {"lr": 0.002}, {"lr": 0.001}),
+    ("RMSprop", {"lr": 0.02, "alpha": 0.9, "eps": 0.1}),
+    ("RMSprop", {"lr": 0.001, "centered": True}),
+    ("RMSprop", {"lr": 0.002, "momentum": 0.9}),
+    ("RMSprop", {"lr": 0.002, "centered": True, "momentum": 0.8, "weight_decay": 0.1, "alpha": 0.9,
+                 "eps": 0.01}),
+]
+
+
+def optimizers(seed):
+    """Linear regression, 16 samples of 3 numbers to 2; weight and bias after some steps."""
+    torch.manual_seed(seed)
+    problem = {name: torch.randn(shape) for name, shape in
+               (("x", (16, 3)), ("target", (16, 2)), ("weight", (2, 3)), ("bias", (2,)))}
+
+    def run(name, options, bias_options, dtype):
+        x, target, weight, bias = (value.to(dtype, copy=True) for value in problem.values())
+        weight.requires_grad_()
+        bias.requires_grad_()
+        groups = [{"params": [weight]}, {"params": [bias], **bias_options}]
+        optimizer = getattr(torch.optim, name)(groups, **options)
+        after = {}
+        for step in range(1, 101):
+            optimizer.zero_grad()
+            y = torch.nn.functional.linear(x, weight, bias)
+            torch.nn.functional.mse_loss(y, target).backward()
+            optimizer.step()
+            if step in (1, 10, 100):
+                after[step] = weight.flatten().tolist() + bias.tolist()
+        return after
+
+    cases = []
+    for name, options, *rest in OPTIMIZERS:
+        bias_options = {**options, **(rest[0] if rest else {})}
+        cases.append({"optimizer": name, "options": options, "bias_options": bias_options,
+                      "double": run(name, options, bias_options, torch.float64),
+                      "float": run(name, options, bias_options, torch.float32)})
+    return {"seed": seed, "problem": [value.flatten().tolist() for value in problem.values()],
+            "cases": cases}
+
+
+SCHEDULES = [
+    ("StepLR", {"step_size": 1}),
+    ("StepLR", {"step_size": 7, "gamma": 0.5}),
+    ("MultiStepLR", {"milestones": [3, 10, 10, 40]}),
+    ("MultiStepLR", {"milestones": [], "gamma": 0.5}),
+    ("ExponentialLR", {"gamma": 0.9}),
+    ("CosineAnnealingLR", {"T_max": 50}),
+    ("CosineAnnealingLR", {"T_max": 17, "eta_min": 0.001}),
+    ("LinearLR", {}),
+    ("LinearLR", {"start_factor": 0.01, "end_factor": 0.5, "total_iters": 30}),
+]
+
+PLATEAUS = [
+    {"patience": 0},
+    {"patience": 2, "factor": 0.5},
+    {"patience": 1, "threshold": 0.2},
+    {"patience": 1, "threshold": 0.05, "threshold_mode": "abs", "cooldown": 4},
+    {"patience": 2, "mode": "max", "factor": 0.3},
+    {"patience": 1, "mode": "max", "threshold_mode": "abs", "threshold": 0.01, "min_lr": 0.002},
+    {"patience": 0, "eps": 0.001},
+]
+
+
+def schedules(seed):
+    """The learning rate over 50 epochs."""
+    torch.manual_seed(seed)
+    start = torch.rand((), dtype=torch.float64).item() + 0.05
+    metrics = (torch.rand(50, dtype=torch.float64) + 5 / torch.arange(5, 55)).tolist()
+
+    def run(name, options, arguments):
+        optimizer = torch.optim.SGD([torch.zeros(1)], lr=start)
+        schedule = getattr(torch.optim.lr_scheduler, name)(optimizer, **options)
+        rates = [optimizer.param_groups[0]["lr"]]
+        for argument in arguments:
+            optimizer.step()
+            schedule.step(*argument)
+            rates.append(optimizer.param_groups[0]["lr"])
+        return {"schedule": name, "options": options, "rates": rates}
+
+    return {"seed": seed, "start": start,
+            "cases": [run(name, options, [()] * 50) for name, options in SCHEDULES],
+            "metrics": metrics,
+            "plateaus": [run("ReduceLROnPlateau", options, [(m,) for m in metrics])
+                         for options in PLATEAUS]}
+
+
+def clipping(seed):
+    """Gradients of three parameters, clipped by their norm and by value."""
+    torch.manual_seed(seed)
+    gradients = [torch.randn(n, dtype=torch.float64) for n in (1, 7, 20)]
+
+    def run(clip, limit):
+        parameters = [torch.zeros(len(g), dtype=torch.float64) for g in gradients]
+        for parameter, gradient in zip(parameters, gradients):
+            parameter.grad = gradient.clone()
+        norm = clip(parameters, limit)
+        return {"limit": limit, "norm": None if norm is None else norm.item(),
+                "clipped": [parameter.grad.tolist() for parameter in parameters]}
+
+    utils = torch.nn.utils
+    return {"seed": seed, "gradients": [g.tolist() for g in gradients],
+            "norm": [run(utils.clip_grad_norm_, limit) for limit in (0.01, 1, 100)],
+            "value": [run(utils.clip_grad_value_, limit) for limit in (0.01, 0.5, 100)]}
+
 
 def write(path, values):
     """JSON with one line for each member of a list, for diffs that can be read."""
@@ -319,7 +445,8 @@ def main():
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, make in (("random", random_streams), ("linear_init", linear_init),
                        ("data_loader", data_loader), ("training", training), ("layers", layers),
-                       ("losses", losses), ("tape", tape)):
+                       ("losses", losses), ("tape", tape), ("optimizers", optimizers),
+                       ("schedules", schedules), ("clipping", clipping)):
         write(arguments.out / f"{name}.json", make(arguments.seed))
 
 

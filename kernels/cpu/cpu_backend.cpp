@@ -3,6 +3,7 @@
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/losses.h"
+#include "kernels/cpu/optimizers.h"
 #include "kernels/cpu/primitives.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax.h"
@@ -112,8 +113,8 @@ class CpuBackend final : public Backend<T> {
     void sum(T* out, const T* x, T scale, Index n) const override {
         HANDGRAD_ISA::sum(out, x, scale, n);
     }
-    void sgd_step(T* w, const T* dw, T lr, Index n) const override {
-        HANDGRAD_ISA::sgd_step(w, dw, lr, n);
+    void sgd_step(T* w, T* v, const T* dw, const SgdStep<T>& s, Index n) const override {
+        HANDGRAD_ISA::sgd_step(w, v, dw, s, n);
     }
     void unary(UnaryOp op, T* y, const T* x, Index n) const override {
         HANDGRAD_ISA::unary(op, y, x, n);
@@ -137,6 +138,22 @@ class CpuBackend final : public Backend<T> {
     void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) const override {
         HANDGRAD_ISA::add_at_rows(y, x, indices, n, cols);
     }
+    void adam_step(T* w, T* m, T* v, T* v_max, const T* dw, const AdamStep<T>& s,
+                   Index n) const override {
+        HANDGRAD_ISA::adam_step(w, m, v, v_max, dw, s, n);
+    }
+    void adagrad_step(T* w, T* sum, const T* dw, const AdagradStep<T>& s, Index n) const override {
+        HANDGRAD_ISA::adagrad_step(w, sum, dw, s, n);
+    }
+    void rmsprop_step(T* w, T* q, T* a, T* v, const T* dw, const RmspropStep<T>& s,
+                      Index n) const override {
+        HANDGRAD_ISA::rmsprop_step(w, q, a, v, dw, s, n);
+    }
+    void add_squares(double* out, const T* x, Index n) const override {
+        HANDGRAD_ISA::add_squares(out, x, n);
+    }
+    void scale(T* x, T factor, Index n) const override { HANDGRAD_ISA::scale(x, factor, n); }
+    void clamp(T* x, T limit, Index n) const override { HANDGRAD_ISA::clamp(x, limit, n); }
 };
 
 const CpuBackend<float> float_backend;

@@ -39,13 +39,6 @@ void multiply(T* y, const T* x, const T* scale, Index n) {
 }
 
 template <class T>
-void sgd_step(T* w, const T* dw, T lr, Index n) {
-    parallel_ranges(n, streaming<T>(n, 3), [=](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) w[i] -= lr * dw[i];
-    });
-}
-
-template <class T>
 void sum(T* out, const T* x, T scale, Index n) {
     // One thread and four vectors of partial sums: the order never depends on the thread count,
     // and the error grows with n / (4 lanes) instead of n.

@@ -1,17 +1,34 @@
-// SGD: w <- w - lr dL/dw
+// SGD: w <- w - lr v, with v the gradient or a running sum of gradients
 #pragma once
 
 #include "optim/optimizer.h"
 
 namespace handgrad {
 
+/// PyTorch's names and defaults, but for moving_average. sgd.cpp has the formulas.
+struct SGDOptions {
+    double lr = 1e-3;
+    double momentum = 0;          // in [0, 1); 0 keeps no velocity
+    double dampening = 0;         // in [0, 1), with momentum
+    double weight_decay = 0;      // adds weight_decay w to the gradient
+    bool nesterov = false;        // with momentum, without dampening
+    bool moving_average = false;  // v averages the gradients instead of summing them up
+
+    static constexpr std::string_view optimizer = "SGD";
+    void require_valid() const;
+    [[nodiscard]] std::vector<StateTensor> state() const;
+};
+
 /// Stochastic gradient descent: with lr small enough, each step lowers the loss of its batch to
 /// first order by lr |dL/dw|^2.
 template <class T>
-class SGD final : public Optimizer<T> {
+class SGD final : public OptimizerWith<T, SGDOptions> {
   public:
-    using Optimizer<T>::Optimizer;
-    void step() override;
+    using OptimizerWith<T, SGDOptions>::OptimizerWith;
+
+  private:
+    using typename Optimizer<T>::Slot;
+    void update(const Slot& slot, const SGDOptions& options) override;
 };
 
 }  // namespace handgrad

@@ -221,42 +221,55 @@ SafeTensors<T> load_safetensors(const std::filesystem::path& path) {
 }
 
 template <class T>
-void save_parameters(const std::filesystem::path& path,
-                     const std::vector<Parameter<T>*>& parameters, const Metadata& metadata) {
+void copy_by_name(std::string_view operation, const std::vector<NamedTensor<T>>& targets,
+                  const std::vector<NamedTensor<T>>& sources) {
+    std::string wrong;
+    const auto add = [&](const std::string& what) { wrong += (wrong.empty() ? "" : "; ") + what; };
+    std::map<std::string, Tensor<T>> found;
+    for (const auto& [name, value] : sources)
+        if (!found.emplace(name, value).second) add("'" + name + "' twice");
+    std::set<std::string> expected;
+    for (const auto& [name, value] : targets) {
+        const auto at = found.find(name);
+        if (!expected.insert(name).second) add("two to fill named '" + name + "'");
+        if (at == found.end())
+            add("missing '" + name + "'");
+        else if (at->second.shape() != value.shape())
+            add("'" + name + "' of shape " + at->second.shape().str() + " for one of " +
+                value.shape().str());
+    }
+    for (const auto& [name, value] : sources)
+        if (!expected.contains(name)) add("not expected '" + name + "'");
+    if (!wrong.empty())
+        throw Error(std::string(operation) + ": the tensors are of another model", wrong,
+                    "the names and shapes of this model's",
+                    "build the model as it was when they were saved");
+    for (const auto& [name, value] : targets) value.copy_from(found.at(name));
+}
+
+namespace {
+
+template <class T>
+std::vector<NamedTensor<T>> values_of(const std::vector<Parameter<T>*>& parameters) {
     std::vector<NamedTensor<T>> tensors;
     for (const Parameter<T>* parameter : parameters)
         tensors.push_back({parameter->name, parameter->value});
-    save_safetensors(path, tensors, metadata);
+    return tensors;
+}
+
+}  // namespace
+
+template <class T>
+void save_parameters(const std::filesystem::path& path,
+                     const std::vector<Parameter<T>*>& parameters, const Metadata& metadata) {
+    save_safetensors(path, values_of(parameters), metadata);
 }
 
 template <class T>
 Metadata load_parameters(const std::filesystem::path& path,
                          const std::vector<Parameter<T>*>& parameters) {
     const SafeTensors<T> file = load_safetensors<T>(path);
-    std::map<std::string, Tensor<T>> found;
-    for (const auto& [name, value] : file.tensors) found[name] = value;
-
-    std::string wrong;
-    const auto add = [&](const std::string& what) { wrong += (wrong.empty() ? "" : "; ") + what; };
-    std::set<std::string> expected;
-    for (const Parameter<T>* parameter : parameters) {
-        const std::string& name = parameter->name;
-        const auto at = found.find(name);
-        expected.insert(name);
-        if (at == found.end())
-            add("missing '" + name + "'");
-        else if (at->second.shape() != parameter->value.shape())
-            add("'" + name + "' of shape " + at->second.shape().str() + " for one of " +
-                parameter->value.shape().str());
-    }
-    for (const auto& [name, value] : file.tensors)
-        if (!expected.contains(name)) add("not expected '" + name + "'");
-    if (!wrong.empty())
-        throw Error("load_parameters " + path.string() + ": the file is of another model", wrong,
-                    "the names and shapes of this model's parameters",
-                    "build the model as it was when the file was saved");
-    for (Parameter<T>* parameter : parameters)
-        parameter->value.copy_from(found.at(parameter->name));
+    copy_by_name("load_parameters " + path.string(), values_of(parameters), file.tensors);
     return file.metadata;
 }
 
@@ -264,6 +277,8 @@ Metadata load_parameters(const std::filesystem::path& path,
     template void save_safetensors(const std::filesystem::path&,                                   \
                                    const std::vector<NamedTensor<T>>&, const Metadata&);           \
     template SafeTensors<T> load_safetensors(const std::filesystem::path&);                        \
+    template void copy_by_name(std::string_view, const std::vector<NamedTensor<T>>&,               \
+                               const std::vector<NamedTensor<T>>&);                                \
     template void save_parameters(const std::filesystem::path&, const std::vector<Parameter<T>*>&, \
                                   const Metadata&);                                                \
     template Metadata load_parameters(const std::filesystem::path&,                                \

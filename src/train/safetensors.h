@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "layers/layer.h"
@@ -37,6 +38,12 @@ void save_safetensors(const std::filesystem::path& path, const std::vector<Named
 /// without gap or overlap.
 template <class T>
 SafeTensors<T> load_safetensors(const std::filesystem::path& path);
+
+/// Copies every source into the target of its name. Throws Error, in the name of `operation`, with
+/// every name that is missing, not expected, there twice or of another shape, and then copies none.
+template <class T>
+void copy_by_name(std::string_view operation, const std::vector<NamedTensor<T>>& targets,
+                  const std::vector<NamedTensor<T>>& sources);
 
 /// The values of a model's parameters, under their names.
 template <class T>

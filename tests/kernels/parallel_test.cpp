@@ -63,7 +63,8 @@ TEST_CASE("denormals are flushed in every thread, and only while asked for", "[p
     constexpr float tiny = std::numeric_limits<float>::min() / 8;
     const auto step = [&] {
         for (float& v : w) v = 3 * tiny;
-        backend<float>(Device::cpu).sgd_step(w.data(), dw.data(), tiny, n);  // 2 tiny: a denormal
+        backend<float>(Device::cpu)
+            .sgd_step(w.data(), nullptr, dw.data(), {.lr = tiny}, n);  // 2 tiny: a denormal
         return std::pair(w.front(), w.back());  // the two halves belong to two threads
     };
     REQUIRE(step() == std::pair(2 * tiny, 2 * tiny));

@@ -1,0 +1,226 @@
+// The steps of the optimisers, each against its formula in double.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "catch.h"
+#include "kernels/every_backend.h"
+
+using namespace handgrad;
+
+namespace {
+
+/// Arrays that a step reads and writes. Averages of squares are not negative.
+template <class T>
+struct Arrays {
+    explicit Arrays(Index n)
+        : w(numbers<T>(n, 1)),
+          dw(numbers<T>(n, 2)),
+          a(numbers<T>(n, 3)),
+          q(numbers<T>(n, 4)),
+          q_max(numbers<T>(n, 5)) {
+        for (T& v : a) v /= 2;               // a^2 <= 1/4:
+        for (T& v : q) v = (v + 3) / 4;      // q in [1/2, 1), so that q - a^2 is positive
+        for (T& v : q_max) v = (v + 3) / 4;  // above q for some, below it for others
+    }
+    std::vector<T> w, dw, a, q, q_max;
+};
+
+/// expected[i] = rule(i), in double.
+template <class T, class Rule>
+std::vector<T> by_rule(const std::vector<T>& like, Rule rule) {
+    std::vector<T> expected(like.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) expected[i] = static_cast<T>(rule(i));
+    return expected;
+}
+
+/// A step takes some ten operations on numbers of size 1.
+template <class T>
+constexpr double tolerance = 20 * std::numeric_limits<T>::epsilon();
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("SGD kernel", "[kernels][optim]", float, double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index n : sizes) {
+            const Arrays<T> x(n);
+            const auto g = [&](std::size_t i) { return double{x.dw[i]} + 0.25 * double{x.w[i]}; };
+            auto w = x.w;
+            backend.sgd_step(w.data(), nullptr, x.dw.data(),
+                             {.lr = T(0.5), .weight_decay = T(0.25)}, n);
+            CHECK(close(w, by_rule(w, [&](auto i) { return x.w[i] - 0.5 * g(i); }), tolerance<T>));
+            for (const bool nesterov : {false, true}) {
+                auto v = x.a;
+                w = x.w;
+                backend.sgd_step(w.data(), v.data(), x.dw.data(),
+                                 {.lr = T(0.5),
+                                  .weight_decay = T(0.25),
+                                  .momentum = T(0.75),
+                                  .gain = T(0.125),
+                                  .nesterov = nesterov},
+                                 n);
+                const auto v_new = [&](std::size_t i) { return 0.75 * x.a[i] + 0.125 * g(i); };
+                CHECK(close(v, by_rule(v, v_new), tolerance<T>));
+                const auto w_new = [&](std::size_t i) {
+                    const double d = nesterov ? 0.75 * v_new(i) + 0.125 * g(i) : v_new(i);
+                    return x.w[i] - 0.5 * d;
+                };
+                CHECK(close(w, by_rule(w, w_new), tolerance<T>));
+            }
+        }
+    });
+}
+
+TEMPLATE_TEST_CASE("Adam kernel", "[kernels][optim]", float, double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index n : sizes)
+            for (const bool amsgrad : {false, true}) {
+                const Arrays<T> x(n);
+                auto w = x.w, m = x.a, v = x.q, v_max = x.q_max;
+                backend.adam_step(w.data(), m.data(), v.data(), amsgrad ? v_max.data() : nullptr,
+                                  x.dw.data(),
+                                  {.lr = T(0.5),
+                                   .weight_decay = T(0.25),
+                                   .keep = T(0.875),
+                                   .beta1 = T(0.75),
+                                   .gain1 = T(0.375),
+                                   .beta2 = T(0.5),
+                                   .gain2 = T(0.625),
+                                   .root_scale = T(1.5),
+                                   .eps = T(0.0625)},
+                                  n);
+                const auto g = [&](std::size_t i) { return double{x.dw[i]} + 0.25 * x.w[i]; };
+                const auto m_new = [&](std::size_t i) { return 0.75 * x.a[i] + 0.375 * g(i); };
+                const auto v_new = [&](std::size_t i) {
+                    return 0.5 * x.q[i] + 0.625 * g(i) * g(i);
+                };
+                const auto second = [&](std::size_t i) {
+                    return amsgrad ? std::max(v_new(i), double{x.q_max[i]}) : v_new(i);
+                };
+                CHECK(close(m, by_rule(m, m_new), tolerance<T>));
+                CHECK(close(v, by_rule(v, v_new), tolerance<T>));
+                if (amsgrad)
+                    CHECK(close(v_max, by_rule(v_max, second), tolerance<T>));
+                else
+                    CHECK(v_max == x.q_max);
+                const auto w_new = [&](std::size_t i) {
+                    return 0.875 * x.w[i] - 0.5 * m_new(i) / (1.5 * std::sqrt(second(i)) + 0.0625);
+                };
+                CHECK(close(w, by_rule(w, w_new), tolerance<T>));
+            }
+    });
+}
+
+TEMPLATE_TEST_CASE("Adagrad kernel", "[kernels][optim]", float, double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index n : sizes) {
+            const Arrays<T> x(n);
+            auto w = x.w, sum = x.q;
+            backend.adagrad_step(w.data(), sum.data(), x.dw.data(),
+                                 {.lr = T(0.5), .weight_decay = T(0.25), .eps = T(0.0625)}, n);
+            const auto g = [&](std::size_t i) { return double{x.dw[i]} + 0.25 * x.w[i]; };
+            const auto sum_new = [&](std::size_t i) { return x.q[i] + g(i) * g(i); };
+            CHECK(close(sum, by_rule(sum, sum_new), tolerance<T>));
+            const auto w_new = [&](std::size_t i) {
+                return x.w[i] - 0.5 * g(i) / (std::sqrt(sum_new(i)) + 0.0625);
+            };
+            CHECK(close(w, by_rule(w, w_new), tolerance<T>));
+        }
+    });
+}
+
+TEMPLATE_TEST_CASE("RMSprop kernel", "[kernels][optim]", float, double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index n : sizes)
+            for (const bool centered : {false, true})
+                for (const bool momentum : {false, true}) {
+                    const Arrays<T> x(n);
+                    auto w = x.w, q = x.q, a = x.a, v = x.q_max;
+                    backend.rmsprop_step(w.data(), q.data(), centered ? a.data() : nullptr,
+                                         momentum ? v.data() : nullptr, x.dw.data(),
+                                         {.lr = T(0.5),
+                                          .weight_decay = T(0.25),
+                                          .alpha = T(0.875),
+                                          .gain = T(0.125),
+                                          .momentum = T(0.75),
+                                          .eps = T(0.0625)},
+                                         n);
+                    const auto g = [&](std::size_t i) { return double{x.dw[i]} + 0.25 * x.w[i]; };
+                    const auto q_new = [&](std::size_t i) {
+                        return 0.875 * x.q[i] + 0.125 * g(i) * g(i);
+                    };
+                    const auto a_new = [&](std::size_t i) {
+                        return centered ? 0.875 * x.a[i] + 0.125 * g(i) : double{x.a[i]};
+                    };
+                    const auto d = [&](std::size_t i) {
+                        const double mean = centered ? a_new(i) : 0;
+                        return g(i) / (std::sqrt(q_new(i) - mean * mean) + 0.0625);
+                    };
+                    const auto v_new = [&](std::size_t i) {
+                        return momentum ? 0.75 * x.q_max[i] + d(i) : double{x.q_max[i]};
+                    };
+                    CHECK(close(q, by_rule(q, q_new), tolerance<T>));
+                    CHECK(close(a, by_rule(a, a_new), tolerance<T>));
+                    CHECK(close(v, by_rule(v, v_new), tolerance<T>));
+                    const auto w_new = [&](std::size_t i) {
+                        return x.w[i] - 0.5 * (momentum ? v_new(i) : d(i));
+                    };
+                    CHECK(close(w, by_rule(w, w_new), tolerance<T>));
+                }
+    });
+}
+
+TEMPLATE_TEST_CASE("a variance that rounding made negative counts as zero", "[kernels][optim]",
+                   float, double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        std::vector<T> w(37, T(1)), q(37, T(0.25)), a(37, T(0.5) + T(1e-3)), dw(37, T(0));
+        dw[3] = std::numeric_limits<T>::quiet_NaN();
+        backend.rmsprop_step(w.data(), q.data(), a.data(), nullptr, dw.data(),
+                             {.lr = T(1), .alpha = T(1), .gain = T(0), .eps = T(1)}, 37);
+        CHECK(w[0] == 1);
+        CHECK(w[36] == 1);
+        CHECK(std::isnan(w[3]));
+    });
+}
+
+TEMPLATE_TEST_CASE("clipping kernels", "[kernels][optim]", float, double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index n : sizes) {
+            const auto x = numbers<T>(n, 6);
+            double expected = 1, total = 1;
+            for (const T v : x) expected += double{v} * double{v};
+            backend.add_squares(&total, x.data(), n);
+            CHECK(std::abs(total - expected) <= 1e-12 * expected);
+
+            auto y = x;
+            backend.scale(y.data(), T(0.25), n);
+            CHECK(y == by_rule(y, [&](auto i) { return x[i] / 4; }));
+            y = x;
+            backend.clamp(y.data(), T(0.5), n);
+            CHECK(y == by_rule(y, [&](auto i) { return std::clamp(x[i], T(-0.5), T(0.5)); }));
+        }
+        std::vector<T> extremes(37, std::numeric_limits<T>::quiet_NaN());
+        extremes[1] = std::numeric_limits<T>::infinity();
+        extremes[2] = -std::numeric_limits<T>::infinity();
+        backend.clamp(extremes.data(), T(3), 37);
+        CHECK(std::isnan(extremes[0]));
+        CHECK(extremes[1] == 3);
+        CHECK(extremes[2] == -3);
+        CHECK(std::isnan(extremes[36]));
+    });
+}
+
+TEST_CASE("the squares of huge floats do not overflow", "[kernels][optim]") {
+    on_every_backend<float>([](const Backend<float>& backend) {
+        const std::vector<float> x(37, 1e30F);
+        double total = 0;
+        backend.add_squares(&total, x.data(), 37);
+        CHECK(std::abs(total / 37e60 - 1) < 1e-6);
+    });
+}
