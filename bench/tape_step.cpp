@@ -63,8 +63,8 @@ class TapeStep {
         loss.backward();
         for (const Variable<float>& w : parameters_)
             backend<float>(Device::cpu)
-                .sgd_step(w.value().data(), w.grad().data(), static_cast<float>(lr),
-                          w.value().size());
+                .sgd_step(w.value().data(), nullptr, w.grad().data(),
+                          {.lr = static_cast<float>(lr)}, w.value().size());
         return loss.item();
     }
 

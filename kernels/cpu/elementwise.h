@@ -8,7 +8,8 @@
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
-/// The cost of n elements when each touches `arrays` arrays of T.
+/// The cost of n elements of each of `arrays` arrays of T; one that is read and written counts
+/// once.
 template <class T>
 Cost streaming(Index n, int arrays) {
     return {.flops = 0, .bytes = n * arrays * Index{sizeof(T)}};

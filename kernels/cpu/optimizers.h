@@ -41,7 +41,7 @@ void sgd_momentum(T* __restrict w, T* __restrict v, const T* __restrict dw, SgdS
 
 template <class T>
 void sgd_step(T* w, T* v, const T* dw, const SgdStep<T>& s, Index n) {
-    parallel_ranges(n, streaming<T>(n, v == nullptr ? 3 : 5), [=](Index begin, Index end) {
+    parallel_ranges(n, streaming<T>(n, v == nullptr ? 2 : 3), [=](Index begin, Index end) {
         if (v == nullptr)
             sgd_plain(w + begin, dw + begin, s, end - begin);
         else if (s.nesterov)
@@ -68,7 +68,7 @@ void adam_range(T* __restrict w, T* __restrict m, T* __restrict v, T* __restrict
 
 template <class T>
 void adam_step(T* w, T* m, T* v, T* v_max, const T* dw, const AdamStep<T>& s, Index n) {
-    const int arrays = v_max == nullptr ? 7 : 9;
+    const int arrays = v_max == nullptr ? 4 : 5;
     parallel_ranges(n, streaming<T>(n, arrays), [=](Index begin, Index end) {
         const auto range = v_max == nullptr ? adam_range<false, T> : adam_range<true, T>;
         range(w + begin, m + begin, v + begin, from(v_max, begin), dw + begin, s, end - begin);
@@ -89,7 +89,7 @@ void adagrad_range(T* __restrict w, T* __restrict sum, const T* __restrict dw, A
 
 template <class T>
 void adagrad_step(T* w, T* sum, const T* dw, const AdagradStep<T>& s, Index n) {
-    parallel_ranges(n, streaming<T>(n, 5), [=](Index begin, Index end) {
+    parallel_ranges(n, streaming<T>(n, 3), [=](Index begin, Index end) {
         adagrad_range(w + begin, sum + begin, dw + begin, s, end - begin);
     });
 }
@@ -117,7 +117,7 @@ void rmsprop_range(T* __restrict w, T* __restrict q, T* __restrict a, T* __restr
 
 template <class T>
 void rmsprop_step(T* w, T* q, T* a, T* v, const T* dw, const RmspropStep<T>& s, Index n) {
-    const int arrays = 5 + (a == nullptr ? 0 : 2) + (v == nullptr ? 0 : 2);
+    const int arrays = 3 + (a == nullptr ? 0 : 1) + (v == nullptr ? 0 : 1);
     parallel_ranges(n, streaming<T>(n, arrays), [=](Index begin, Index end) {
         const auto plain =
             v == nullptr ? rmsprop_range<false, false, T> : rmsprop_range<false, true, T>;
@@ -149,14 +149,14 @@ void add_squares(double* out, const T* x, Index n) {
 
 template <class T>
 void scale(T* x, T factor, Index n) {
-    parallel_ranges(n, streaming<T>(n, 2), [=](Index begin, Index end) {
+    parallel_ranges(n, streaming<T>(n, 1), [=](Index begin, Index end) {
         for (Index i = begin; i < end; ++i) x[i] *= factor;
     });
 }
 
 template <class T>
 void clamp(T* x, T limit, Index n) {
-    parallel_ranges(n, streaming<T>(n, 2), [=](Index begin, Index end) {
+    parallel_ranges(n, streaming<T>(n, 1), [=](Index begin, Index end) {
         for (Index i = begin; i < end; ++i) {
             const T below = x[i] > limit ? limit : x[i];
             x[i] = below < -limit ? -limit : below;

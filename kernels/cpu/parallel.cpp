@@ -81,10 +81,12 @@ int threads_for(Cost cost) {
     const Index near = std::min(cost.bytes, in_l2);
     const Index nanoseconds = cost.flops / 100 + near / 50 + (cost.bytes - near) / 10;
     // Each thread must bring twelve times what the region costs: what one thread writes and the
-    // other reads takes as long a way as the signals do, and a step has a dozen regions.
-    constexpr Index cheapest_region_ns = 400;
-    if (threads_allowed == 1 || nanoseconds < 2 * 12 * cheapest_region_ns) return 1;
-    const Index worth_a_thread = 12 * std::max(cheapest_region_ns, region_nanoseconds());
+    // other reads takes as long a way as the signals do, and a step has a dozen regions. A region
+    // dearer than the dearest had to wait for other programs, which says nothing of the next one.
+    constexpr Index cheapest_region = 400, dearest_region = 2500, times = 12;  // ns, ns
+    if (threads_allowed == 1 || nanoseconds < 2 * times * cheapest_region) return 1;
+    const Index region = std::clamp(region_nanoseconds(), cheapest_region, dearest_region);
+    const Index worth_a_thread = times * region;
     const Index threads = std::max<Index>(1, nanoseconds / worth_a_thread);
     return static_cast<int>(std::min<Index>(threads, threads_allowed));
 }

@@ -14,7 +14,7 @@ namespace handgrad::cpu {
 int max_threads();
 void set_max_threads(int threads);
 
-/// A piece of work: its floating-point operations, and the bytes it reads and writes.
+/// A piece of work: its floating-point operations, and the bytes of memory that it goes through.
 struct Cost {
     Index flops = 0;
     Index bytes = 0;

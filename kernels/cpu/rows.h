@@ -13,13 +13,13 @@ void add_to_rows(T* x, const T* bias, Index rows, Index cols) {
         for (Index r = begin; r < end; ++r)
             for (Index c = 0; c < cols; ++c) x[r * cols + c] += bias[c];
     };
-    parallel_ranges(rows, streaming<T>(rows * cols, 2), body, 1);
+    parallel_ranges(rows, streaming<T>(rows * cols, 1), body, 1);
 }
 
 template <class T>
 void sum_rows(T* sums, const T* x, Index rows, Index cols) {
     // Threads split the columns, so that each sum runs over the rows in order.
-    parallel_ranges(cols, streaming<T>(rows * cols, 2), [=](Index begin, Index end) {
+    parallel_ranges(cols, streaming<T>(rows * cols, 1), [=](Index begin, Index end) {
         for (Index r = 0; r < rows; ++r)
             for (Index c = begin; c < end; ++c) sums[c] += x[r * cols + c];
     });

@@ -5,7 +5,7 @@
 #include "autograd/tape_check.h"
 #include "layers/linear.h"
 #include "layers/mlp.h"
-#include "layers/relu.h"
+#include "layers/activations.h"
 #include "losses/cross_entropy.h"
 
 using namespace handgrad;
