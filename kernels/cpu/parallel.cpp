@@ -3,8 +3,8 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
-#include <limits>
 #include <thread>
 #include <vector>
 
@@ -45,23 +45,24 @@ void set_float_mode(std::uint64_t) {}
 #endif
 
 /// What a region of all threads costs, start to end: about 400 ns on cores that share a cache, 2000
-/// across dies, and on a virtual machine one today and the other tomorrow. So it is measured, the
-/// best of a few empty regions, and now and then again. No result depends on it: kernels give the
-/// same bits on any number of threads.
+/// across dies, and on a virtual machine one today and the other tomorrow. So it is measured, as
+/// the median of a few empty regions, and now and then again. No result depends on it: kernels give
+/// the same bits on any number of threads.
 Index region_nanoseconds() {
     using Clock = std::chrono::steady_clock;
     constexpr int asks_between = 1000;
     thread_local int asks = 0;
-    thread_local Index best = 0;
-    if (asks++ % asks_between != 0) return best;
-    best = std::numeric_limits<Index>::max();
-    for (int i = 0; i < 8; ++i) {
+    thread_local Index median = 0;
+    if (asks++ % asks_between != 0) return median;
+    std::array<Index, 9> regions{};
+    for (Index& region : regions) {
         const auto start = Clock::now();
         run_parallel(
             threads_allowed, [](void*, int, int) {}, nullptr);
-        best = std::min<Index>(best, std::chrono::nanoseconds(Clock::now() - start).count());
+        region = std::chrono::nanoseconds(Clock::now() - start).count();
     }
-    return best;
+    std::nth_element(regions.begin(), regions.begin() + 4, regions.end());
+    return median = regions[4];
 }
 
 }  // namespace
