@@ -142,8 +142,6 @@ class Backend {
     /// dx[r, c] = dy[r, c] - exp(y[r, c]) sum_k dy[r, k]
     virtual void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows,
                                       Index cols) const = 0;
-    /// out[r] = logsumexp(x[r, :]) = log sum_k exp(x[r, k]). cols at least 1.
-    virtual void logsumexp_rows(T* out, const T* x, Index rows, Index cols) const = 0;
 
     // ---- losses ---------------------------------------------------------------------------------
 

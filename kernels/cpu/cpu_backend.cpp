@@ -59,9 +59,6 @@ class CpuBackend final : public Backend<T> {
                               Index cols) const override {
         HANDGRAD_ISA::log_softmax_backward(dx, dy, y, rows, cols);
     }
-    void logsumexp_rows(T* out, const T* x, Index rows, Index cols) const override {
-        HANDGRAD_ISA::logsumexp_rows(out, x, rows, cols);
-    }
     void pointwise_loss_forward(PointwiseLoss l, T* losses, const T* x, const T* target, T a,
                                 Index n) const override {
         HANDGRAD_ISA::pointwise_loss_forward(l, losses, x, target, a, n);

@@ -1,4 +1,4 @@
-// Softmax of the rows of a matrix (rows, cols), its logarithm and logsumexp.
+// Softmax of the rows of a matrix (rows, cols), and its logarithm.
 #pragma once
 
 #include "kernels/cpu/elementwise.h"
@@ -89,17 +89,6 @@ void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols
             T sum = 0;
             for (Index i = r * cols; i < (r + 1) * cols; ++i) sum += dy[i];
             for (Index i = r * cols; i < (r + 1) * cols; ++i) dx[i] = dy[i] - exp(y[i]) * sum;
-        }
-    };
-    parallel_ranges(rows, exp_of_each(rows, cols), body, 1);
-}
-
-template <class T>
-void logsumexp_rows(T* out, const T* x, Index rows, Index cols) {
-    const auto body = [=](Index begin, Index end) {
-        for (Index r = begin; r < end; ++r) {
-            const auto [highest, log_sum] = logsumexp(x + r * cols, cols);
-            out[r] = highest + log_sum;
         }
     };
     parallel_ranges(rows, exp_of_each(rows, cols), body, 1);

@@ -29,7 +29,7 @@ Tensor<T> DonskerVaradhan<T>::forward(const Tensor<T>& t, Index n) {
     const Tensor<T> mean = Tensor<T>::empty({}, t.device());
     const Tensor<T> log_sum = Tensor<T>::empty({}, t.device());
     device.sum(mean.data(), t.data(), T{1} / static_cast<T>(n), n);
-    device.logsumexp_rows(log_sum.data(), t.data() + n, 1, n_ref);
+    device.reduce(ReduceOp::logsumexp, log_sum.data(), t.data() + n, 1, n_ref, 1);
     const T log_n_ref = std::log(static_cast<T>(n_ref));
     return this->reduce(Tensor<T>::full({}, log_sum.item() - log_n_ref - mean.item(), t.device()),
                         1);

@@ -73,7 +73,8 @@ void Loss<T>::require_labels(const Tensor<T>& input, const Labels& labels) const
                     "input (N, C) and labels (N), N and C at least 1",
                     "one label for each row of the input");
     const Index classes = input.dim(1);
-    for (const std::int32_t label : labels.to(Device::cpu).span())
+    const Labels host_labels = labels.to(Device::cpu);
+    for (const std::int32_t label : host_labels.span())
         if (label < 0 || label >= classes)
             throw Error(describe() + ".forward: a label is out of range",
                         "label " + std::to_string(label),

@@ -25,7 +25,8 @@ Tensor<T> NLLLoss<T>::forward(const Tensor<T>& input, const Labels& labels) {
     if (weight_.defined()) {
         count = 0;
         const Tensor<T> weight = weight_.to(Device::cpu);
-        for (const std::int32_t label : labels.to(Device::cpu).span())
+        const Labels host_labels = labels.to(Device::cpu);
+        for (const std::int32_t label : host_labels.span())
             count += static_cast<double>(weight.data()[label]);
     }
     const Tensor<T> losses = Tensor<T>::empty({n}, input.device());
