@@ -31,6 +31,9 @@ template <class T>
     return sigmoid(2 * gelu_c<T> * (x + gelu_k<T> * x * x * x));
 }
 
+// What is read under a condition keeps the compiler from vector code: where a loop is bound by
+// memory, both branches are made first.
+
 template <class T>
 void activation_forward(Activation f, T* y, const T* x, T a, T b, Index n) {
     switch (f) {
@@ -38,7 +41,10 @@ void activation_forward(Activation f, T* y, const T* x, T a, T b, Index n) {
             // Asking x < 0, not x > 0, lets NaN through: a broken layer must stay visible.
             return each<T>(n, 2, 0, [=](Index i) { y[i] = x[i] < 0 ? 0 : x[i]; });
         case Activation::leaky_relu:
-            return each<T>(n, 2, 0, [=](Index i) { y[i] = x[i] > 0 ? x[i] : a * x[i]; });
+            return each<T>(n, 2, 0, [=](Index i) {
+                const T low = a * x[i];
+                y[i] = x[i] > 0 ? x[i] : low;
+            });
         case Activation::elu:
             return each<T>(n, 2, 1, [=](Index i) { y[i] = x[i] > 0 ? x[i] : a * expm1(x[i]); });
         case Activation::softplus:
@@ -63,9 +69,15 @@ void activation_backward(Activation f, T* dx, const T* dy, const T* x_or_y, T a,
     const T *x = x_or_y, *y = x_or_y;
     switch (f) {
         case Activation::relu:
-            return each<T>(n, 3, 0, [=](Index i) { dx[i] = y[i] > 0 ? dy[i] : 0; });
+            return each<T>(n, 3, 0, [=](Index i) {
+                const T d = dy[i];
+                dx[i] = y[i] > 0 ? d : 0;
+            });
         case Activation::leaky_relu:
-            return each<T>(n, 3, 0, [=](Index i) { dx[i] = x[i] > 0 ? dy[i] : a * dy[i]; });
+            return each<T>(n, 3, 0, [=](Index i) {
+                const T d = dy[i], low = a * d;
+                dx[i] = x[i] > 0 ? d : low;
+            });
         case Activation::elu:
             return each<T>(n, 3, 1,
                            [=](Index i) { dx[i] = x[i] > 0 ? dy[i] : dy[i] * a * exp(x[i]); });
