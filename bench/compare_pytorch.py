@@ -67,6 +67,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.5, help="for each timing")
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--require", type=float, metavar="X",
+                        help="exit with 1 unless handgrad on one thread is X times as fast")
     args = parser.parse_args()
 
     cores = len(os.sched_getaffinity(0))
@@ -86,8 +88,11 @@ def main():
     best = min(threads, key=lambda n: median["pytorch", n])
     for n in threads:
         ratios = [p / h for p, h in zip(times["pytorch", best], times["handgrad", n])]
-        print(f"  handgrad on {n} is {statistics.median(ratios):.2f} times as fast as PyTorch at its"
-              f" best, on {best} (median of paired rounds)")
+        ratio = statistics.median(ratios)
+        print(f"  handgrad on {n} is {ratio:.2f} times as fast as PyTorch at its best, on {best}"
+              " (median of paired rounds)")
+        if n == 1 and args.require and not ratio >= args.require:
+            raise SystemExit(f"compare_pytorch: {ratio:.2f} is below {args.require}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // What a device must be able to do.
 //
-// One page, read first: every kernel of handgrad stands here with its arguments. A device is a
+// To be read first: every kernel of handgrad stands here with its arguments. A device is a
 // class that implements all of them for T = float and T = double; kernels/cpu/ is the first.
 //
 // Kernels are arithmetic on raw pointers that belong to the device. They own nothing and check

@@ -44,25 +44,41 @@ std::uint64_t float_mode() {
 void set_float_mode(std::uint64_t) {}
 #endif
 
-/// What a region of all threads costs, start to end: about 400 ns on cores that share a cache, 2000
-/// across dies, and on a virtual machine one today and the other tomorrow. So it is measured, as
-/// the median of a few empty regions, and now and then again. No result depends on it: kernels give
-/// the same bits on any number of threads.
-Index region_nanoseconds() {
+/// How much work, in nanoseconds, each thread must bring to be worth a region of all threads.
+///
+/// That is twelve times what the region costs: what one thread writes and the other reads takes as
+/// long a way as the signals do, and a training step has a dozen regions. A region costs about 400
+/// ns on cores that share a cache, 2000 across dies, and on a virtual machine one today and the
+/// other tomorrow; so it is measured, as the median of a few empty regions, and now and then again.
+/// Where most of them take far longer, other programs hold the cores: then only work that outlasts
+/// a time slice of the system is shared. No result depends on it, since kernels give the same bits
+/// on any number of threads.
+Index worth_a_thread() {
     using Clock = std::chrono::steady_clock;
-    constexpr int asks_between = 1000;
-    thread_local int asks = 0;
-    thread_local Index median = 0;
-    if (asks++ % asks_between != 0) return median;
+    constexpr Index times = 12, cheapest = 400, dearest = 2500, busy = 20'000, slice = 4'000'000;
+    thread_local Index asks_left = 0, asks_between = 1000, worth = 0;
+    if (asks_left-- > 0) return worth;
     std::array<Index, 9> regions{};
-    for (Index& region : regions) {
+    std::size_t measured = 0, slow = 0;
+    while (measured < regions.size() && slow < 3) {
         const auto start = Clock::now();
         run_parallel(
             threads_allowed, [](void*, int, int) {}, nullptr);
-        region = std::chrono::nanoseconds(Clock::now() - start).count();
+        const Index region = std::chrono::nanoseconds(Clock::now() - start).count();
+        // The first may have to wake the workers.
+        slow += measured > 0 && region > busy;
+        regions[measured++] = region;
     }
-    std::nth_element(regions.begin(), regions.begin() + 4, regions.end());
-    return median = regions[4];
+    if (slow == 3) {
+        worth = slice;
+        asks_between = std::min<Index>(2 * asks_between, 64'000);
+    } else {
+        std::nth_element(regions.begin(), regions.begin() + 4, regions.end());
+        worth = times * std::clamp(regions[4], cheapest, dearest);
+        asks_between = 1000;
+    }
+    asks_left = asks_between;
+    return worth;
 }
 
 }  // namespace
@@ -81,14 +97,9 @@ int threads_for(Cost cost) {
     constexpr Index in_l2 = 1 << 20;
     const Index near = std::min(cost.bytes, in_l2);
     const Index nanoseconds = cost.flops / 100 + near / 50 + (cost.bytes - near) / 10;
-    // Each thread must bring twelve times what the region costs: what one thread writes and the
-    // other reads takes as long a way as the signals do, and a step has a dozen regions. A region
-    // dearer than the dearest had to wait for other programs, which says nothing of the next one.
-    constexpr Index cheapest_region = 400, dearest_region = 2500, times = 12;  // ns, ns
-    if (threads_allowed == 1 || nanoseconds < 2 * times * cheapest_region) return 1;
-    const Index region = std::clamp(region_nanoseconds(), cheapest_region, dearest_region);
-    const Index worth_a_thread = times * region;
-    const Index threads = std::max<Index>(1, nanoseconds / worth_a_thread);
+    // Less than this is never worth two threads, and not worth asking.
+    if (threads_allowed == 1 || nanoseconds < 10'000) return 1;
+    const Index threads = std::max<Index>(1, nanoseconds / worth_a_thread());
     return static_cast<int>(std::min<Index>(threads, threads_allowed));
 }
 

@@ -34,7 +34,7 @@ struct Data {
 
 struct Settings {
     std::vector<Index> widths;  // inputs, hidden units, classes
-    double lr = std::nan("");   // until the data is known
+    double lr = 0;              // 0: what suits the data
     int batch_size = 16;
     double dropout = 0;
 };
@@ -183,14 +183,18 @@ Batch first_batch(Lesson& lesson, const Dataset& set) {
 }
 
 /// The gradients that backward gives for a batch, against finite differences.
-void check_model(Lesson& lesson, const Settings& settings, const Batch& batch) {
+void check_model(Lesson& lesson, Sequential<float>& trained, const Settings& settings,
+                 const Batch& batch) {
     lesson.section("Its gradients, checked");
     lesson.say(
         "Before training on gradients derived by hand, hold them against finite differences: each "
         "weight is moved a little to both sides, and the change of the loss is divided by the way. "
-        "In double precision, on this batch:");
-    Random random(lesson.options().seed);
+        "In double precision, with this model's weights, on this batch:");
+    Random random(0);
     Sequential<double> model = mlp<double>(settings.widths, random);
+    for (std::size_t i = 0; i < model.parameters().size(); ++i)
+        model.parameters()[i]->value.copy_from(
+            trained.parameters()[i]->value.to(Device::cpu).cast<double>());
     CrossEntropyLoss<double> loss;
     const Tensor<double> x = batch.x.cast<double>();
     const auto forward = [&] { return loss.forward(model.forward(x), batch.y).item(); };
@@ -247,14 +251,16 @@ void train_and_show(Lesson& lesson, Sequential<float>& model, const Data& data,
                       1e6 * settings.batch_size / speed, settings.batch_size));
 
     const std::size_t in_epoch = history.batch_loss.size() / history.train_loss.size();
+    const Index window = std::clamp<Index>(static_cast<Index>(in_epoch) / 5, 1, 50);
     lesson.figure(
         "batch_loss.png",
-        "The loss of every batch of the first epoch, and its mean over 50 batches, drawn "
-        "at the middle of the fifty. Single batches scatter because they are small.",
+        "The loss of every batch of the first epoch, and its moving average, drawn at the "
+        "middle of its window. Single batches scatter because they are small.",
         {.title = "Loss of each batch, first epoch",
          .x_label = "batch",
          .y_label = "cross entropy",
-         .series = smoothed("mean of 50", std::span(history.batch_loss).first(in_epoch), 50)});
+         .series = smoothed("mean of " + std::to_string(window),
+                            std::span(history.batch_loss).first(in_epoch), window)});
     const std::vector<double> epochs = epoch_numbers(history);
     lesson.figure("loss.png",
                   "Training and validation loss. The training loss is the mean over the epoch's "
@@ -271,6 +277,12 @@ void train_and_show(Lesson& lesson, Sequential<float>& model, const Data& data,
 double expected_accuracy(const std::string& set, const LessonOptions& options) {
     if (options.epochs < 20) return 0.3;
     return set == "mnist" ? 0.955 : set == "fashion-mnist" ? 0.85 : 0.9;
+}
+
+/// The same for the best of the learning rates tried.
+double expected_best(const std::string& set, const LessonOptions& options) {
+    if (options.epochs < 20) return 0.3;
+    return set == "mnist" ? 0.97 : set == "fashion-mnist" ? 0.87 : 0.9;
 }
 
 Score test(Lesson& lesson, Sequential<float>& model, const Dataset& set) {
@@ -322,8 +334,10 @@ void sweep_learning_rates(Lesson& lesson, const Data& data, const Settings& sett
         "time; too large a one throws units so far that their ReLU never opens again (dead units "
         "give no gradient), or the loss leaves the numbers altogether.");
     const LessonOptions& options = lesson.options();
-    std::vector<Row> rows;
     std::vector<Series> curves;
+    double best_rate = 0, best_val = 0;
+    Score best_test;
+    lesson.line("  rate  train loss  validation accuracy  dead units");
     for (const double rate : {0.0005, 0.005, 0.05, 0.5, 1.0, 10.0}) {
         Random random(options.seed);
         Sequential<float> model =
@@ -331,20 +345,33 @@ void sweep_learning_rates(Lesson& lesson, const Data& data, const Settings& sett
         const History history =
             train(model, data, settings, rate, options, [](int, const History&) {});
         const Index dead = dead_units(model, data.val, options.device);
-        const bool ended = history.epochs() > 0;
-        rows.push_back({format("%g", rate), ended ? format("%.4f", history.train_loss.back()) : "-",
-                        ended ? percent(history.val_accuracy.back()) : "-",
-                        format("%td of %td", dead, settings.widths[1]),
-                        history.diverged ? "diverged" : ""});
-        curves.push_back({format("%g", rate), history.val_accuracy, epoch_numbers(history)});
+        curves.push_back({format("rate %g", rate), history.val_accuracy, epoch_numbers(history)});
         lesson.result(format("val_accuracy_at_%g", rate), history.val_accuracy);
+        if (history.diverged) {
+            lesson.line(format("%6g  diverged in epoch %td", rate, history.epochs() + 1));
+            continue;
+        }
+        const double val = history.val_accuracy.back();
+        lesson.line(format("%6g  %10.4f  %17.2f %%  %td of %td", rate, history.train_loss.back(),
+                           100 * val, dead, settings.widths[1]));
+        if (val > best_val) {
+            best_rate = rate;
+            best_val = val;
+            best_test = evaluate(model, data.test, options.device);
+        }
     }
-    lesson.table({"rate", "train loss", "validation accuracy", "dead units", ""}, rows);
     lesson.figure("learning_rates.png", "Validation accuracy after each epoch, by learning rate.",
                   {.title = "The learning rate decides",
                    .x_label = "epoch",
                    .y_label = "validation accuracy",
                    .series = curves});
+    lesson.say(format("Chosen by validation, the rate %g reaches %s on the test set.", best_rate,
+                      percent(best_test.accuracy).c_str()));
+    lesson.result("best_rate", best_rate);
+    lesson.result("best_rate_test_accuracy", best_test.accuracy);
+    const double expected = expected_best(data.train.name, options);
+    lesson.check("the best rate does well", best_test.accuracy >= expected,
+                 percent(best_test.accuracy) + " against " + percent(expected) + " expected");
 }
 
 }  // namespace
@@ -360,19 +387,21 @@ int main(int argc, char** argv) {
         .epochs = 20,
         .quick_epochs = 2,
         .data = "",
-        .flags = {{"--lr", "learning rate (default: 0.005; 0.1 on the embedded digits)",
+        .flags = {{"--lr", "learning rate; 0 stands for 0.005, or 0.1 on the embedded digits",
                    &settings.lr},
                   {"--batch", "samples in a batch", &settings.batch_size},
                   {"--dropout", "probability of dropping a hidden unit", &settings.dropout}},
     };
     return run_lesson(argc, argv, info, [&](Lesson& lesson) {
         const Data data = load_data(lesson);
+        // A size of batches that does not fit is refused here, not after all that comes first.
+        const DataLoader fits(data.train, {.batch_size = settings.batch_size});
         const Batch batch = first_batch(lesson, data.train);
         const bool embedded = data.train.source == "embedded";
         const Index inputs = data.train.features(), hidden = embedded ? 32 : 128;
         const auto classes = static_cast<Index>(data.train.classes.size());
         settings.widths = {inputs, hidden, classes};
-        if (std::isnan(settings.lr)) settings.lr = embedded ? 0.1 : 0.005;
+        if (settings.lr == 0) settings.lr = embedded ? 0.1 : 0.005;
 
         lesson.section("The model");
         Random random(lesson.options().seed);
@@ -384,7 +413,7 @@ int main(int argc, char** argv) {
                      count_parameters(model) == (inputs + 1) * hidden + (hidden + 1) * classes,
                      format("(%td + 1) %td + (%td + 1) %td", inputs, hidden, hidden, classes));
 
-        check_model(lesson, settings, batch);
+        check_model(lesson, model, settings, batch);
         show_one_step(lesson, model, batch);
         train_and_show(lesson, model, data, settings);
         const Score score = test(lesson, model, data.test);

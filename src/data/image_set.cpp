@@ -108,7 +108,7 @@ ImageSet read_named_folder(std::string_view option, const fs::path& folder) {
 }  // namespace
 
 ImageSet load_image_set(const std::optional<std::string>& data, const fs::path& system_folder) {
-    if (data == "embedded") return embedded_set();
+    if (data == "embedded" || data == "digits") return embedded_set();
     const bool by_name = data == "mnist" || data == "fashion-mnist";
     if (data && !by_name) return read_named_folder("--data", *data);
 

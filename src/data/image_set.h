@@ -17,7 +17,7 @@ struct ImageSet {
 ///
 ///   a folder                  the set in it
 ///   "mnist", "fashion-mnist"  that set, wherever it is found
-///   "embedded"                the digits inside the program
+///   "embedded" or "digits"    the digits inside the program
 ///   none                      whatever is found first, at last the embedded digits
 ///
 /// Looked through are the folder that the environment's HANDGRAD_DATA names, then data/downloads

@@ -17,7 +17,7 @@ Sequential<T> mlp(std::span<const Index> widths, Random& random, double dropout,
         model.template add<Linear<T>>(widths[i], widths[i + 1], random, device);
         if (i + 2 == widths.size()) break;
         model.template add<ReLU<T>>();
-        if (dropout > 0) model.template add<Dropout<T>>(dropout, random.int63());
+        if (dropout != 0) model.template add<Dropout<T>>(dropout, random.int63());
     }
     return model;
 }

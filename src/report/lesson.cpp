@@ -184,8 +184,8 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
     options.data = info.data;
     std::string device = "cpu", out = "out";
     CLI::App app(info.title + ". " + info.summary, "lesson_" + info.name);
-    app.add_option("--data", options.data, "the data set, or the folder that holds it")
-        ->capture_default_str();
+    app.add_option("--data", options.data,
+                   "mnist, fashion-mnist, embedded, or a folder [the first that is found]");
     app.add_option("--device", device, "cpu or cuda")->capture_default_str();
     CLI::Option* epochs =
         app.add_option("--epochs", options.epochs,
@@ -193,7 +193,11 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
                               info.quick_epochs))
             ->check(CLI::Range(1, 1'000'000));
     app.add_option("--seed", options.seed, "of all random numbers")
-        ->check(CLI::NonNegativeNumber)
+        ->check([](const std::string& text) {
+            const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
+            return digits && text.size() <= 19 ? ""
+                                               : "not a whole number of at most 19 digits: " + text;
+        })
         ->capture_default_str();
     CLI::Option* threads =
         app.add_option("--threads", options.threads, "threads for the kernels [all]")
@@ -222,6 +226,8 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
         options.device = parse_device(device);
         options.out = std::filesystem::path(out) / info.name;
         make_folder(options.out);
+        for (const char* file : {"results.json", "report.html"})  // a run that fails leaves none
+            std::filesystem::remove(options.out / file);
         Lesson lesson(info, std::move(options));
         story(lesson);
         return lesson.finish() ? 0 : 1;

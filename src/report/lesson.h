@@ -117,7 +117,8 @@ class Lesson {
 ///
 /// results.json holds "lesson", "title", "seed", "device", "threads", "quick", "epochs", "data",
 /// then the story's results in the order in which they came, then "checks": a list of
-/// {"name", "passed", "detail"}. It holds no times, so equal runs write equal files.
+/// {"name", "passed", "detail"}. The frame adds no times: a story that gives no speed writes equal
+/// files in equal runs. Those of an earlier run are removed first.
 int run_lesson(int argc, char** argv, const LessonInfo& info,
                const std::function<void(Lesson&)>& story);
 

@@ -60,8 +60,8 @@ Interval wilson_interval(Index correct, Index n, double z) {
 void require_finite_loss(double loss, Index epoch, Index step) {
     if (std::isfinite(loss)) return;
     throw Error("training: the loss is not finite",
-                format("a loss of %g in epoch %lld, step %lld", loss, static_cast<long long>(epoch),
-                       static_cast<long long>(step)),
+                format("a loss of %s in epoch %td, step %td",
+                       std::isnan(loss) ? "NaN" : format("%g", loss).c_str(), epoch, step),
                 "a number",
                 "lower the learning rate; look for NaN and for huge values in the inputs");
 }

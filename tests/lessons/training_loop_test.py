@@ -79,13 +79,18 @@ class TrainingLoop(unittest.TestCase):
 
     def test_a_diverging_loss_is_an_error(self):
         said = self.run_lesson("--lr", "1e30", expect=1)
-        self.assertIn("learning rate", said)
+        self.assertIn("the loss is not finite", said)
+        self.assertNotIn("The test\n", said)
+        self.assertFalse((self.files() / "results.json").exists())
 
     def test_a_batch_larger_than_the_set_is_an_error(self):
-        self.assertIn("100000", self.run_lesson("--batch", "100000", expect=1))
+        for batch in ("100000", "0", "-3"):
+            said = self.run_lesson("--batch", batch, expect=1)
+            self.assertIn("DataLoader: no such batch size", said)
+            self.assertIn(batch, said)
 
     def test_data_that_is_not_there_is_an_error(self):
-        self.assertIn("/nonexistent", self.run_lesson("--data", "/nonexistent", expect=1))
+        self.assertIn("no data set there", self.run_lesson("--data", "/nonexistent", expect=1))
 
     def test_damaged_data_is_an_error(self):
         images = struct.pack(">IIII", 0x803, 10, 28, 28) + bytes(10 * 28 * 28)
@@ -115,6 +120,12 @@ class TrainingLoop(unittest.TestCase):
         self.run_lesson("--epochs", "some", expect=2)
         self.run_lesson("--epochs", "0", expect=2)
         self.run_lesson("--threads", "0", expect=2)
+        for seed in ("-1", "1.5", "99999999999999999999"):
+            self.assertIn("--seed", self.run_lesson("--seed", seed, expect=2))
+
+    def test_probabilities_and_rates_that_make_no_sense_are_errors(self):
+        self.assertIn("Dropout", self.run_lesson("--dropout", "-1", expect=1))
+        self.assertIn("learning rate", self.run_lesson("--lr", "-1", expect=1))
 
 
 if __name__ == "__main__":
