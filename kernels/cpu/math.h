@@ -20,10 +20,20 @@ HANDGRAD_MATH(exp)
 HANDGRAD_MATH(expm1)  // exp(x) - 1, exact near 0
 HANDGRAD_MATH(log)
 HANDGRAD_MATH(log1p)  // log(1 + x), exact near 0
+HANDGRAD_MATH(sqrt)
 HANDGRAD_MATH(tanh)
+HANDGRAD_MATH(erf)
 HANDGRAD_MATH(erfc)  // 1 - erf(x), exact where that is near 0
 HANDGRAD_MATH(fabs)
 #undef HANDGRAD_MATH
+
+/// a^b
+[[gnu::always_inline]] inline float pow(float a, float b) {
+    return __builtin_powf(a, b);
+}
+[[gnu::always_inline]] inline double pow(double a, double b) {
+    return __builtin_pow(a, b);
+}
 
 /// -1, 0 or 1; NaN stays NaN.
 template <class T>

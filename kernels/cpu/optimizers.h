@@ -7,15 +7,9 @@
 #pragma once
 
 #include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/math.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
-
-[[gnu::always_inline]] inline float square_root(float x) {
-    return __builtin_sqrtf(x);
-}
-[[gnu::always_inline]] inline double square_root(double x) {
-    return __builtin_sqrt(x);
-}
 
 /// p + i, or null for an array that is absent.
 template <class T>
@@ -62,7 +56,7 @@ void adam_range(T* __restrict w, T* __restrict m, T* __restrict v, T* __restrict
         v[i] = s.beta2 * v[i] + s.gain2 * g * g;
         T second = v[i];
         if constexpr (amsgrad) second = v_max[i] = v_max[i] > second ? v_max[i] : second;
-        w[i] = s.keep * w[i] - s.lr * m[i] / (s.root_scale * square_root(second) + s.eps);
+        w[i] = s.keep * w[i] - s.lr * m[i] / (s.root_scale * sqrt(second) + s.eps);
     }
 }
 
@@ -83,7 +77,7 @@ void adagrad_range(T* __restrict w, T* __restrict sum, const T* __restrict dw, A
     for (Index i = 0; i < n; ++i) {
         const T g = dw[i] + s.weight_decay * w[i];
         sum[i] += g * g;
-        w[i] -= s.lr * g / (square_root(sum[i]) + s.eps);
+        w[i] -= s.lr * g / (sqrt(sum[i]) + s.eps);
     }
 }
 
@@ -109,7 +103,7 @@ void rmsprop_range(T* __restrict w, T* __restrict q, T* __restrict a, T* __restr
             // Rounding may take it below 0. NaN passes.
             variance = variance < T{0} ? T{0} : variance;
         }
-        T d = g / (square_root(variance) + s.eps);
+        T d = g / (sqrt(variance) + s.eps);
         if constexpr (momentum) d = v[i] = s.momentum * v[i] + d;
         w[i] -= s.lr * d;
     }

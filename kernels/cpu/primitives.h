@@ -1,8 +1,6 @@
 // Primitives of the tape: elementwise functions with broadcasting, reductions, strided copies.
 #pragma once
 
-#include <cmath>
-
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/math.h"
 
@@ -76,11 +74,11 @@ void unary(UnaryOp op, T* y, const T* x, Index n) {
         case UnaryOp::log:
             return map(y, x, n, calls, [](T v) { return log(v); });
         case UnaryOp::sqrt:
-            return map(y, x, n, stream, [](T v) { return std::sqrt(v); });
+            return map(y, x, n, stream, [](T v) { return sqrt(v); });
         case UnaryOp::tanh:
             return map(y, x, n, calls, [](T v) { return tanh(v); });
         case UnaryOp::erf:
-            return map(y, x, n, calls, [](T v) { return std::erf(v); });
+            return map(y, x, n, calls, [](T v) { return erf(v); });
         case UnaryOp::abs:
             return map(y, x, n, stream, [](T v) { return fabs(v); });
         case UnaryOp::sign:
@@ -119,7 +117,7 @@ template <class T>
 [[gnu::always_inline]] inline T power(T a, T b) {
     if (b == T{1}) return a;
     if (b == T{2}) return a * a;
-    return std::pow(a, b);
+    return pow(a, b);
 }
 
 template <class T>
@@ -216,7 +214,7 @@ void reduce_columns(ReduceOp op, T* y, const T* x, Index n, Index stride, Index 
     // log sum_k exp(x_k) = m + log sum_k exp(x_k - m), m the maximum: no exp overflows. An infinite
     // m is the result itself.
     for (Index c = 0; c < count; ++c) {
-        if (!std::isfinite(y[c])) continue;
+        if (!__builtin_isfinite(y[c])) continue;
         T sum_of_exp = 0;
         for (Index k = 0; k < n; ++k) sum_of_exp += exp(x[k * stride + c] - y[c]);
         y[c] += log(sum_of_exp);
