@@ -27,6 +27,7 @@ void sum_rows(T* sums, const T* x, Index rows, Index cols) {
 
 template <class T>
 void gather_rows(T* out, const T* x, const Index* indices, Index n, Index cols) {
+    if (cols == 0) return;  // memcpy must not be handed a null pointer, not even for no bytes
     const auto body = [=](Index begin, Index end) {
         const auto row_bytes = static_cast<std::size_t>(cols) * sizeof(T);
         for (Index i = begin; i < end; ++i)
