@@ -20,7 +20,8 @@ class HtmlPage {
   public:
     void section(const std::string& title);
     void paragraph(const std::string& text);
-    /// A preformatted line, below the one before if nothing came between. True where it starts anew.
+    /// A preformatted line, below the one before if nothing came between. True where it starts
+    /// anew.
     bool line(const std::string& text);
     void preformatted(const std::string& text);
     void table(const Row& header, const std::vector<Row>& rows);

@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "report/gnuplot.h"
 #include "core/text.h"
+#include "report/gnuplot.h"
 
 namespace handgrad {
 namespace {

@@ -3,9 +3,9 @@
 #include <cmath>
 
 #include "autograd/tape_check.h"
+#include "layers/activations.h"
 #include "layers/linear.h"
 #include "layers/mlp.h"
-#include "layers/activations.h"
 #include "losses/cross_entropy.h"
 
 using namespace handgrad;
