@@ -37,7 +37,7 @@ static_assert(MC % MR == 0 && NC % NR<float> == 0 && NC % NR<double> == 0,
 
 /// Elements in an L2 cache of 1 MB, the smallest that processors with AVX-512 have.
 template <class T>
-inline constexpr Index l2 = 1024 * 1024 / Index{sizeof(T)};
+inline constexpr Index l2 = Index{1024} * 1024 / Index{sizeof(T)};
 
 /// A product of Backend::gemm, or the part of it that one thread does.
 template <class T>

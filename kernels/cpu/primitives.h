@@ -137,7 +137,7 @@ void binary(BinaryOp op, T* y, const T* a, const T* b, const Axis* axes, int ran
         case BinaryOp::pow:
             return apply(calls, [](T u, T v) { return power(u, v); });
         case BinaryOp::maximum:
-            return apply(stream, [](T u, T v) { return u > v || u != u ? u : v; });
+            return apply(stream, [](T u, T v) { return u > v || __builtin_isnan(u) ? u : v; });
         case BinaryOp::step:
             return apply(stream, [](T u, T v) { return u > v ? T{1} : u == v ? T{0.5} : T{0}; });
         case BinaryOp::pow_da:
@@ -208,7 +208,7 @@ void reduce_columns(ReduceOp op, T* y, const T* x, Index n, Index stride, Index 
     for (Index k = 0; k < n; ++k)
         for (Index c = 0; c < count; ++c) {
             const T v = x[k * stride + c];
-            y[c] = v > y[c] || v != v ? v : y[c];
+            y[c] = v > y[c] || __builtin_isnan(v) ? v : y[c];
         }
     if (op == ReduceOp::max) return;
     // log sum_k exp(x_k) = m + log sum_k exp(x_k - m), m the maximum: no exp overflows. An infinite

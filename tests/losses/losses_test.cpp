@@ -286,7 +286,10 @@ TEST_CASE("the contract of every loss", "[losses]") {
             for (const float v : losses.span()) seen = seen || std::isnan(v);
             REQUIRE(seen);
 
-            const auto step = [&] { forward(x), loss->backward(ones); };
+            const auto step = [&forward = forward, &loss = loss, &x, &ones] {
+                forward(x);
+                loss->backward(ones);
+            };
             step();
             const std::size_t blocks = system_allocations(), news = operator_new_calls();
             step();

@@ -28,7 +28,7 @@ struct Picture {
         stbi_uc* read = stbi_load(path.c_str(), &width, &height, &channels, 0);
         REQUIRE(read != nullptr);
         REQUIRE(channels == 1);
-        pixels.assign(read, read + width * height);
+        pixels.assign(read, read + std::ptrdiff_t{width} * height);
         stbi_image_free(read);
     }
     [[nodiscard]] int at(int y, int x) const {

@@ -1,10 +1,10 @@
 #include "report/progress.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <thread>
 
 #include "allocation_count.h"

@@ -102,7 +102,7 @@ TEST_CASE("tensors keep their order, bits, names and metadata through a file") {
         {"", Tensor<float>::full({}, 2)},
     };
     save_safetensors(dir / "f", tensors, {{"", "x"}, {"k", "\u00e9 \\ \""}});
-    REQUIRE(read_file(dir / "f").find("}") != std::string::npos);
+    REQUIRE(read_file(dir / "f").find('}') != std::string::npos);
     const auto file = load_safetensors<float>(dir / "f");
     REQUIRE(file.metadata == Metadata{{"", "x"}, {"k", "\u00e9 \\ \""}});
     REQUIRE(file.tensors.size() == 3);
