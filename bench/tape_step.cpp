@@ -11,10 +11,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <string>
 #include <vector>
 
 #include "autograd/operations.h"
+#include "bench/mlp_sizes.h"
 #include "kernels/cpu/parallel.h"
 #include "layers/mlp.h"
 #include "losses/cross_entropy.h"
@@ -84,18 +84,15 @@ void compare(benchmark::State& state, const std::vector<Index>& widths, Index ba
     Sequential<float> model = mlp<float>(widths, random);
     TapeStep by_tape(model);
     ExplicitStep by_layers(model);
-    const auto x = Tensor<float>::empty({batch, widths.front()});
-    random.uniform(x, 0, 1);
-    const Labels labels = Labels::zeros({batch});
-    for (Index i = 0; i < batch; ++i) labels(i) = static_cast<std::int32_t>(i % widths.back());
+    const MlpBatch data(widths, batch, random);
 
     float layers_loss = 0, tape_loss = 0;
-    const float first_loss = by_tape(x, labels);
-    by_layers(x, labels);
+    const float first_loss = by_tape(data.x, data.labels);
+    by_layers(data.x, data.labels);
     const auto burst = [&](auto& step, float& loss) {  // seconds a step
         constexpr int steps = 20;
         const auto start = std::chrono::steady_clock::now();
-        for (int i = 0; i < steps; ++i) loss = step(x, labels);
+        for (int i = 0; i < steps; ++i) loss = step(data.x, data.labels);
         return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() /
                steps;
     };
@@ -119,24 +116,6 @@ void compare(benchmark::State& state, const std::vector<Index>& widths, Index ba
 }  // namespace
 
 int main(int argc, char** argv) {
-    const std::vector<std::vector<Index>> models = {{784, 128, 10}, {64, 32, 10}};
-    std::vector<int> threads = {1};
-    if (cpu::max_threads() > 1) threads.push_back(cpu::max_threads());
-    for (const std::vector<Index>& widths : models)
-        for (const Index batch : {16, 256})
-            for (const int count : threads) {
-                std::string name;
-                for (const Index width : widths) name.append(std::to_string(width)).append("-");
-                name.back() = '/';
-                name.append(std::to_string(batch))
-                    .append("/threads:")
-                    .append(std::to_string(count));
-                benchmark::RegisterBenchmark(name.c_str(), compare, widths, batch, count)
-                    ->Unit(benchmark::kMicrosecond)
-                    ->UseManualTime();
-            }
-    benchmark::Initialize(&argc, argv);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-    benchmark::RunSpecifiedBenchmarks();
-    return 0;
+    return run_at_mlp_sizes(argc, argv, {16, 256}, compare,
+                            [](benchmark::internal::Benchmark* run) { run->UseManualTime(); });
 }

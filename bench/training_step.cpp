@@ -6,13 +6,11 @@
 // bench/compare_pytorch.py runs it beside the same step in PyTorch.
 #include <benchmark/benchmark.h>
 
-#include <string>
 #include <vector>
 
+#include "bench/mlp_sizes.h"
 #include "kernels/cpu/parallel.h"
-#include "layers/activations.h"
-#include "layers/linear.h"
-#include "layers/sequential.h"
+#include "layers/mlp.h"
 #include "losses/cross_entropy.h"
 #include "optim/sgd.h"
 
@@ -25,21 +23,14 @@ void training_step(benchmark::State& state, const std::vector<Index>& widths, In
     cpu::set_max_threads(threads);
     const cpu::FlushDenormals flush;
     Random random(0);
-    Sequential<float> model;
-    for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
-        if (i > 0) model.add<ReLU<float>>();
-        model.add<Linear<float>>(widths[i], widths[i + 1], random);
-    }
-    const auto x = Tensor<float>::empty({batch, widths.front()});
-    random.uniform(x, 0, 1);
-    const Labels labels = Labels::zeros({batch});
-    for (Index i = 0; i < batch; ++i) labels(i) = static_cast<std::int32_t>(i % widths.back());
+    Sequential<float> model = mlp<float>(widths, random);
+    const MlpBatch data(widths, batch, random);
     CrossEntropyLoss<float> loss;
     SGD<float> sgd(model.parameters(), 0.005);
 
     const auto step = [&] {
         sgd.zero_grad();
-        const Tensor<float> value = loss.forward(model.forward(x), labels);
+        const Tensor<float> value = loss.forward(model.forward(data.x), data.labels);
         model.backward_parameters(loss.backward());
         sgd.step();
         return value.item();
@@ -55,24 +46,6 @@ void training_step(benchmark::State& state, const std::vector<Index>& widths, In
 }  // namespace
 
 int main(int argc, char** argv) {
-    const std::vector<std::vector<Index>> models = {{784, 128, 10}, {64, 32, 10}};
-    std::vector<int> threads = {1};
-    if (cpu::max_threads() > 1) threads.push_back(cpu::max_threads());
-    for (const std::vector<Index>& widths : models)
-        for (const Index batch : {16, 64, 256})
-            for (const int count : threads) {
-                std::string name;
-                for (const Index width : widths) name.append(std::to_string(width)).append("-");
-                name.back() = '/';
-                name.append(std::to_string(batch))
-                    .append("/threads:")
-                    .append(std::to_string(count));
-                benchmark::RegisterBenchmark(name.c_str(), training_step, widths, batch, count)
-                    ->Unit(benchmark::kMicrosecond)
-                    ->UseRealTime();
-            }
-    benchmark::Initialize(&argc, argv);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-    benchmark::RunSpecifiedBenchmarks();
-    return 0;
+    return run_at_mlp_sizes(argc, argv, {16, 64, 256}, training_step,
+                            [](benchmark::internal::Benchmark* run) { run->UseRealTime(); });
 }

@@ -14,8 +14,7 @@
 
 namespace handgrad {
 
-// ---- elementwise (elementwise.cpp)
-// ---------------------------------------------------------------
+// ---- elementwise (elementwise.cpp) --------------------------------------------------------------
 
 template <class T>
 Variable<T> add(const Variable<T>& a, const Variable<T>& b);
@@ -62,17 +61,15 @@ Variable<T> abs(const Variable<T>& x);
 template <class T>
 Variable<T> constant(double value, const Variable<T>& like);
 
-// ---- products (products.cpp)
-// ---------------------------------------------------------------------
+// ---- products (products.cpp) --------------------------------------------------------------------
 
 /// op(a) op(b), with op(a) (M, K), op(b) (K, N), the result (M, N); all of rank 2.
 template <class T>
 Variable<T> matmul(const Variable<T>& a, const Variable<T>& b, Trans trans_a = Trans::no,
                    Trans trans_b = Trans::no);
 
-// ---- reductions (reductions.cpp)
-// ----------------------------------------------------------------- Over the axes that are named,
-// which go, or stay with size 1 if keepdim; or over all, to shape ().
+// ---- reductions (reductions.cpp) ----------------------------------------------------------------
+// Over the axes that are named, which go, or stay with size 1 if keepdim; or over all, to shape ().
 
 template <class T>
 Variable<T> sum(const Variable<T>& x, std::initializer_list<int> axes, bool keepdim = false);
@@ -93,8 +90,7 @@ Variable<T> logsumexp(const Variable<T>& x, std::initializer_list<int> axes, boo
 template <class T>
 Variable<T> logsumexp(const Variable<T>& x);
 
-// ---- shapes and elements (shapes.cpp)
-// ------------------------------------------------------------
+// ---- shapes and elements (shapes.cpp) -----------------------------------------------------------
 
 /// The same elements, in row-major order, in another shape of equal size.
 template <class T>
@@ -132,8 +128,7 @@ template <class T>
 Variable<T> unfold(const Variable<T>& x, std::array<Index, 2> kernel_size,
                    const UnfoldOptions& options = {});
 
-// ---- operators
-// -----------------------------------------------------------------------------------
+// ---- operators ----------------------------------------------------------------------------------
 
 template <class T>
 Variable<T> operator+(const Variable<T>& a, const Variable<T>& b) {

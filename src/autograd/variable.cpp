@@ -73,8 +73,7 @@ void run_backward(const typename Node<T>::Ptr& root, const Tensor<T>& seed, bool
 
 }  // namespace
 
-// ---- nodes
-// ---------------------------------------------------------------------------------------
+// ---- nodes --------------------------------------------------------------------------------------
 
 bool recording() {
     return recording_here;
@@ -127,8 +126,7 @@ void Node<T>::drop_inputs() {
 template class Node<float>;
 template class Node<double>;
 
-// ---- variables
-// -----------------------------------------------------------------------------------
+// ---- variables ----------------------------------------------------------------------------------
 
 template <class T>
 Variable<T>::Variable(Tensor<T> value, bool requires_grad) {

@@ -48,8 +48,7 @@ const std::vector<std::pair<Shape, Shape>> broadcasts = {{{}, {}},
 
 }  // namespace
 
-// ---- elementwise
-// ---------------------------------------------------------------------------------
+// ---- elementwise --------------------------------------------------------------------------------
 
 TEST_CASE("operations of two against finite differences, broadcast in every way", "[autograd]") {
     Random random(1);
@@ -130,8 +129,7 @@ TEST_CASE("where keeps NaN out of what is not chosen", "[autograd]") {
     REQUIRE(where(positive, sqrt(x), constant(7, x)).value().values() == Values{7, 2});
 }
 
-// ---- products
-// ------------------------------------------------------------------------------------
+// ---- products -----------------------------------------------------------------------------------
 
 TEST_CASE("matmul in all transpositions", "[autograd]") {
     Random random(3);
@@ -152,8 +150,7 @@ TEST_CASE("matmul in all transpositions", "[autograd]") {
     REQUIRE(grad_of(a, gram) == Values{6, 6});
 }
 
-// ---- reductions
-// ----------------------------------------------------------------------------------
+// ---- reductions ---------------------------------------------------------------------------------
 
 TEST_CASE("reductions against finite differences, along every set of axes", "[autograd]") {
     Random random(4);
@@ -211,8 +208,7 @@ TEST_CASE("logsumexp neither overflows nor trips over infinity", "[autograd]") {
     REQUIRE(logsumexp(leaf({2}, {infinity, 1})).item() == infinity);
 }
 
-// ---- shapes and elements
-// -------------------------------------------------------------------------
+// ---- shapes and elements ------------------------------------------------------------------------
 
 TEST_CASE("operations that move elements against finite differences", "[autograd]") {
     Random random(5);
@@ -269,8 +265,7 @@ TEST_CASE("rules keep labels and conditions as they were in forward", "[autograd
     REQUIRE(x.grad().values() == Values{2, 1});
 }
 
-// ---- windows
-// -------------------------------------------------------------------------------------
+// ---- windows ------------------------------------------------------------------------------------
 
 namespace {
 
@@ -333,8 +328,7 @@ TEST_CASE("unfold by hand", "[autograd]") {
     REQUIRE(grad_of(x, y) == Values{1, 2, 1, 1, 2, 1});
 }
 
-// ---- errors
-// --------------------------------------------------------------------------------------
+// ---- errors -------------------------------------------------------------------------------------
 
 namespace {
 
