@@ -299,6 +299,10 @@ void __tsan_read_range(void* p, unsigned long n) {
 void __tsan_write_range(void* p, unsigned long n) {
     on_access(p, n, Access::write, __builtin_return_address(0));
 }
+// Whether a static variable of a host function has been made yet.
+unsigned char __tsan_atomic8_load(const volatile unsigned char* p, int) {
+    return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
 void __tsan_vptr_read(void**) {}
 void __tsan_vptr_update(void**, void*) {}
 }

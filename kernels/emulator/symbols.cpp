@@ -68,6 +68,32 @@ std::string last_part(std::string_view name) {
     return std::string(name.substr(begin, end - begin));
 }
 
+/// A kernel made of a function given to it goes by the name of whoever wrote that function:
+/// "each_kernel<a::fill<float>(float*, long)::{lambda(long)#1}>" becomes "fill<float>".
+std::string short_name(const std::string& kernel) {
+    const std::size_t lambda = kernel.find("::{lambda");
+    if (lambda == std::string::npos) return last_part(kernel);
+    // Back over the parameters of the function, then over its template arguments.
+    std::size_t end = lambda, begin = 0;
+    const auto back_over = [&](char open, char close) {
+        int depth = 0;
+        std::size_t i = end;
+        while (i > 0) {
+            --i;
+            if (kernel[i] == close) ++depth;
+            if (kernel[i] == open && --depth == 0) break;
+        }
+        return i;
+    };
+    if (kernel[end - 1] == ')') end = back_over('(', ')');
+    const std::size_t name_end = kernel[end - 1] == '>' ? back_over('<', '>') : end;
+    for (const char* before : {"::", "<", ", "}) {
+        const std::size_t at = kernel.rfind(before, name_end - 1);
+        if (at != std::string::npos) begin = std::max(begin, at + std::strlen(before));
+    }
+    return kernel.substr(begin, end - begin);
+}
+
 struct Symbols {
     std::vector<SharedArray> shared;
     std::vector<std::pair<std::uintptr_t, std::string>> functions;
@@ -121,7 +147,7 @@ const std::vector<SharedArray>& shared_arrays() {
 std::string kernel_name(const void* kernel) {
     for (const auto& [address, name] : symbols().functions)
         if (address == reinterpret_cast<std::uintptr_t>(kernel))
-            return last_part(demangled(name.c_str()));
+            return short_name(demangled(name.c_str()));
     return "?";
 }
 
