@@ -21,6 +21,7 @@
 #include "data/digits.h"
 #include "data/idx.h"
 #include "data/image_set.h"
+#include "data/npy.h"
 #include "init/init.h"
 #include "layers/activations.h"
 #include "layers/dropout.h"

@@ -8,6 +8,7 @@ that the tests pass for any. Needs numpy and torch (Debian: python3-torch).
 """
 
 import argparse
+import io
 import json
 import pathlib
 
@@ -423,6 +424,39 @@ def clipping(seed):
             "value": [run(utils.clip_grad_value_, limit) for limit in (0.01, 0.5, 100)]}
 
 
+def npy(seed):
+    """Files that numpy writes, as hexadecimal digits, with what they hold."""
+    rng = np.random.default_rng(seed)
+    cases = []
+
+    def add(x, version=None):
+        file = io.BytesIO()
+        np.lib.format.write_array(file, x, version)
+        cases.append({"dtype": x.dtype.str, "fortran": not x.flags.c_contiguous, "version": version,
+                      "file": file.getvalue().hex(), "shape": x.shape,
+                      "values": x.astype("float64").ravel().tolist()})
+
+    whole = rng.integers(0, 100, (2, 3))
+    for kind in ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"):
+        for order in "<>":
+            add((whole % 2 if kind == "b1" else whole).astype(order + kind))
+    for shape in ((), (0,), (1,), (5,), (3, 0, 2), (2, 3, 4), (1, 2, 1, 3, 1, 2)):
+        x = rng.integers(-9, 9, shape).astype("float32")
+        add(np.asarray(x, order="C"))
+        if x.ndim > 1 and x.size > 0:
+            add(np.asfortranarray(x))
+    for version in ((1, 0), (2, 0), (3, 0)):
+        add(whole.astype("<f8"), version)
+    add(np.array([0.1, 2**-24, 3 * 2**-20, 65504, -0.0, -2.5], dtype="float16"))
+
+    archives = []
+    for save in (np.savez, np.savez_compressed):
+        file = io.BytesIO()
+        save(file, images=whole.astype("uint8"), labels=np.arange(3))
+        archives.append(file.getvalue().hex())
+    return {"cases": cases, "images": whole.ravel().tolist(), "archives": archives}
+
+
 def write(path, values):
     """JSON with one line for each member of a list, for diffs that can be read."""
     def text(value):
@@ -446,7 +480,7 @@ def main():
     for name, make in (("random", random_streams), ("linear_init", linear_init),
                        ("data_loader", data_loader), ("training", training), ("layers", layers),
                        ("losses", losses), ("tape", tape), ("optimizers", optimizers),
-                       ("schedules", schedules), ("clipping", clipping)):
+                       ("schedules", schedules), ("clipping", clipping), ("npy", npy)):
         write(arguments.out / f"{name}.json", make(arguments.seed))
 
 
