@@ -4,7 +4,8 @@
 The files are part of the repository, so this is run only to add calls, or with another seed to see
 that the tests pass for any. Needs numpy and torch (Debian: python3-torch).
 
-    tools/make_golden.py [--out tests/golden] [--seed 42]
+    tools/make_golden.py
+    tools/make_golden.py --seed 7 --out /tmp/golden && HANDGRAD_GOLDEN=/tmp/golden make test
 """
 
 import argparse
@@ -457,15 +458,38 @@ def npy(seed):
     return {"cases": cases, "images": whole.ravel().tolist(), "archives": archives}
 
 
-def write(path, values):
-    """JSON with one line for each member of a list, for diffs that can be read."""
-    def text(value):
-        if isinstance(value, list):
-            return "[\n  " + ",\n  ".join(json.dumps(v) for v in value) + "]"
-        return json.dumps(value)
-    lines = [f" {json.dumps(key)}: {text(value)}" for key, value in values.items()]
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+def take_arrays(value, arrays):
+    """The value without its tensors and lists of fractions, each of which becomes one of `arrays`
+    and leaves {"array": its name}, or {"list": its name}, in its place."""
+    def put(kind, numbers, shape):
+        x = np.asarray(numbers, np.float64).reshape(shape)
+        if np.array_equal(x, x.astype(np.float32), equal_nan=True):
+            x = x.astype(np.float32)
+        arrays[str(len(arrays))] = x
+        return {kind: str(len(arrays) - 1)}
+    if isinstance(value, dict):
+        if value.keys() == {"shape", "values"}:
+            return put("array", value["values"], value["shape"])
+        return {key: take_arrays(v, arrays) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        if len(value) >= 8 and all(isinstance(v, float) for v in value):
+            return put("list", value, -1)
+        return [take_arrays(v, arrays) for v in value]
+    return value
+
+
+def write(folder, name, values):
+    """An .npz file of arrays, with a text in JSON, "index", that says what they are."""
+    temporary = folder / f"{name}.tmp"
+    if name == "npy":  # a reader is not tested by itself
+        path = folder / f"{name}.json"
+        temporary.write_text(json.dumps(values, indent=1) + "\n")
+    else:
+        path = folder / f"{name}.npz"
+        arrays = {}
+        index = json.dumps(take_arrays(values, arrays)).encode()
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, index=np.frombuffer(index, np.uint8), **arrays)
     temporary.replace(path)
 
 
@@ -481,7 +505,7 @@ def main():
                        ("data_loader", data_loader), ("training", training), ("layers", layers),
                        ("losses", losses), ("tape", tape), ("optimizers", optimizers),
                        ("schedules", schedules), ("clipping", clipping), ("npy", npy)):
-        write(arguments.out / f"{name}.json", make(arguments.seed))
+        write(arguments.out, name, make(arguments.seed))
 
 
 if __name__ == "__main__":
