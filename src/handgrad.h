@@ -1,6 +1,7 @@
 // All of handgrad: what other projects include after find_package(handgrad).
 #pragma once
 
+#include "autograd/functional.h"
 #include "autograd/graph_dot.h"
 #include "autograd/node.h"
 #include "autograd/operations.h"
@@ -20,6 +21,7 @@
 #include "data/digits.h"
 #include "data/idx.h"
 #include "data/image_set.h"
+#include "data/npy.h"
 #include "init/init.h"
 #include "layers/activations.h"
 #include "layers/dropout.h"

@@ -4,10 +4,12 @@
 The files are part of the repository, so this is run only to add calls, or with another seed to see
 that the tests pass for any. Needs numpy and torch (Debian: python3-torch).
 
-    tools/make_golden.py [--out tests/golden] [--seed 42]
+    tools/make_golden.py
+    tools/make_golden.py --seed 7 --out /tmp/golden && HANDGRAD_GOLDEN=/tmp/golden make test
 """
 
 import argparse
+import io
 import json
 import pathlib
 
@@ -423,15 +425,71 @@ def clipping(seed):
             "value": [run(utils.clip_grad_value_, limit) for limit in (0.01, 0.5, 100)]}
 
 
-def write(path, values):
-    """JSON with one line for each member of a list, for diffs that can be read."""
-    def text(value):
-        if isinstance(value, list):
-            return "[\n  " + ",\n  ".join(json.dumps(v) for v in value) + "]"
-        return json.dumps(value)
-    lines = [f" {json.dumps(key)}: {text(value)}" for key, value in values.items()]
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+def npy(seed):
+    """Files that numpy writes, as hexadecimal digits, with what they hold."""
+    rng = np.random.default_rng(seed)
+    cases = []
+
+    def add(x, version=None):
+        file = io.BytesIO()
+        np.lib.format.write_array(file, x, version)
+        cases.append({"dtype": x.dtype.str, "fortran": not x.flags.c_contiguous, "version": version,
+                      "file": file.getvalue().hex(), "shape": x.shape,
+                      "values": x.astype("float64").ravel().tolist()})
+
+    whole = rng.integers(0, 100, (2, 3))
+    for kind in ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"):
+        for order in "<>":
+            add((whole % 2 if kind == "b1" else whole).astype(order + kind))
+    for shape in ((), (0,), (1,), (5,), (3, 0, 2), (2, 3, 4), (1, 2, 1, 3, 1, 2)):
+        x = rng.integers(-9, 9, shape).astype("float32")
+        add(np.asarray(x, order="C"))
+        if x.ndim > 1 and x.size > 0:
+            add(np.asfortranarray(x))
+    for version in ((1, 0), (2, 0), (3, 0)):
+        add(whole.astype("<f8"), version)
+    add(np.array([0.1, 2**-24, 3 * 2**-20, 65504, -0.0, -2.5], dtype="float16"))
+
+    archives = []
+    for save in (np.savez, np.savez_compressed):
+        file = io.BytesIO()
+        save(file, images=whole.astype("uint8"), labels=np.arange(3))
+        archives.append(file.getvalue().hex())
+    return {"cases": cases, "images": whole.ravel().tolist(), "archives": archives}
+
+
+def take_arrays(value, arrays):
+    """The value without its tensors and lists of fractions, each of which becomes one of `arrays`
+    and leaves {"array": its name}, or {"list": its name}, in its place."""
+    def put(kind, numbers, shape):
+        x = np.asarray(numbers, np.float64).reshape(shape)
+        if np.array_equal(x, x.astype(np.float32), equal_nan=True):
+            x = x.astype(np.float32)
+        arrays[str(len(arrays))] = x
+        return {kind: str(len(arrays) - 1)}
+    if isinstance(value, dict):
+        if value.keys() == {"shape", "values"}:
+            return put("array", value["values"], value["shape"])
+        return {key: take_arrays(v, arrays) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        if len(value) >= 8 and all(isinstance(v, float) for v in value):
+            return put("list", value, -1)
+        return [take_arrays(v, arrays) for v in value]
+    return value
+
+
+def write(folder, name, values):
+    """An .npz file of arrays, with a text in JSON, "index", that says what they are."""
+    temporary = folder / f"{name}.tmp"
+    if name == "npy":  # a reader is not tested by itself
+        path = folder / f"{name}.json"
+        temporary.write_text(json.dumps(values, indent=1) + "\n")
+    else:
+        path = folder / f"{name}.npz"
+        arrays = {}
+        index = json.dumps(take_arrays(values, arrays)).encode()
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, index=np.frombuffer(index, np.uint8), **arrays)
     temporary.replace(path)
 
 
@@ -446,8 +504,8 @@ def main():
     for name, make in (("random", random_streams), ("linear_init", linear_init),
                        ("data_loader", data_loader), ("training", training), ("layers", layers),
                        ("losses", losses), ("tape", tape), ("optimizers", optimizers),
-                       ("schedules", schedules), ("clipping", clipping)):
-        write(arguments.out / f"{name}.json", make(arguments.seed))
+                       ("schedules", schedules), ("clipping", clipping), ("npy", npy)):
+        write(arguments.out, name, make(arguments.seed))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ constexpr std::size_t alignment = 256;
 
 struct Buffer {
     std::uintptr_t begin, end;
+    std::size_t bytes;  // as allocated; end may be less far, by set_bounds
 };
 std::mutex buffers_mutex;
 std::vector<Buffer> buffers;  // by address
@@ -127,7 +128,7 @@ cudaError_t cudaMalloc(void** p, std::size_t bytes) {
     __asan_poison_memory_region(static_cast<char*>(memory) + bytes, padded(bytes) - bytes);
     const auto begin = reinterpret_cast<std::uintptr_t>(memory);
     const std::lock_guard lock(buffers_mutex);
-    buffers.insert(after(begin), {begin, begin + bytes});
+    buffers.insert(after(begin), {begin, begin + bytes, bytes});
     *p = memory;
     return cudaSuccess;
 }
@@ -138,11 +139,20 @@ cudaError_t cudaFree(void* p) {
     const std::lock_guard lock(buffers_mutex);
     const auto next = after(begin);
     if (next == buffers.begin() || (next - 1)->begin != begin) return cudaErrorInvalidValue;
-    __asan_unpoison_memory_region(p, padded((next - 1)->end - begin));
+    __asan_unpoison_memory_region(p, padded((next - 1)->bytes));
     buffers.erase(next - 1);
-    std::fill(std::begin(recent), std::end(recent), Buffer{0, 0});
+    std::fill(std::begin(recent), std::end(recent), Buffer{});
     std::free(p);
     return cudaSuccess;
+}
+
+void set_bounds(const void* buffer, std::size_t bytes) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(buffer);
+    const std::lock_guard lock(buffers_mutex);
+    const auto next = after(begin);
+    if (next == buffers.begin() || (next - 1)->begin != begin) return;
+    (next - 1)->end = begin + std::min(bytes, (next - 1)->bytes);
+    std::fill(std::begin(recent), std::end(recent), Buffer{});
 }
 
 cudaError_t cudaMallocHost(void** p, std::size_t bytes) {

@@ -1,6 +1,7 @@
 // What the emulator found out about the kernels that it ran: their mistakes and their traffic.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -20,6 +21,10 @@ class Mistake : public std::runtime_error {
 /// ThreadSanitizer, or with another compiler than GCC) it finds barriers that are not reached and
 /// lanes that are missing; bounds are left to AddressSanitizer, and nothing is counted.
 bool sees_accesses();
+
+/// For an allocator that keeps memory: from here on kernels may touch the first `bytes` of a buffer
+/// that cudaMalloc gave, and no more than it gave.
+void set_bounds(const void* buffer, std::size_t bytes);
 
 /// Looks for races, for reads of shared memory that nobody wrote and for accesses out of bounds.
 /// On from the start; off, kernels run about four times as fast.
