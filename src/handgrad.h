@@ -1,6 +1,7 @@
 // All of handgrad: what other projects include after find_package(handgrad).
 #pragma once
 
+#include "autograd/functional.h"
 #include "autograd/graph_dot.h"
 #include "autograd/node.h"
 #include "autograd/operations.h"

@@ -203,7 +203,7 @@ void check_model(Lesson& lesson, Sequential<float>& trained, const Settings& set
     const std::vector<GradientRow> rows = check_gradients(model.parameters(), forward);
     lesson.pre(table(rows));
     std::map<std::string, double> errors;
-    for (const GradientRow& row : rows) errors[row.name] = row.max_relative_error;
+    for (const GradientRow& row : rows) errors[row.name] = row.differences.max_relative_error;
     lesson.result("gradient_check", errors);
     lesson.check("gradients by hand equal finite differences", all_pass(rows));
 }

@@ -1,0 +1,229 @@
+#include "autograd/functional.h"
+
+#include <cmath>
+#include <numbers>
+
+namespace handgrad::functional {
+namespace {
+
+/// min(x, 0), the part that activations bend
+template <class T>
+Variable<T> negative_part(const Variable<T>& x) {
+    return -maximum(-x, 0.0);
+}
+
+/// 1 where x > limit, else 0.
+template <class T>
+Tensor<T> above(const Variable<T>& x, double limit) {
+    const Tensor<T> values = x.value().to(Device::cpu), y = Tensor<T>::empty(x.shape());
+    for (Index i = 0; i < y.size(); ++i) y.data()[i] = values.data()[i] > T(limit) ? 1 : 0;
+    return y.to(x.value().device());
+}
+
+/// log(1 + e^z), for any z
+template <class T>
+Variable<T> log_1_exp(const Variable<T>& z) {
+    return maximum(z, 0.0) + log(1 + exp(-abs(z)));
+}
+
+/// The losses themselves, their sum, or their sum divided by count.
+template <class T>
+Variable<T> reduce(const Variable<T>& losses, Reduction reduction, double count) {
+    if (reduction == Reduction::none) return losses;
+    return reduction == Reduction::sum ? sum(losses) : sum(losses) / count;
+}
+
+template <class T>
+Variable<T> reduce(const Variable<T>& losses, Reduction reduction) {
+    return reduce(losses, reduction, static_cast<double>(losses.value().size()));
+}
+
+/// weight[labels[n]] (N); ones without weights.
+template <class T>
+Tensor<T> weights_of(const Labels& labels, const Tensor<T>& weight) {
+    const Tensor<T> y = Tensor<T>::full(labels.shape(), 1);
+    if (weight.defined())
+        for (Index i = 0; i < y.size(); ++i) y.data()[i] = weight(labels(i));
+    return y;
+}
+
+template <class T>
+double total(const Tensor<T>& x) {
+    double sum = 0;
+    for (const T v : x.span()) sum += static_cast<double>(v);
+    return sum;
+}
+
+}  // namespace
+
+// ---- layers -------------------------------------------------------------------------------------
+
+template <class T>
+Variable<T> linear(const Variable<T>& x, const Variable<T>& weight, const Variable<T>& bias) {
+    return matmul(x, weight, Trans::no, Trans::yes) + bias;
+}
+
+template <class T>
+Variable<T> relu(const Variable<T>& x) {
+    return maximum(x, 0.0);
+}
+
+template <class T>
+Variable<T> leaky_relu(const Variable<T>& x, double negative_slope) {
+    return maximum(x, 0.0) + negative_slope * negative_part(x);
+}
+
+template <class T>
+Variable<T> prelu(const Variable<T>& x, const Variable<T>& weight) {
+    Variable<T> slope = weight;
+    if (weight.value().size() > 1) {  // broadcast along the axis of channels
+        std::vector<Index> sizes(static_cast<std::size_t>(x.shape().rank() - 1), 1);
+        sizes[0] = weight.value().size();
+        slope = reshape(weight, Shape(std::span<const Index>(sizes)));
+    }
+    return maximum(x, 0.0) + slope * negative_part(x);
+}
+
+template <class T>
+Variable<T> elu(const Variable<T>& x, double alpha) {
+    return maximum(x, 0.0) + alpha * (exp(negative_part(x)) - 1);
+}
+
+template <class T>
+Variable<T> softplus(const Variable<T>& x, double beta, double threshold) {
+    const Variable<T> z = beta * x;
+    return where(above(z, threshold), x, log_1_exp(z) / beta);
+}
+
+// 1 / (1 + e^-x), which overflows nowhere in this form
+template <class T>
+Variable<T> sigmoid(const Variable<T>& x) {
+    return (1 + tanh(x / 2)) / 2;
+}
+
+template <class T>
+Variable<T> silu(const Variable<T>& x) {
+    return x * sigmoid(x);
+}
+
+template <class T>
+Variable<T> gelu(const Variable<T>& x) {
+    return x * (1 + erf(x / std::numbers::sqrt2)) / 2;
+}
+
+template <class T>
+Variable<T> gelu_tanh(const Variable<T>& x) {
+    const double scale = std::sqrt(2 / std::numbers::pi);
+    return x * (1 + tanh(scale * (x + 0.044715 * x * x * x))) / 2;
+}
+
+template <class T>
+Variable<T> softmax(const Variable<T>& x) {
+    const Variable<T> e = exp(x - max(x, {-1}, true).detach());
+    return e / sum(e, {-1}, true);
+}
+
+template <class T>
+Variable<T> log_softmax(const Variable<T>& x) {
+    return x - logsumexp(x, {-1}, true);
+}
+
+// ---- losses -------------------------------------------------------------------------------------
+
+template <class T>
+Variable<T> mse_loss(const Variable<T>& x, const Tensor<T>& target, Reduction reduction) {
+    const Variable<T> d = x - Variable<T>(target);
+    return reduce(d * d, reduction);
+}
+
+template <class T>
+Variable<T> l1_loss(const Variable<T>& x, const Tensor<T>& target, Reduction reduction) {
+    return reduce(abs(x - Variable<T>(target)), reduction);
+}
+
+template <class T>
+Variable<T> smooth_l1_loss(const Variable<T>& x, const Tensor<T>& target, Reduction reduction,
+                           double beta) {
+    const Variable<T> d = x - Variable<T>(target), size = abs(d);
+    return reduce(where(above(size, beta), size - beta / 2, d * d / (2 * beta)), reduction);
+}
+
+template <class T>
+Variable<T> binary_cross_entropy(const Variable<T>& x, const Tensor<T>& target,
+                                 Reduction reduction) {
+    const Variable<T> t(target);
+    return reduce(-t * log(x) - (1 - t) * log(1 - x), reduction);
+}
+
+template <class T>
+Variable<T> binary_cross_entropy_with_logits(const Variable<T>& x, const Tensor<T>& target,
+                                             Reduction reduction, const Tensor<T>& pos_weight) {
+    const Variable<T> t(target);
+    const Variable<T> p = pos_weight.defined() ? Variable<T>(pos_weight) : constant(1, x);
+    return reduce(p * t * log_1_exp(-x) + (1 - t) * log_1_exp(x), reduction);
+}
+
+template <class T>
+Variable<T> cross_entropy(const Variable<T>& logits, const Labels& labels, Reduction reduction,
+                          double label_smoothing, const Tensor<T>& weight) {
+    const Variable<T> log_q = log_softmax(logits), w(weights_of(labels, weight));
+    const Variable<T> right = -w * gather(log_q, labels);
+    const Variable<T> of_all =
+        weight.defined() ? -mean(Variable<T>(weight) * log_q, {1}) : -mean(log_q, {1});
+    return reduce((1 - label_smoothing) * right + label_smoothing * of_all, reduction,
+                  total(w.value()));
+}
+
+template <class T>
+Variable<T> cross_entropy(const Variable<T>& logits, const Tensor<T>& shares, Reduction reduction,
+                          double label_smoothing, const Tensor<T>& weight) {
+    const double classes = static_cast<double>(logits.shape()[1]);
+    Variable<T> v = (1 - label_smoothing) * Variable<T>(shares) + label_smoothing / classes;
+    if (weight.defined()) v = v * Variable<T>(weight);
+    return reduce(-sum(v * log_softmax(logits), {1}), reduction);
+}
+
+template <class T>
+Variable<T> nll_loss(const Variable<T>& log_probabilities, const Labels& labels,
+                     Reduction reduction, const Tensor<T>& weight) {
+    const Variable<T> w(weights_of(labels, weight));
+    return reduce(-w * gather(log_probabilities, labels), reduction, total(w.value()));
+}
+
+template <class T>
+Variable<T> donsker_varadhan(const Variable<T>& t, Index n) {
+    const Index all = t.shape()[0];
+    return logsumexp(slice(t, 0, n, all)) - std::log(static_cast<double>(all - n)) -
+           mean(slice(t, 0, 0, n));
+}
+
+#define HANDGRAD_INSTANTIATE(T)                                                                    \
+    template Variable<T> linear(const Variable<T>&, const Variable<T>&, const Variable<T>&);       \
+    template Variable<T> relu(const Variable<T>&);                                                 \
+    template Variable<T> leaky_relu(const Variable<T>&, double);                                   \
+    template Variable<T> prelu(const Variable<T>&, const Variable<T>&);                            \
+    template Variable<T> elu(const Variable<T>&, double);                                          \
+    template Variable<T> softplus(const Variable<T>&, double, double);                             \
+    template Variable<T> sigmoid(const Variable<T>&);                                              \
+    template Variable<T> silu(const Variable<T>&);                                                 \
+    template Variable<T> gelu(const Variable<T>&);                                                 \
+    template Variable<T> gelu_tanh(const Variable<T>&);                                            \
+    template Variable<T> softmax(const Variable<T>&);                                              \
+    template Variable<T> log_softmax(const Variable<T>&);                                          \
+    template Variable<T> mse_loss(const Variable<T>&, const Tensor<T>&, Reduction);                \
+    template Variable<T> l1_loss(const Variable<T>&, const Tensor<T>&, Reduction);                 \
+    template Variable<T> smooth_l1_loss(const Variable<T>&, const Tensor<T>&, Reduction, double);  \
+    template Variable<T> binary_cross_entropy(const Variable<T>&, const Tensor<T>&, Reduction);    \
+    template Variable<T> binary_cross_entropy_with_logits(const Variable<T>&, const Tensor<T>&,    \
+                                                          Reduction, const Tensor<T>&);            \
+    template Variable<T> cross_entropy(const Variable<T>&, const Labels&, Reduction, double,       \
+                                       const Tensor<T>&);                                          \
+    template Variable<T> cross_entropy(const Variable<T>&, const Tensor<T>&, Reduction, double,    \
+                                       const Tensor<T>&);                                          \
+    template Variable<T> nll_loss(const Variable<T>&, const Labels&, Reduction, const Tensor<T>&); \
+    template Variable<T> donsker_varadhan(const Variable<T>&, Index);
+HANDGRAD_INSTANTIATE(float)
+HANDGRAD_INSTANTIATE(double)
+#undef HANDGRAD_INSTANTIATE
+
+}  // namespace handgrad::functional
