@@ -128,6 +128,38 @@ Variable<T> log_softmax(const Variable<T>& x) {
     return x - logsumexp(x, {-1}, true);
 }
 
+template <class T>
+Variable<T> batch_norm(const Variable<T>& x, const Variable<T>& weight, const Variable<T>& bias,
+                       double eps, const Tensor<T>& running_mean, const Tensor<T>& running_var) {
+    const Index n = x.shape()[0], channels = x.shape()[1];
+    const Shape per_channel{channels, 1};
+    const Variable<T> v = reshape(x, {n, channels, x.value().size() / (n * channels)});
+    Variable<T> mu, var;
+    if (running_mean.defined()) {
+        mu = Variable<T>(running_mean.reshape(per_channel));
+        var = Variable<T>(running_var.reshape(per_channel));
+    } else {
+        mu = mean(v, {0, 2}, true);
+        var = mean(pow(v - mu, 2), {0, 2}, true);
+    }
+    Variable<T> y = (v - mu) / sqrt(var + eps);
+    if (weight.defined()) y = y * reshape(weight, per_channel);
+    if (bias.defined()) y = y + reshape(bias, per_channel);
+    return reshape(y, x.shape());
+}
+
+template <class T>
+Variable<T> layer_norm(const Variable<T>& x, const Shape& normalized_shape,
+                       const Variable<T>& weight, const Variable<T>& bias, double eps) {
+    const Index n = normalized_shape.size();
+    const Variable<T> rows = reshape(x, {x.value().size() / n, n});
+    const Variable<T> centred = rows - mean(rows, {1}, true);
+    Variable<T> y = centred / sqrt(mean(pow(centred, 2), {1}, true) + eps);
+    if (weight.defined()) y = y * reshape(weight, {n});
+    if (bias.defined()) y = y + reshape(bias, {n});
+    return reshape(y, x.shape());
+}
+
 // ---- losses -------------------------------------------------------------------------------------
 
 template <class T>
@@ -210,6 +242,10 @@ Variable<T> donsker_varadhan(const Variable<T>& t, Index n) {
     template Variable<T> gelu_tanh(const Variable<T>&);                                            \
     template Variable<T> softmax(const Variable<T>&);                                              \
     template Variable<T> log_softmax(const Variable<T>&);                                          \
+    template Variable<T> batch_norm(const Variable<T>&, const Variable<T>&, const Variable<T>&,    \
+                                    double, const Tensor<T>&, const Tensor<T>&);                   \
+    template Variable<T> layer_norm(const Variable<T>&, const Shape&, const Variable<T>&,          \
+                                    const Variable<T>&, double);                                   \
     template Variable<T> mse_loss(const Variable<T>&, const Tensor<T>&, Reduction);                \
     template Variable<T> l1_loss(const Variable<T>&, const Tensor<T>&, Reduction);                 \
     template Variable<T> smooth_l1_loss(const Variable<T>&, const Tensor<T>&, Reduction, double);  \

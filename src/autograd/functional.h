@@ -43,6 +43,19 @@ Variable<T> softmax(const Variable<T>& x);
 template <class T>
 Variable<T> log_softmax(const Variable<T>& x);
 
+/// Each channel of x (N, C, ...) normalised by its own mean and variance, or by those given (C).
+/// weight (C) and bias (C) may be left out.
+template <class T>
+Variable<T> batch_norm(const Variable<T>& x, const Variable<T>& weight = {},
+                       const Variable<T>& bias = {}, double eps = 1e-5,
+                       const Tensor<T>& running_mean = {}, const Tensor<T>& running_var = {});
+/// The last axes of x normalised together, as many as normalized_shape has, which is their sizes.
+/// weight and bias, of normalized_shape, may be left out.
+template <class T>
+Variable<T> layer_norm(const Variable<T>& x, const Shape& normalized_shape,
+                       const Variable<T>& weight = {}, const Variable<T>& bias = {},
+                       double eps = 1e-5);
+
 // ---- losses -------------------------------------------------------------------------------------
 // Input and target have one shape, but for labels.
 
