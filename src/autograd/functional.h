@@ -77,7 +77,8 @@ template <class T>
 Variable<T> binary_cross_entropy_with_logits(const Variable<T>& x, const Tensor<T>& target,
                                              Reduction reduction = Reduction::mean,
                                              const Tensor<T>& pos_weight = {});
-/// Logits (N, C) and labels (N), or the share (N, C) of each class; weight (C) where defined.
+/// Logits (N, C, ...) and labels (N, ...), or the share (N, C, ...) of each class; weight (C) where
+/// defined.
 template <class T>
 Variable<T> cross_entropy(const Variable<T>& logits, const Labels& labels,
                           Reduction reduction = Reduction::mean, double label_smoothing = 0,
@@ -86,7 +87,7 @@ template <class T>
 Variable<T> cross_entropy(const Variable<T>& logits, const Tensor<T>& shares,
                           Reduction reduction = Reduction::mean, double label_smoothing = 0,
                           const Tensor<T>& weight = {});
-/// Logarithms of probabilities (N, C) and labels (N).
+/// Logarithms of probabilities (N, C, ...) and labels (N, ...).
 template <class T>
 Variable<T> nll_loss(const Variable<T>& log_probabilities, const Labels& labels,
                      Reduction reduction = Reduction::mean, const Tensor<T>& weight = {});

@@ -148,8 +148,8 @@ class Cases {
         return x;
     }
 
-    Labels labels(Index n, Index classes) {
-        Labels y = Labels::zeros({n});
+    Labels labels(const Shape& shape, Index classes) {
+        Labels y = Labels::zeros(shape);
         for (std::int32_t& label : y.span()) label = static_cast<std::int32_t>(below(classes));
         return y;
     }
@@ -393,45 +393,54 @@ void add_losses(Cases& cases, Reduction reduction) {
                              }));
         });
 
-    const std::vector<Shape> rows = {{1, 2}, {1, 10}, {3, 2}, {17, 10}, {3, 33}};
+    // A shape is that of x but for one class more: with a single one every gradient is zero.
+    const std::vector<Shape> rows = {{1, 1},  {1, 9},    {3, 1},      {17, 9},
+                                     {3, 32}, {2, 2, 3}, {2, 1, 3, 2}};
+    const auto scores = [&](const Shape& shape, double low, double high) {
+        std::vector<Index> sizes;
+        for (int axis = 0; axis < shape.rank(); ++axis) sizes.push_back(shape[axis] + (axis == 1));
+        return cases.input(Shape(std::span<const Index>(sizes)), low, high);
+    };
     for (const bool weighted : {false, true}) {
-        cases.add(rows, {.lowest = 2, .highest = 2, .least_last = 2}, [&](const Shape& shape) {
-            const Input weight = weighted ? cases.input({shape[1]}, 0.5, 2) : Input();
+        cases.add(rows, {.lowest = 2}, [&](const Shape& shape) {
+            const Input x = scores(shape, -3, 0);
+            const Input weight = weighted ? cases.input({x.dim(1)}, 0.5, 2) : Input();
             auto loss = std::make_shared<NLLLoss<double>>(reduction, weight);
-            const Labels labels = cases.labels(shape[0], shape[1]);
+            const Labels labels = cases.labels(without_classes(shape), x.dim(1));
             return Cases::on(
-                std::make_shared<LossLayer>(loss, "", labels), cases.input(shape, -3, 0),
-                of_x([=](const Var& x) { return F::nll_loss(x, labels, reduction, weight); }));
+                std::make_shared<LossLayer>(loss, "", labels), x,
+                of_x([=](const Var& v) { return F::nll_loss(v, labels, reduction, weight); }));
         });
         for (const double smoothing : {0.0, 0.2})
             for (const std::string target : {" of labels", " of one-hot", " of soft targets"})
-                cases.add(
-                    rows, {.lowest = 2, .highest = 2, .least_last = 2}, [&](const Shape& shape) {
-                        const Index n = shape[0], classes = shape[1];
-                        const Input weight = weighted ? cases.input({classes}, 0.5, 2) : Input();
-                        auto loss = std::make_shared<CrossEntropyLoss<double>>(reduction, smoothing,
-                                                                               weight);
-                        const auto tape = [=](const auto& t) {
-                            return of_x([=](const Var& x) {
-                                return F::cross_entropy(x, t, reduction, smoothing, weight);
-                            });
-                        };
-                        const Labels labels = cases.labels(n, classes);
-                        const Input x = cases.input(shape, -3, 3);
-                        if (target == " of labels")
-                            return Cases::on(std::make_shared<LossLayer>(loss, target, labels), x,
-                                             tape(labels));
-                        const Input shares = cases.input(shape, 0, 1);
-                        for (Index r = 0; r < n; ++r) {
-                            double sum = 0;
-                            for (Index c = 0; c < classes; ++c) sum += shares(r, c);
-                            for (Index c = 0; c < classes; ++c)
-                                shares(r, c) = target == " of one-hot" ? (c == labels(r) ? 1 : 0)
-                                                                       : shares(r, c) / sum;
-                        }
-                        return Cases::on(std::make_shared<LossLayer>(loss, target, shares), x,
-                                         tape(shares));
-                    });
+                cases.add(rows, {.lowest = 2}, [&](const Shape& shape) {
+                    const Input x = scores(shape, -3, 3);
+                    const Index classes = x.dim(1), inner = x.size() / (x.dim(0) * classes);
+                    const Input weight = weighted ? cases.input({classes}, 0.5, 2) : Input();
+                    auto loss =
+                        std::make_shared<CrossEntropyLoss<double>>(reduction, smoothing, weight);
+                    const auto tape = [=](const auto& t) {
+                        return of_x([=](const Var& v) {
+                            return F::cross_entropy(v, t, reduction, smoothing, weight);
+                        });
+                    };
+                    const Labels labels = cases.labels(without_classes(shape), classes);
+                    if (target == " of labels")
+                        return Cases::on(std::make_shared<LossLayer>(loss, target, labels), x,
+                                         tape(labels));
+                    const Input shares = cases.input(x.shape(), 0, 1);
+                    for (Index i = 0; i < labels.size(); ++i) {
+                        double* share = shares.data() + i / inner * classes * inner + i % inner;
+                        double sum = 0;
+                        for (Index c = 0; c < classes; ++c) sum += share[c * inner];
+                        for (Index c = 0; c < classes; ++c)
+                            share[c * inner] = target == " of one-hot"
+                                                   ? (c == labels.data()[i] ? 1 : 0)
+                                                   : share[c * inner] / sum;
+                    }
+                    return Cases::on(std::make_shared<LossLayer>(loss, target, shares), x,
+                                     tape(shares));
+                });
     }
 }
 

@@ -29,13 +29,13 @@ Tensor<T> StochasticDepth<T>::forward(const Tensor<T>& x) {
     x_ = x;
     scale_ = {};
     if (!this->training()) return x;
-    // Drawn in double for either T, so that float and double drop the same.
+    // As torch.bernoulli draws for either T, where it is built without MKL.
     const Index draws = mode_ == Mode::batch ? 1 : x.dim(0);
     const Tensor<double> drawn = Tensor<double>::empty({draws});
     random_.uniform(drawn, 0, 1);
     const Tensor<T> scale = Tensor<T>::empty({draws});
     for (Index i = 0; i < draws; ++i)
-        scale.data()[i] = drawn.data()[i] < p_ ? T{0} : static_cast<T>(1 / (1 - p_));
+        scale.data()[i] = drawn.data()[i] < 1 - p_ ? static_cast<T>(1 / (1 - p_)) : T{0};
     scale_ = scale.to(x.device());
     return scaled(x);
 }
