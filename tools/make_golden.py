@@ -1,18 +1,24 @@
 #!/usr/bin/env python3
-"""Writes the golden values of tests/golden: what PyTorch and numpy give for the calls that handgrad repeats.
+"""Writes the golden values of tests/golden: what PyTorch, numpy and scikit-learn give for the calls that handgrad repeats.
 
 The files are part of the repository, so this is run only to add calls, or with another seed to see
-that the tests pass for any. Needs numpy and torch (Debian: python3-torch).
+that the tests pass for any. Needs numpy, torch and scikit-learn (Debian: python3-torch,
+python3-sklearn).
 
-    tools/make_golden.py [--out tests/golden] [--seed 42]
+    tools/make_golden.py
+    tools/make_golden.py --seed 7 --out /tmp/golden && HANDGRAD_GOLDEN=/tmp/golden make test
 """
 
 import argparse
+import io
 import json
 import pathlib
 
 import numpy as np
 import torch
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import MinMaxScaler
 from torch.utils.data import DataLoader
 
 
@@ -462,15 +468,91 @@ def clipping(seed):
             "value": [run(utils.clip_grad_value_, limit) for limit in (0.01, 0.5, 100)]}
 
 
-def write(path, values):
-    """JSON with one line for each member of a list, for diffs that can be read."""
-    def text(value):
-        if isinstance(value, list):
-            return "[\n  " + ",\n  ".join(json.dumps(v) for v in value) + "]"
-        return json.dumps(value)
-    lines = [f" {json.dumps(key)}: {text(value)}" for key, value in values.items()]
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+def npy(seed):
+    """Files that numpy writes, as hexadecimal digits, with what they hold."""
+    rng = np.random.default_rng(seed)
+    cases = []
+
+    def add(x, version=None):
+        file = io.BytesIO()
+        np.lib.format.write_array(file, x, version)
+        cases.append({"dtype": x.dtype.str, "fortran": not x.flags.c_contiguous, "version": version,
+                      "file": file.getvalue().hex(), "shape": x.shape,
+                      "values": x.astype("float64").ravel().tolist()})
+
+    whole = rng.integers(0, 100, (2, 3))
+    for kind in ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"):
+        for order in "<>":
+            add((whole % 2 if kind == "b1" else whole).astype(order + kind))
+    for shape in ((), (0,), (1,), (5,), (3, 0, 2), (2, 3, 4), (1, 2, 1, 3, 1, 2)):
+        x = rng.integers(-9, 9, shape).astype("float32")
+        add(np.asarray(x, order="C"))
+        if x.ndim > 1 and x.size > 0:
+            add(np.asfortranarray(x))
+    for version in ((1, 0), (2, 0), (3, 0)):
+        add(whole.astype("<f8"), version)
+    add(np.array([0.1, 2**-24, 3 * 2**-20, 65504, -0.0, -2.5], dtype="float16"))
+
+    archives = []
+    for save in (np.savez, np.savez_compressed):
+        file = io.BytesIO()
+        save(file, images=whole.astype("uint8"), labels=np.arange(3))
+        archives.append(file.getvalue().hex())
+    return {"cases": cases, "images": whole.ravel().tolist(), "archives": archives}
+
+
+def notebook_sets(seed):
+    """The notebook's get_dataset on the embedded digits, scikit-learn's splits, and its diabetes set."""
+    splits = []
+    for n in (2, 5, 10, 11, 411, 442, 1797, 2062, 4000):
+        for state in (42, seed + 1):
+            train, val = train_test_split(np.arange(n), test_size=0.2, random_state=state)
+            splits.append({"seed": state, "train": digest(train), "val": digest(val)})
+    table = np.loadtxt(ROOT / "data" / "digits.csv", delimiter=",", skiprows=1)
+    x = MinMaxScaler(feature_range=(-0.5, 0.5)).fit_transform(table[:, :64] / 16)
+    x_train, x_val, y_train, y_val = train_test_split(x, table[:, 64], test_size=0.2, random_state=42)
+    parts = [{"part": name, "shape": part.shape, "first_row": part[0].tolist(), "column_sums": part.sum(axis=0).tolist(),
+              "labels": labels[:20].astype(int).tolist()}
+             for name, part, labels in (("train", x_train, y_train), ("val", x_val, y_val))]
+    diabetes = load_diabetes(scaled=False)
+    columns = np.column_stack([diabetes.data, diabetes.target])
+    return {"splits": splits, "digits": parts,
+            "diabetes": {"names": list(diabetes.feature_names), "mean": columns.mean(axis=0).tolist(),
+                         "std": columns.std(axis=0, ddof=1).tolist(), "last_row": columns[-1].tolist()}}
+
+
+def take_arrays(value, arrays):
+    """The value without its tensors and lists of fractions, each of which becomes one of `arrays`
+    and leaves {"array": its name}, or {"list": its name}, in its place."""
+    def put(kind, numbers, shape):
+        x = np.asarray(numbers, np.float64).reshape(shape)
+        if np.array_equal(x, x.astype(np.float32), equal_nan=True):
+            x = x.astype(np.float32)
+        arrays[str(len(arrays))] = x
+        return {kind: str(len(arrays) - 1)}
+    if isinstance(value, dict):
+        if value.keys() == {"shape", "values"}:
+            return put("array", value["values"], value["shape"])
+        return {key: take_arrays(v, arrays) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        if len(value) >= 8 and all(isinstance(v, float) for v in value):
+            return put("list", value, -1)
+        return [take_arrays(v, arrays) for v in value]
+    return value
+
+
+def write(folder, name, values):
+    """An .npz file of arrays, with a text in JSON, "index", that says what they are."""
+    temporary = folder / f"{name}.tmp"
+    if name == "npy":  # a reader is not tested by itself
+        path = folder / f"{name}.json"
+        temporary.write_text(json.dumps(values, indent=1) + "\n")
+    else:
+        path = folder / f"{name}.npz"
+        arrays = {}
+        index = json.dumps(take_arrays(values, arrays)).encode()
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, index=np.frombuffer(index, np.uint8), **arrays)
     temporary.replace(path)
 
 
@@ -485,8 +567,9 @@ def main():
     for name, make in (("random", random_streams), ("linear_init", linear_init),
                        ("data_loader", data_loader), ("training", training), ("layers", layers),
                        ("losses", losses), ("tape", tape), ("optimizers", optimizers),
-                       ("schedules", schedules), ("clipping", clipping)):
-        write(arguments.out / f"{name}.json", make(arguments.seed))
+                       ("schedules", schedules), ("clipping", clipping), ("npy", npy),
+                       ("notebook_sets", notebook_sets)):
+        write(arguments.out, name, make(arguments.seed))
 
 
 if __name__ == "__main__":

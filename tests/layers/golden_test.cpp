@@ -1,4 +1,4 @@
-// Every layer against PyTorch: tests/golden/layers.json, computed in double. float is held to 1e-5
+// Every layer against PyTorch: tests/golden/layers.npz, computed in double. float is held to 1e-5
 // relative, double to 1e-12.
 #include "golden.h"
 

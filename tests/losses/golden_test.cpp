@@ -1,4 +1,4 @@
-// Every loss and penalty against PyTorch: tests/golden/losses.json, computed in double. float is
+// Every loss and penalty against PyTorch: tests/golden/losses.npz, computed in double. float is
 // held to 1e-5 relative, double to 1e-12.
 #include "golden.h"
 
