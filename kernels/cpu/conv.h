@@ -21,33 +21,55 @@
 namespace handgrad::cpu::HANDGRAD_ISA {
 
 // ---- rows of an image ---------------------------------------------------------------------------
+// Runs are short, often 5 to 30 elements, so what counts is what each costs besides its elements:
+// vectors with the last one cut, not calls of memcpy and memset.
+
+/// to[i] = 0, i < n
+template <class T>
+[[gnu::always_inline]] inline void clear(T* to, Index n) {
+    constexpr int L = lanes<T>;
+    for (; n >= L; n -= L, to += L) store(to, Vector<T>{});
+    if (n > 0) FirstLanes<T>(n).store(to, Vector<T>{});
+}
+
+/// to[i] = from[i], i < n
+template <class T>
+[[gnu::always_inline]] inline void copy(T* to, const T* from, Index n) {
+    constexpr int L = lanes<T>;
+    for (; n >= L; n -= L, to += L, from += L) store(to, load(from));
+    const FirstLanes<T> last(n);
+    if (n > 0) last.store(to, last.load(from));
+}
 
 /// to[i] = from[i stride], i < n
 template <class T>
-[[gnu::always_inline]] inline void copy_from_strided(T* to, const T* from, Index n, Index stride) {
-    if (stride == 1) {
-        constexpr int L = lanes<T>;
-        for (; n >= L; n -= L, to += L, from += L) store(to, load(from));
-        const FirstLanes<T> last(n);
-        last.store(to, last.load(from));
-    } else if (stride == 2) {
-        for (Index i = 0; i < n; ++i) to[i] = from[i * 2];
-    } else {
+[[gnu::always_inline]] inline void copy_strided(T* to, const T* from, Index n, Index stride) {
+    if (stride == 1) return copy(to, from, n);
+    if (stride != 2) {
         for (Index i = 0; i < n; ++i) to[i] = from[i * stride];
+        return;
     }
+    constexpr int L = lanes<T>;
+    for (; n > L; n -= L, to += L, from += 2 * L)
+        store(to, even_lanes<T>(load(from), load(from + L), LaneNumbers<T>{}));
+    if (n == 0) return;
+    const Index left = 2 * n - 1;  // elements up to the last that is used
+    const FirstLanes<T> first(smaller(left, L)), second(larger(left - L, 0));
+    FirstLanes<T>(n).store(
+        to, even_lanes<T>(first.load(from), second.load(from + L), LaneNumbers<T>{}));
 }
 
 /// to[i stride] += from[i], i < n
 template <class T>
-[[gnu::always_inline]] inline void add_to_strided(T* to, const T* from, Index n, Index stride) {
-    if (stride == 1) {
-        constexpr int L = lanes<T>;
-        for (; n >= L; n -= L, to += L, from += L) store(to, load(to) + load(from));
-        const FirstLanes<T> last(n);
-        last.store(to, last.load(to) + last.load(from));
-    } else {
+[[gnu::always_inline]] inline void add_strided(T* to, const T* from, Index n, Index stride) {
+    if (stride != 1) {
         for (Index i = 0; i < n; ++i) to[i * stride] += from[i];
+        return;
     }
+    constexpr int L = lanes<T>;
+    for (; n >= L; n -= L, to += L, from += L) store(to, load(to) + load(from));
+    const FirstLanes<T> last(n);
+    if (n > 0) last.store(to, last.load(to) + last.load(from));
 }
 
 // ---- unfolding ----------------------------------------------------------------------------------
@@ -94,95 +116,119 @@ struct Convolution {
     }
 };
 
-/// Walks through rows and columns of one sample's and group's matrix of columns, by runs: parts of
-/// a row whose windows stand in one row of the image. Calls run(row, column, before, inside, after,
-/// pixel): the place of the run, counted from the ranges' begins, how many of its elements are
-/// padding, image and padding again, and where in x the first of the image is.
-template <class Run>
-[[gnu::always_inline]] inline void each_run(const Convolution& v, Range rows, Range columns,
-                                            Run&& run) {
-    const WindowAxis &h = v.windows.h, &w = v.windows.w;
-    for (Index row = rows.begin; row < rows.end; ++row) {
-        const Index channel = row / v.kernel, kh = row / w.kernel % h.kernel, kw = row % w.kernel;
-        const Range inside = windows_inside(w, kw);
-        Index i = columns.begin / w.out, j = columns.begin % w.out;
-        for (Index column = columns.begin; column < columns.end;) {
-            const Index end = smaller(w.out, j + columns.end - column);
-            const Index y = element_of(h, i, kh);
-            Index first = smaller(larger(inside.begin, j), end);
-            const Index last = larger(smaller(inside.end, end), first);
-            Index count = last - first;
-            if (!contains(h, y)) first = end, count = 0;
-            run(row - rows.begin, column - columns.begin, first - j, count, end - first - count,
-                channel * v.pixels + y * w.in + element_of(w, first, kw));
-            column += end - j;
-            j = 0;
-            ++i;
+/// Some windows of some samples: rows of them, whole if there are several; or those of several
+/// whole samples.
+struct Piece {
+    Index sample, samples;
+    Range rows, columns;
+    [[nodiscard]] Index of_sample() const {
+        return (rows.end - rows.begin) * (columns.end - columns.begin);
+    }
+    [[nodiscard]] Index width() const { return samples * of_sample(); }
+    /// The first window's place among the P of its sample; the others follow without a gap.
+    [[nodiscard]] Index offset(const Convolution& v) const {
+        return rows.begin * v.windows.w.out + columns.begin;
+    }
+};
+
+inline Range overlap(Range a, Range b) {
+    const Index begin = larger(a.begin, b.begin);
+    return {begin, larger(begin, smaller(a.end, b.end))};
+}
+
+/// Row k of the columns, element (kh, kw) of a channel: which of a piece's windows have it in the
+/// image, and where that of the first of them is, in the channels of a sample and group.
+struct Inside {
+    Inside(const Convolution& v, const Piece& piece, Index k) {
+        const WindowAxis &h = v.windows.h, &w = v.windows.w;
+        const Index channel = k / v.kernel, kh = k / w.kernel % h.kernel, kw = k % w.kernel;
+        rows = overlap(piece.rows, windows_inside(h, kh));
+        columns = overlap(piece.columns, windows_inside(w, kw));
+        pixel = channel * v.pixels + element_of(h, rows.begin, kh) * w.in +
+                element_of(w, columns.begin, kw);
+    }
+    Range rows{}, columns{};
+    Index pixel;
+};
+
+/// Rows `ks` of the columns of one sample of a piece, from its x (channels, h, w).
+template <class T>
+void unfold(T* to, Index ld, const T* x, const Convolution& v, const Piece& piece, Range ks) {
+    const Index n = piece.columns.end - piece.columns.begin;
+    const Index line = v.windows.h.stride * v.windows.w.in, stride = v.windows.w.stride;
+    for (Index k = ks.begin; k < ks.end; ++k, to += ld) {
+        const Inside inside(v, piece, k);
+        const Index before = inside.columns.begin - piece.columns.begin;
+        const Index count = inside.columns.end - inside.columns.begin;
+        const T* from = x + inside.pixel;
+        T* run = to + (inside.rows.begin - piece.rows.begin) * n;
+        clear(to, run - to);
+        for (Index i = inside.rows.begin; i < inside.rows.end; ++i, run += n, from += line) {
+            clear(run, before);
+            copy_strided(run + before, from, count, stride);
+            clear(run + before + count, n - before - count);
         }
+        clear(run, (piece.rows.end - inside.rows.end) * n);
     }
 }
 
-/// Writes rows and columns of the matrix of columns of x (channels, h, w).
+/// The way back: adds each element of all rows of the columns to that of dx where unfold reads it.
 template <class T>
-void unfold(T* to, Index ld, const T* x, const Convolution& v, Range rows, Range columns) {
-    const Index stride = v.windows.w.stride;
-    each_run(v, rows, columns,
-             [=](Index row, Index column, Index before, Index inside, Index after, Index pixel) {
-                 T* run = to + row * ld + column;
-                 for (Index i = 0; i < before; ++i) run[i] = 0;
-                 copy_from_strided(run + before, x + pixel, inside, stride);
-                 for (Index i = 0; i < after; ++i) run[before + inside + i] = 0;
-             });
-}
-
-/// The way back: adds each element of the columns to that of dx from which unfold takes it.
-template <class T>
-void fold_and_add(T* dx, const T* from, Index ld, const Convolution& v, Range columns) {
-    const Index stride = v.windows.w.stride;
-    each_run(v, {0, v.K}, columns,
-             [=](Index row, Index column, Index before, Index inside, Index, Index pixel) {
-                 add_to_strided(dx + pixel, from + row * ld + column + before, inside, stride);
-             });
+void fold_and_add(T* dx, const T* from, Index ld, const Convolution& v, const Piece& piece) {
+    const Index n = piece.columns.end - piece.columns.begin;
+    const Index line = v.windows.h.stride * v.windows.w.in, stride = v.windows.w.stride;
+    for (Index k = 0; k < v.K; ++k, from += ld) {
+        const Inside inside(v, piece, k);
+        const Index count = inside.columns.end - inside.columns.begin;
+        T* to = dx + inside.pixel;
+        const T* run = from + (inside.rows.begin - piece.rows.begin) * n + inside.columns.begin -
+                       piece.columns.begin;
+        for (Index i = inside.rows.begin; i < inside.rows.end; ++i, run += n, to += line)
+            add_strided(to, run, count, stride);
+    }
 }
 
 // ---- pieces -------------------------------------------------------------------------------------
 
-/// Some columns of some samples: a part of one sample's, or all of several samples'.
-struct Piece {
-    Index sample = 0, samples = 1;
-    Range columns{0, 0};
-    [[nodiscard]] Index width() const { return samples * (columns.end - columns.begin); }
-};
+/// The size of equal pieces, at most `most`, that `total` > 0 is cut into.
+inline Index equal_piece(Index total, Index most) {
+    const Index pieces = (total + most - 1) / most;
+    return (total + pieces - 1) / pieces;
+}
 
-/// The pieces of a convolution, when `rows` rows of the columns are unfolded at a time.
+/// The pieces of a convolution, when `unfolded` rows of the columns are made at a time.
 struct Pieces {
-    Index samples, columns;  // of a piece; the last ones may have fewer
-    Index of_batch, of_sample;
+    Index samples, rows, columns;  // of a piece; the last ones may have fewer
+    Index of_batch, of_row, of_sample;
 
     template <class T>
-    static Pieces make(const Convolution& v, Index rows) {
+    static Pieces make(const Convolution& v, Index unfolded) {
         // 256 KB leave room in L2 for the weight and y. Fewer than 192 columns would read the
         // weight too often, more than 768 gain nothing and leave too few pieces to share out.
         constexpr Index bytes = Index{256} * 1024, least = 192, most = 768;
-        const Index fitting = bytes / Index{sizeof(T)} / larger(rows, 1);
-        const Index width = larger(least, smaller(most, fitting));
-        Pieces p{1, v.P, v.n, 1};
-        if (v.P < least / 2 && v.n > 1) {
-            p.samples = smaller(larger(width / larger(v.P, 1), 1), v.n);
-            p.of_batch = (v.n + p.samples - 1) / p.samples;
+        const Index width = larger(least, smaller(most, bytes / Index{sizeof(T)} / unfolded));
+        const WindowAxis &h = v.windows.h, &w = v.windows.w;
+        Pieces p{1, h.out, w.out, v.n, 1, 1};
+        if (v.P < least / 2) {
+            p.samples = larger(1, smaller(width / v.P, v.n));
         } else {
-            constexpr Index tile = 48;  // columns of a whole tile of the product, or a multiple
-            const Index count = (v.P + width - 1) / width;
-            p.columns = ((v.P + count - 1) / count + tile - 1) / tile * tile;
-            p.of_sample = (v.P + p.columns - 1) / p.columns;
+            p.rows = equal_piece(h.out, larger(1, width / w.out));
+            p.columns = equal_piece(w.out, most);
         }
+        p.of_batch = (v.n + p.samples - 1) / p.samples;
+        p.of_row = (w.out + p.columns - 1) / p.columns;
+        p.of_sample = (h.out + p.rows - 1) / p.rows * p.of_row;
         return p;
     }
 
     /// Piece i of of_batch * of_sample: those of one sample stand together.
     [[nodiscard]] Piece at(const Convolution& v, Index i) const {
-        const Index sample = i / of_sample * samples, column = i % of_sample * columns;
-        return {sample, smaller(samples, v.n - sample), {column, smaller(v.P, column + columns)}};
+        const Index sample = i / of_sample * samples;
+        const Index row = i % of_sample / of_row * rows, column = i % of_row * columns;
+        return {sample,
+                smaller(samples, v.n - sample),
+                {row, smaller(v.windows.h.out, row + rows)},
+                {column, smaller(v.windows.w.out, column + columns)}};
     }
 };
 
@@ -198,32 +244,30 @@ struct Matrix {
     Index ld;
 };
 
-/// Rows of a piece's columns: unfolded, or where they lie in x.
+/// Rows `ks` of a piece's columns: unfolded, or where they lie in x.
 template <class T>
 Matrix<const T> columns_of(const T* x, const Convolution& v, const Piece& piece, Index group,
-                           Range rows) {
+                           Range ks) {
     if (v.pointwise() && piece.samples == 1) {
-        const Index offset = rows.begin * v.P + piece.columns.begin;
-        return {x + v.x_at(piece.sample, group) + offset, v.P};
+        return {x + v.x_at(piece.sample, group) + ks.begin * v.P + piece.offset(v), v.P};
     }
     const Index width = piece.width();
-    T* columns = conv_scratch<T>(Scratch::columns, (rows.end - rows.begin) * width);
+    T* columns = conv_scratch<T>(Scratch::columns, (ks.end - ks.begin) * width);
     for (Index s = 0; s < piece.samples; ++s)
-        unfold(columns + s * v.P, width, x + v.x_at(piece.sample + s, group), v, rows,
-               piece.columns);
+        unfold(columns + s * v.P, width, x + v.x_at(piece.sample + s, group), v, piece, ks);
     return {columns, width};
 }
 
 /// A piece's columns of dy: where they lie, or gathered from several samples.
 template <class T>
 Matrix<const T> gradients_of(const T* dy, const Convolution& v, const Piece& piece, Index group) {
-    if (piece.samples == 1) return {dy + v.y_at(piece.sample, group) + piece.columns.begin, v.P};
+    if (piece.samples == 1) return {dy + v.y_at(piece.sample, group) + piece.offset(v), v.P};
     const Index width = piece.width();
     T* gathered = conv_scratch<T>(Scratch::gathered, v.O * width);
     for (Index s = 0; s < piece.samples; ++s)
         for (Index o = 0; o < v.O; ++o)
-            copy_from_strided(gathered + o * width + s * v.P,
-                              dy + v.y_at(piece.sample + s, group) + o * v.P, v.P, 1);
+            copy(gathered + o * width + s * v.P, dy + v.y_at(piece.sample + s, group) + o * v.P,
+                 v.P);
     return {gathered, width};
 }
 
@@ -251,7 +295,7 @@ void conv2d_forward(T* y, const T* x, const T* weight, const T* bias, const Conv
         const Piece piece = pieces.at(v, item / v.groups);
         const Index width = piece.width();
         const Matrix<const T> columns = columns_of(x, v, piece, group, {0, v.K});
-        Matrix<T> to{y + v.y_at(piece.sample, group) + piece.columns.begin, v.P};
+        Matrix<T> to{y + v.y_at(piece.sample, group) + piece.offset(v), v.P};
         if (piece.samples > 1) to = {conv_scratch<T>(Scratch::gathered, v.O * width), width};
         if (bias != nullptr)
             for (Index o = 0; o < v.O; ++o)
@@ -261,8 +305,8 @@ void conv2d_forward(T* y, const T* x, const T* weight, const T* bias, const Conv
         if (piece.samples == 1) return;
         for (Index s = 0; s < piece.samples; ++s)
             for (Index o = 0; o < v.O; ++o)
-                copy_from_strided(y + v.y_at(piece.sample + s, group) + o * v.P,
-                                  to.at + o * width + s * v.P, v.P, 1);
+                copy(y + v.y_at(piece.sample + s, group) + o * v.P, to.at + o * width + s * v.P,
+                     v.P);
     });
 }
 
@@ -279,7 +323,7 @@ void conv2d_backward_input(T* dx, const T* dy, const T* weight, const Conv2dSize
             T* const image = dx + v.x_at(piece.sample, group);
             const Matrix<const T> from = gradients_of(dy, v, piece, group);
             const bool in_place = v.pointwise() && piece.samples == 1;
-            Matrix<T> columns{image + piece.columns.begin, v.P};
+            Matrix<T> columns{image + piece.offset(v), v.P};
             if (!in_place) columns = {conv_scratch<T>(Scratch::columns, v.K * width), width};
             gemm(Trans::yes, Trans::no, v.K, width, v.O, T{1}, weight + v.weight_at(group), v.K,
                  from.at, from.ld, T{0}, columns.at, columns.ld);
@@ -288,7 +332,7 @@ void conv2d_backward_input(T* dx, const T* dy, const T* weight, const Conv2dSize
                 T* const to = dx + v.x_at(piece.sample + s, group);
                 if (part == 0)
                     for (Index i = 0; i < v.channels * v.pixels; ++i) to[i] = 0;
-                fold_and_add(to, columns.at + s * v.P, width, v, piece.columns);
+                fold_and_add(to, columns.at + s * v.P, width, v, piece);
             }
         }
     });
@@ -301,26 +345,26 @@ void conv2d_backward_weight(T* dweight, T* dbias, const T* dy, const T* x,
     // An item makes some columns of one group's dweight from its share of the pieces. There are 16
     // items or more where sizes allow. Where several add to the same columns, all but the first
     // have sums of their own, which are added in order at the end.
-    constexpr Index most_rows = 128, enough = 16;
-    const Index row_blocks = (v.K + most_rows - 1) / most_rows;
-    const Pieces pieces = Pieces::make<T>(v, smaller(v.K, most_rows));
+    constexpr Index most_ks = 128, enough = 16;
+    const Index blocks = (v.K + most_ks - 1) / most_ks;
+    const Pieces pieces = Pieces::make<T>(v, smaller(v.K, most_ks));
     const Index all_pieces = pieces.of_batch * pieces.of_sample;
-    const Index shares = larger(smaller(enough / (row_blocks * v.groups), all_pieces), 1);
+    const Index shares = larger(smaller(enough / (blocks * v.groups), all_pieces), 1);
     const Index elements = v.groups * v.O * v.K;
     T* const sums = conv_scratch<T>(Scratch::partial_sums, (shares - 1) * elements);
-    each_item(row_blocks * v.groups * shares, v.cost(), [&](Index item) {
+    each_item(blocks * v.groups * shares, v.cost(), [&](Index item) {
         const Index share = item % shares, group = item / shares % v.groups;
-        const Index row = item / shares / v.groups * most_rows;
-        const Range rows{row, smaller(row + most_rows, v.K)};
+        const Index k = item / shares / v.groups * most_ks;
+        const Range ks{k, smaller(k + most_ks, v.K)};
         const Range mine = share_of(all_pieces, static_cast<int>(share), static_cast<int>(shares));
         T* const to = (share == 0 ? dweight : sums + (share - 1) * elements) + v.weight_at(group);
         for (Index p = mine.begin; p < mine.end; ++p) {
             const Piece piece = pieces.at(v, p);
-            const Matrix<const T> columns = columns_of(x, v, piece, group, rows);
+            const Matrix<const T> columns = columns_of(x, v, piece, group, ks);
             const Matrix<const T> from = gradients_of(dy, v, piece, group);
             const T beta = share > 0 && p == mine.begin ? T{0} : T{1};
-            gemm(Trans::no, Trans::yes, v.O, rows.end - rows.begin, piece.width(), T{1}, from.at,
-                 from.ld, columns.at, columns.ld, beta, to + rows.begin, v.K);
+            gemm(Trans::no, Trans::yes, v.O, ks.end - ks.begin, piece.width(), T{1}, from.at,
+                 from.ld, columns.at, columns.ld, beta, to + ks.begin, v.K);
         }
     });
     parallel_ranges(elements, streaming<T>(elements, static_cast<int>(shares) - 1),
