@@ -64,6 +64,24 @@ struct Axis {
     Index size, y, a, b;
 };
 
+/// Windows that slide along one axis of an image: `out` of them over `in` elements. Window i looks
+/// at the elements i stride - padding + k dilation for k < kernel; those outside 0 .. in-1 are
+/// padding.
+struct WindowAxis {
+    Index in = 1, out = 1, kernel = 1, stride = 1, padding = 0, dilation = 1;
+};
+/// Windows (kernel_h, kernel_w) over images (in_h, in_w); there are (out_h, out_w) of them.
+struct Windows {
+    WindowAxis h, w;
+};
+
+/// The sizes of a convolution: a batch of n images. The channels are cut into `groups` equal parts,
+/// and each part of the outputs sees one part of the inputs; groups divides both.
+struct Conv2dSizes {
+    Index n = 0, in_channels = 1, out_channels = 1, groups = 1;
+    Windows windows;
+};
+
 /// The numbers of one optimiser step; Backend::sgd_step and its neighbours say what they do.
 template <class T>
 struct SgdStep {
@@ -181,6 +199,42 @@ class Backend {
     virtual void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x,
                                      const T* mean, const T* rstd, const T* weight, Index rows,
                                      Index cols) const = 0;
+
+    // ---- convolution and pooling ----------------------------------------------------------------
+
+    // x (n, in_channels, h.in, w.in), y (n, out_channels, h.out, w.out), with h and w the windows',
+    // weight (out_channels, in_channels / groups, h.kernel, w.kernel), bias (out_channels). Derived
+    // in src/layers/conv2d.cpp and src/layers/pool2d.cpp.
+
+    /// y[n, o, window] = bias[o] + sum_{c,k} weight[o, c, k] x[n, c, element k of the window], with
+    /// c over the channels of o's group, and padding 0. bias may be null.
+    virtual void conv2d_forward(T* y, const T* x, const T* weight, const T* bias,
+                                const Conv2dSizes& s) const = 0;
+    /// dx[n, c, i] = sum of weight[o, c, k] dy[n, o, window] over the windows whose element k is i.
+    virtual void conv2d_backward_input(T* dx, const T* dy, const T* weight,
+                                       const Conv2dSizes& s) const = 0;
+    /// dweight[o, c, k] += sum_{n,window} dy[n, o, window] x[n, c, element k of the window], and
+    /// dbias[o] += sum_{n,window} dy[n, o, window] unless dbias is null.
+    virtual void conv2d_backward_weight(T* dweight, T* dbias, const T* dy, const T* x,
+                                        const Conv2dSizes& s) const = 0;
+
+    // A pool works on each of `planes` = n * channels images alone. Each window holds an element of
+    // its image.
+
+    /// y[p, window] = the greatest element of the window, NaN where there is one. chosen is where
+    /// in the image that stands: the first of several that are equal. h.in * w.in < 2^31.
+    virtual void max_pool2d_forward(T* y, std::int32_t* chosen, const T* x, Index planes,
+                                    const Windows& windows) const = 0;
+    /// dx[p, i] = sum of dy[p, window] over the windows that chose element i.
+    virtual void max_pool2d_backward(T* dx, const T* dy, const std::int32_t* chosen, Index planes,
+                                     const Windows& windows) const = 0;
+    /// y[p, window] = the sum of the window's elements, divided by their number; padding counts as
+    /// zeros if count_padding, else not at all.
+    virtual void avg_pool2d_forward(T* y, const T* x, Index planes, const Windows& windows,
+                                    bool count_padding) const = 0;
+    /// dx[p, i] = sum of dy[p, window] / number over the windows that hold element i.
+    virtual void avg_pool2d_backward(T* dx, const T* dy, Index planes, const Windows& windows,
+                                     bool count_padding) const = 0;
 
     // ---- losses ---------------------------------------------------------------------------------
 
