@@ -83,30 +83,21 @@ void prelu_forward(T* y, const T* x, const T* slope, Index outer, Index channels
     });
 }
 
-/// A block for each channel.
-template <class T>
-__global__ void __launch_bounds__(block_threads)
-    prelu_backward_kernel(T* dx, T* dslope, const T* dy, const T* x, const T* slope, Index outer,
-                          Index channels, Index inner) {
-    const Index c = blockIdx.x;
-    const T s = slope[c];
-    T sum = 0;
-    for (Index k = threadIdx.x; k < outer * inner; k += block_threads) {
-        const Index i = (k / inner * channels + c) * inner + k % inner;
-        const T d = dy[i];
-        dx[i] = x[i] > T(0) ? d : s * d;
-        sum += x[i] > T(0) ? T(0) : x[i] * d;
-    }
-    sum = block_sum(sum);
-    if (threadIdx.x == 0) dslope[c] += sum;
-}
-
 template <class T>
 void prelu_backward(T* dx, T* dslope, const T* dy, const T* x, const T* slope, Index outer,
                     Index channels, Index inner) {
-    if (channels > 0)
-        launch(prelu_backward_kernel<T>, static_cast<unsigned>(channels), block_threads, 0,
-               stream(), dx, dslope, dy, x, slope, outer, channels, inner);
+    each_block(channels, [=] __device__(Index c) {
+        const T s = slope[c];
+        T sum = 0;
+        for (Index k = threadIdx.x; k < outer * inner; k += block_threads) {
+            const Index i = (k / inner * channels + c) * inner + k % inner;
+            const T d = dy[i];
+            dx[i] = x[i] > T(0) ? d : s * d;
+            sum += x[i] > T(0) ? T(0) : x[i] * d;
+        }
+        sum = block_sum(sum);
+        if (threadIdx.x == 0) dslope[c] += sum;
+    });
 }
 
 }  // namespace handgrad::HANDGRAD_GPU

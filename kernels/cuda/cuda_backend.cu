@@ -1,10 +1,13 @@
 // The GPU as a device: Backend<T> by hand-written kernels. Compiled by nvcc for the device cuda,
 // and as C++ for the device emulated; the kernels stand in the headers.
 #include "kernels/cuda/activations.h"
+#include "kernels/cuda/conv.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/gpu.h"
 #include "kernels/cuda/losses.h"
+#include "kernels/cuda/normalize.h"
 #include "kernels/cuda/optimizers.h"
+#include "kernels/cuda/pool.h"
 #include "kernels/cuda/primitives.h"
 #include "kernels/cuda/rows.h"
 
@@ -58,6 +61,66 @@ class CudaBackend final : public Backend<T> {
     void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows,
                               Index cols) const override {
         HANDGRAD_GPU::log_softmax_backward(dx, dy, y, rows, cols);
+    }
+    void scale_rows(T* y, const T* x, const T* scale, Index rows, Index cols) const override {
+        HANDGRAD_GPU::scale_rows(y, x, scale, rows, cols);
+    }
+    void channel_moments(T* mean, T* var, const T* x, Index outer, Index channels,
+                         Index inner) const override {
+        HANDGRAD_GPU::channel_moments(mean, var, x, outer, channels, inner);
+    }
+    void moving_average(T* average, const T* x, T keep, T gain, Index n) const override {
+        HANDGRAD_GPU::moving_average(average, x, keep, gain, n);
+    }
+    void batch_norm_forward(T* y, const T* x, const T* mean, const T* var, const T* weight,
+                            const T* bias, T eps, Index outer, Index channels,
+                            Index inner) const override {
+        HANDGRAD_GPU::batch_norm_forward(y, x, mean, var, weight, bias, eps, outer, channels,
+                                         inner);
+    }
+    void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
+                             const T* var, const T* weight, T eps, bool of_batch, Index outer,
+                             Index channels, Index inner) const override {
+        HANDGRAD_GPU::batch_norm_backward(dx, dweight, dbias, dy, x, mean, var, weight, eps,
+                                          of_batch, outer, channels, inner);
+    }
+    void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias,
+                            T eps, Index rows, Index cols) const override {
+        HANDGRAD_GPU::layer_norm_forward(y, mean, rstd, x, weight, bias, eps, rows, cols);
+    }
+    void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
+                             const T* rstd, const T* weight, Index rows,
+                             Index cols) const override {
+        HANDGRAD_GPU::layer_norm_backward(dx, dweight, dbias, dy, x, mean, rstd, weight, rows,
+                                          cols);
+    }
+    void conv2d_forward(T* y, const T* x, const T* weight, const T* bias,
+                        const Conv2dSizes& s) const override {
+        HANDGRAD_GPU::conv2d_forward(y, x, weight, bias, s);
+    }
+    void conv2d_backward_input(T* dx, const T* dy, const T* weight,
+                               const Conv2dSizes& s) const override {
+        HANDGRAD_GPU::conv2d_backward_input(dx, dy, weight, s);
+    }
+    void conv2d_backward_weight(T* dweight, T* dbias, const T* dy, const T* x,
+                                const Conv2dSizes& s) const override {
+        HANDGRAD_GPU::conv2d_backward_weight(dweight, dbias, dy, x, s);
+    }
+    void max_pool2d_forward(T* y, std::int32_t* chosen, const T* x, Index planes,
+                            const Windows& windows) const override {
+        HANDGRAD_GPU::max_pool2d_forward(y, chosen, x, planes, windows);
+    }
+    void max_pool2d_backward(T* dx, const T* dy, const std::int32_t* chosen, Index planes,
+                             const Windows& windows) const override {
+        HANDGRAD_GPU::max_pool2d_backward(dx, dy, chosen, planes, windows);
+    }
+    void avg_pool2d_forward(T* y, const T* x, Index planes, const Windows& windows,
+                            bool count_padding) const override {
+        HANDGRAD_GPU::avg_pool2d_forward(y, x, planes, windows, count_padding);
+    }
+    void avg_pool2d_backward(T* dx, const T* dy, Index planes, const Windows& windows,
+                             bool count_padding) const override {
+        HANDGRAD_GPU::avg_pool2d_backward(dx, dy, planes, windows, count_padding);
     }
     void pointwise_loss_forward(PointwiseLoss l, T* losses, const T* x, const T* target, T a,
                                 Index n) const override {

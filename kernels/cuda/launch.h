@@ -80,11 +80,12 @@ __device__ T warp_max(T value) {
     return over_warp(value, [](T a, T b) { return greater(a, b); });
 }
 
-/// The sum of a block's values, given to all threads. To be called by all, and once in a kernel.
+/// The sum of a block's values, given to all threads. To be called by all.
 template <class T>
 __device__ T block_sum(T value) {
     __shared__ T warp_sums[block_warps];
     value = warp_sum(value);
+    __syncthreads();  // the last call's sums have been read
     if (threadIdx.x % warp_threads == 0) warp_sums[threadIdx.x / warp_threads] = value;
     __syncthreads();
     T sum = 0;

@@ -36,6 +36,11 @@ void sum_rows(T* sums, const T* x, Index rows, Index cols) {
 }
 
 template <class T>
+void scale_rows(T* y, const T* x, const T* scale, Index rows, Index cols) {
+    each(rows * cols, [=] __device__(Index i) { y[i] = x[i] * scale[i / cols]; });
+}
+
+template <class T>
 void gather_rows(T* out, const T* x, const Index* indices, Index n, Index cols) {
     each(n * cols, [=] __device__(Index i) { out[i] = x[indices[i / cols] * cols + i % cols]; });
 }

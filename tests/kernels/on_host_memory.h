@@ -326,8 +326,126 @@ class OnHostMemory final : public Backend<T> {
                              d.in(indices, n), n, cols);
         d.copy_back();
     }
+    void scale_rows(T* y, const T* x, const T* scale, Index rows, Index cols) const override {
+        DeviceArrays d(gpu_);
+        kernels_.scale_rows(d.out(y, rows * cols), d.in(x, rows * cols), d.in(scale, rows), rows,
+                            cols);
+        d.copy_back();
+    }
+    void channel_moments(T* mean, T* var, const T* x, Index outer, Index channels,
+                         Index inner) const override {
+        DeviceArrays d(gpu_);
+        kernels_.channel_moments(d.out(mean, channels), d.out(var, channels),
+                                 d.in(x, outer * channels * inner), outer, channels, inner);
+        d.copy_back();
+    }
+    void moving_average(T* average, const T* x, T keep, T gain, Index n) const override {
+        DeviceArrays d(gpu_);
+        kernels_.moving_average(d.out(average, n), d.in(x, n), keep, gain, n);
+        d.copy_back();
+    }
+    void batch_norm_forward(T* y, const T* x, const T* mean, const T* var, const T* weight,
+                            const T* bias, T eps, Index outer, Index channels,
+                            Index inner) const override {
+        const Index n = outer * channels * inner;
+        DeviceArrays d(gpu_);
+        kernels_.batch_norm_forward(d.out(y, n), d.in(x, n), d.in(mean, channels),
+                                    d.in(var, channels), d.in(weight, channels),
+                                    d.in(bias, channels), eps, outer, channels, inner);
+        d.copy_back();
+    }
+    void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
+                             const T* var, const T* weight, T eps, bool of_batch, Index outer,
+                             Index channels, Index inner) const override {
+        const Index n = outer * channels * inner;
+        DeviceArrays d(gpu_);
+        kernels_.batch_norm_backward(d.out(dx, n), d.out(dweight, channels), d.out(dbias, channels),
+                                     d.in(dy, n), d.in(x, n), d.in(mean, channels),
+                                     d.in(var, channels), d.in(weight, channels), eps, of_batch,
+                                     outer, channels, inner);
+        d.copy_back();
+    }
+    void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias,
+                            T eps, Index rows, Index cols) const override {
+        const Index n = rows * cols;
+        DeviceArrays d(gpu_);
+        kernels_.layer_norm_forward(d.out(y, n), d.out(mean, rows), d.out(rstd, rows), d.in(x, n),
+                                    d.in(weight, cols), d.in(bias, cols), eps, rows, cols);
+        d.copy_back();
+    }
+    void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
+                             const T* rstd, const T* weight, Index rows,
+                             Index cols) const override {
+        const Index n = rows * cols;
+        DeviceArrays d(gpu_);
+        kernels_.layer_norm_backward(d.out(dx, n), d.out(dweight, cols), d.out(dbias, cols),
+                                     d.in(dy, n), d.in(x, n), d.in(mean, rows), d.in(rstd, rows),
+                                     d.in(weight, cols), rows, cols);
+        d.copy_back();
+    }
+    void conv2d_forward(T* y, const T* x, const T* weight, const T* bias,
+                        const Conv2dSizes& s) const override {
+        DeviceArrays d(gpu_);
+        kernels_.conv2d_forward(d.out(y, y_size(s)), d.in(x, x_size(s)),
+                                d.in(weight, weight_size(s)), d.in(bias, s.out_channels), s);
+        d.copy_back();
+    }
+    void conv2d_backward_input(T* dx, const T* dy, const T* weight,
+                               const Conv2dSizes& s) const override {
+        DeviceArrays d(gpu_);
+        kernels_.conv2d_backward_input(d.out(dx, x_size(s)), d.in(dy, y_size(s)),
+                                       d.in(weight, weight_size(s)), s);
+        d.copy_back();
+    }
+    void conv2d_backward_weight(T* dweight, T* dbias, const T* dy, const T* x,
+                                const Conv2dSizes& s) const override {
+        DeviceArrays d(gpu_);
+        kernels_.conv2d_backward_weight(d.out(dweight, weight_size(s)),
+                                        d.out(dbias, s.out_channels), d.in(dy, y_size(s)),
+                                        d.in(x, x_size(s)), s);
+        d.copy_back();
+    }
+    void max_pool2d_forward(T* y, std::int32_t* chosen, const T* x, Index planes,
+                            const Windows& windows) const override {
+        DeviceArrays d(gpu_);
+        kernels_.max_pool2d_forward(d.out(y, planes * outs(windows)),
+                                    d.out(chosen, planes * outs(windows)),
+                                    d.in(x, planes * pixels(windows)), planes, windows);
+        d.copy_back();
+    }
+    void max_pool2d_backward(T* dx, const T* dy, const std::int32_t* chosen, Index planes,
+                             const Windows& windows) const override {
+        DeviceArrays d(gpu_);
+        kernels_.max_pool2d_backward(d.out(dx, planes * pixels(windows)),
+                                     d.in(dy, planes * outs(windows)),
+                                     d.in(chosen, planes * outs(windows)), planes, windows);
+        d.copy_back();
+    }
+    void avg_pool2d_forward(T* y, const T* x, Index planes, const Windows& windows,
+                            bool count_padding) const override {
+        DeviceArrays d(gpu_);
+        kernels_.avg_pool2d_forward(d.out(y, planes * outs(windows)),
+                                    d.in(x, planes * pixels(windows)), planes, windows,
+                                    count_padding);
+        d.copy_back();
+    }
+    void avg_pool2d_backward(T* dx, const T* dy, Index planes, const Windows& windows,
+                             bool count_padding) const override {
+        DeviceArrays d(gpu_);
+        kernels_.avg_pool2d_backward(d.out(dx, planes * pixels(windows)),
+                                     d.in(dy, planes * outs(windows)), planes, windows,
+                                     count_padding);
+        d.copy_back();
+    }
 
   private:
+    static Index pixels(const Windows& w) { return w.h.in * w.w.in; }
+    static Index outs(const Windows& w) { return w.h.out * w.w.out; }
+    static Index x_size(const Conv2dSizes& s) { return s.n * s.in_channels * pixels(s.windows); }
+    static Index y_size(const Conv2dSizes& s) { return s.n * s.out_channels * outs(s.windows); }
+    static Index weight_size(const Conv2dSizes& s) {
+        return s.out_channels * s.in_channels / s.groups * s.windows.h.kernel * s.windows.w.kernel;
+    }
     /// The least number of rows of which all these are row numbers.
     static Index rows_named(const Index* indices, Index n) {
         return n == 0 ? 0 : *std::max_element(indices, indices + n) + 1;
