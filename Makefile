@@ -67,7 +67,7 @@ report: build/release/build.ninja ## a page of links to the reports of all lesso
 	@cmake --build build/release --target report_index
 	@build/release/report_index $(ARGS)
 
-gradcheck: build/release/build.ninja ## check every gradient by hand against finite differences
+gradcheck: build/release/build.ninja ## check every gradient by hand against autograd and finite differences
 	@cmake --build build/release --target gradcheck
 	@build/release/gradcheck $(ARGS)
 

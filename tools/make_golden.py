@@ -5,7 +5,8 @@ The files are part of the repository, so this is run only to add calls, or with 
 that the tests pass for any. Needs numpy, torch and scikit-learn (Debian: python3-torch,
 python3-sklearn).
 
-    tools/make_golden.py [--out tests/golden] [--seed 42]
+    tools/make_golden.py
+    tools/make_golden.py --seed 7 --out /tmp/golden && HANDGRAD_GOLDEN=/tmp/golden make test
 """
 
 import argparse
@@ -144,8 +145,12 @@ def layer(name, module, x):
     y.backward(dy)
     parameters = {n: {"value": numbers(p.detach()), "grad": numbers(p.grad)}
                   for n, p in module.named_parameters()}
-    return {"layer": name, "x": numbers(x.detach()), "y": numbers(y.detach()), "dy": numbers(dy),
+    case = {"layer": name, "x": numbers(x.detach()), "y": numbers(y.detach()), "dy": numbers(dy),
             "dx": numbers(x.grad), "parameters": parameters}
+    buffers = {n: numbers(b) for n, b in module.named_buffers() if n.startswith("running")}
+    if buffers:  # as they are afterwards; in evaluation mode that is as they were before
+        case.update(training=module.training, buffers=buffers)
+    return case
 
 
 def layers(seed):
@@ -157,6 +162,30 @@ def layers(seed):
     prelu = nn.PReLU(5)
     with torch.no_grad():
         prelu.weight.uniform_(0.1, 0.9)
+
+    def drawn(module):
+        """With weights and running statistics at which it is not the identity."""
+        with torch.no_grad():
+            for value in (*module.parameters(), *module.buffers()):
+                if value.is_floating_point():
+                    value.uniform_(0.5, 2)
+        return module
+
+    def normalisations():
+        bn = nn.BatchNorm1d(5)
+        bn.weight.data, bn.bias.data = inputs(5, 0.5, 2), inputs(5, -1, 1)
+        options = {"eps": 0.01, "momentum": 0.3, "affine": False}
+        yield layer("BatchNorm1d(5)", bn, inputs((4, 5), -4, 4))
+        yield layer("BatchNorm1d(5, eps 0.01, momentum 0.3, not affine)",
+                    nn.BatchNorm1d(5, **options), inputs((2, 5, 3), -4, 4))
+        yield layer("BatchNorm1d(5)", drawn(nn.BatchNorm1d(5)).eval(), inputs((4, 5), -4, 4))
+        yield layer("BatchNorm2d(2)", nn.BatchNorm2d(2), inputs((2, 2, 3, 2), -4, 4))
+        yield layer("BatchNorm2d(2)", drawn(nn.BatchNorm2d(2)).eval(), inputs((2, 2, 3, 2), -4, 4))
+        yield layer("LayerNorm((5))", drawn(nn.LayerNorm(5)), x)
+        yield layer("LayerNorm((3, 4), eps 0.01, not affine)",
+                    nn.LayerNorm((3, 4), eps=0.01, elementwise_affine=False),
+                    inputs((2, 3, 4), -4, 4))
+
     return {"seed": seed, "cases": [
         layer("Linear(5, 3)", nn.Linear(5, 3), inputs((4, 5), -1, 1)),
         layer("ReLU()", nn.ReLU(), x),
@@ -178,6 +207,7 @@ def layers(seed):
         layer("Softmax()", nn.Softmax(dim=-1), inputs((2, 3, 4), -4, 4)),
         layer("LogSoftmax()", nn.LogSoftmax(dim=-1), x),
         layer("LogSoftmax()", nn.LogSoftmax(dim=-1), inputs((2, 3, 4), -4, 4)),
+        *normalisations(),
     ]}
 
 
@@ -230,6 +260,16 @@ def losses(seed):
             loss("CrossEntropyLoss(0.2, weight)" + name, nn.CrossEntropyLoss, logits, to,
                  label_smoothing=0.2, weight=weight),
         ]
+    pixels = inputs((2, 3, 2, 2), -4, 4)
+    pixel_labels, pixel_shares = torch.randint(3, (2, 2, 2)), inputs((2, 3, 2, 2), 0, 1)
+    cases += [
+        loss("NLLLoss(weight)", nn.NLLLoss, pixels, pixel_labels, weight=weight),
+        loss("CrossEntropyLoss of labels", nn.CrossEntropyLoss, pixels, pixel_labels),
+        loss("CrossEntropyLoss(0.2, weight) of labels", nn.CrossEntropyLoss, pixels, pixel_labels,
+             label_smoothing=0.2, weight=weight),
+        loss("CrossEntropyLoss(0.2, weight) of soft targets", nn.CrossEntropyLoss, pixels,
+             pixel_shares, label_smoothing=0.2, weight=weight),
+    ]
 
     def scalar(name, function, x):
         x = x.clone().requires_grad_()
@@ -481,15 +521,38 @@ def notebook_sets(seed):
                          "std": columns.std(axis=0, ddof=1).tolist(), "last_row": columns[-1].tolist()}}
 
 
-def write(path, values):
-    """JSON with one line for each member of a list, for diffs that can be read."""
-    def text(value):
-        if isinstance(value, list):
-            return "[\n  " + ",\n  ".join(json.dumps(v) for v in value) + "]"
-        return json.dumps(value)
-    lines = [f" {json.dumps(key)}: {text(value)}" for key, value in values.items()]
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+def take_arrays(value, arrays):
+    """The value without its tensors and lists of fractions, each of which becomes one of `arrays`
+    and leaves {"array": its name}, or {"list": its name}, in its place."""
+    def put(kind, numbers, shape):
+        x = np.asarray(numbers, np.float64).reshape(shape)
+        if np.array_equal(x, x.astype(np.float32), equal_nan=True):
+            x = x.astype(np.float32)
+        arrays[str(len(arrays))] = x
+        return {kind: str(len(arrays) - 1)}
+    if isinstance(value, dict):
+        if value.keys() == {"shape", "values"}:
+            return put("array", value["values"], value["shape"])
+        return {key: take_arrays(v, arrays) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        if len(value) >= 8 and all(isinstance(v, float) for v in value):
+            return put("list", value, -1)
+        return [take_arrays(v, arrays) for v in value]
+    return value
+
+
+def write(folder, name, values):
+    """An .npz file of arrays, with a text in JSON, "index", that says what they are."""
+    temporary = folder / f"{name}.tmp"
+    if name == "npy":  # a reader is not tested by itself
+        path = folder / f"{name}.json"
+        temporary.write_text(json.dumps(values, indent=1) + "\n")
+    else:
+        path = folder / f"{name}.npz"
+        arrays = {}
+        index = json.dumps(take_arrays(values, arrays)).encode()
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, index=np.frombuffer(index, np.uint8), **arrays)
     temporary.replace(path)
 
 
@@ -506,7 +569,7 @@ def main():
                        ("losses", losses), ("tape", tape), ("optimizers", optimizers),
                        ("schedules", schedules), ("clipping", clipping), ("npy", npy),
                        ("notebook_sets", notebook_sets)):
-        write(arguments.out / f"{name}.json", make(arguments.seed))
+        write(arguments.out, name, make(arguments.seed))
 
 
 if __name__ == "__main__":
