@@ -34,6 +34,10 @@ struct Plot {
 /// Throws Error where x and y differ in length, or the file cannot be written.
 bool draw(const Plot& plot, const std::filesystem::path& path);
 
+/// `count` numbers from first to last, equally far apart: numpy's linspace. Throws Error where
+/// count < 2.
+std::vector<double> linspace(double first, double last, Index count);
+
 /// Points of a curve.
 struct Points {
     std::vector<double> x, y;
