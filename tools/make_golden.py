@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Writes the golden values of tests/golden: what PyTorch and numpy give for the calls that handgrad repeats.
+"""Writes the golden values of tests/golden: what PyTorch, numpy and scikit-learn give for the calls that handgrad repeats.
 
 The files are part of the repository, so this is run only to add calls, or with another seed to see
-that the tests pass for any. Needs numpy and torch (Debian: python3-torch).
+that the tests pass for any. Needs numpy, torch and scikit-learn (Debian: python3-torch,
+python3-sklearn).
 
     tools/make_golden.py
     tools/make_golden.py --seed 7 --out /tmp/golden && HANDGRAD_GOLDEN=/tmp/golden make test
@@ -15,6 +16,9 @@ import pathlib
 
 import numpy as np
 import torch
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import MinMaxScaler
 from torch.utils.data import DataLoader
 
 
@@ -458,6 +462,26 @@ def npy(seed):
     return {"cases": cases, "images": whole.ravel().tolist(), "archives": archives}
 
 
+def notebook_sets(seed):
+    """The notebook's get_dataset on the embedded digits, scikit-learn's splits, and its diabetes set."""
+    splits = []
+    for n in (2, 5, 10, 11, 411, 442, 1797, 2062, 4000):
+        for state in (42, seed + 1):
+            train, val = train_test_split(np.arange(n), test_size=0.2, random_state=state)
+            splits.append({"seed": state, "train": digest(train), "val": digest(val)})
+    table = np.loadtxt(ROOT / "data" / "digits.csv", delimiter=",", skiprows=1)
+    x = MinMaxScaler(feature_range=(-0.5, 0.5)).fit_transform(table[:, :64] / 16)
+    x_train, x_val, y_train, y_val = train_test_split(x, table[:, 64], test_size=0.2, random_state=42)
+    parts = [{"part": name, "shape": part.shape, "first_row": part[0].tolist(), "column_sums": part.sum(axis=0).tolist(),
+              "labels": labels[:20].astype(int).tolist()}
+             for name, part, labels in (("train", x_train, y_train), ("val", x_val, y_val))]
+    diabetes = load_diabetes(scaled=False)
+    columns = np.column_stack([diabetes.data, diabetes.target])
+    return {"splits": splits, "digits": parts,
+            "diabetes": {"names": list(diabetes.feature_names), "mean": columns.mean(axis=0).tolist(),
+                         "std": columns.std(axis=0, ddof=1).tolist(), "last_row": columns[-1].tolist()}}
+
+
 def take_arrays(value, arrays):
     """The value without its tensors and lists of fractions, each of which becomes one of `arrays`
     and leaves {"array": its name}, or {"list": its name}, in its place."""
@@ -504,7 +528,8 @@ def main():
     for name, make in (("random", random_streams), ("linear_init", linear_init),
                        ("data_loader", data_loader), ("training", training), ("layers", layers),
                        ("losses", losses), ("tape", tape), ("optimizers", optimizers),
-                       ("schedules", schedules), ("clipping", clipping), ("npy", npy)):
+                       ("schedules", schedules), ("clipping", clipping), ("npy", npy),
+                       ("notebook_sets", notebook_sets)):
         write(arguments.out, name, make(arguments.seed))
 
 
