@@ -2,7 +2,7 @@
 #pragma once
 
 #include "autograd/functional.h"
-#include "autograd/graph_dot.h"
+#include "autograd/graph.h"
 #include "autograd/node.h"
 #include "autograd/operations.h"
 #include "autograd/tensor_ops.h"
@@ -51,6 +51,7 @@
 #include "optim/sgd.h"
 #include "report/font.h"
 #include "report/gnuplot.h"
+#include "report/graph_plot.h"
 #include "report/html.h"
 #include "report/image_grid.h"
 #include "report/lesson.h"
