@@ -68,7 +68,7 @@ void show_loss(Lesson& lesson) {
                    .x_label = "w",
                    .y_label = "L",
                    .series = {{"L(w)", {losses.begin(), losses.end() - 1}, weights},
-                              {"asymptote: L(infinity) = 0", {0, 0}, {0, 10}}}});
+                              {"asymptote: L(infinity) = 0", {0, 0}, {0, 10}, Style::dashed}}});
 }
 
 void show_gradient(Lesson& lesson) {
@@ -142,14 +142,14 @@ Index steps_to_goal(double rate, See see) {
 
 void until_goal(Lesson& lesson) {
     lesson.section("Until L < 0.001");
-    std::vector<double> log_n, measured, first_order, gap_first, gap_second;
+    std::vector<double> at, measured, first_order, gap_first, gap_second;
     double next = 1, last_w = 0;
     const Index steps = steps_to_goal(lr, [&](Index step, double w) {
         last_w = w;
         const auto n = static_cast<double>(step);
         if (n < next) return;
         next = std::max(n + 1, n * 1.25);
-        log_n.push_back(std::log10(n));
+        at.push_back(n);
         measured.push_back(w);
         first_order.push_back(std::log1p(lr * n));
         gap_first.push_back(std::abs(w - std::log1p(lr * n)));
@@ -169,20 +169,24 @@ void until_goal(Lesson& lesson) {
         "grows by lr a step: u_n = 1 + lr n, and w_n = ln(1 + lr n). The loss falls like 1/n, and "
         "each further digit costs ten times the steps. Adding up lr^2/2u as well gives "
         "u_n = 1 + lr n + (lr/2) ln(1 + lr n).");
-    lesson.figure("growth.png", "The weight after n steps, as measured and as ln(1 + lr n).",
-                  {.title = "w grows like a logarithm",
-                   .x_label = "log10 of the number of steps n",
-                   .y_label = "w",
-                   .series = {{"measured", measured, log_n},
-                              {"ln(1 + lr n)", first_order, log_n, Style::points},
-                              {"L < 0.001 above this", {std::log(1000), std::log(1000)}, {0, 6}}}});
+    lesson.figure(
+        "growth.png", "The weight after n steps, as measured and as ln(1 + lr n).",
+        {.title = "w grows like a logarithm",
+         .x_label = "number of steps n",
+         .y_label = "w",
+         .series =
+             {{"measured", measured, at},
+              {"ln(1 + lr n)", first_order, at, Style::points},
+              {"L < 0.001 above this", {std::log(1000), std::log(1000)}, {1, 1e6}, Style::dashed}},
+         .log_x = true});
     lesson.figure("growth_error.png", "How far both predictions are from the measured weight.",
                   {.title = "Distance of the prediction from w",
-                   .x_label = "log10 of the number of steps n",
+                   .x_label = "number of steps n",
                    .y_label = "distance",
-                   .series = {{"ln(1 + lr n)", gap_first, log_n},
-                              {"ln(1 + lr n + (lr/2) ln(1 + lr n))", gap_second, log_n}},
-                   .log_y = true});
+                   .series = {{"ln(1 + lr n)", gap_first, at},
+                              {"ln(1 + lr n + (lr/2) ln(1 + lr n))", gap_second, at}},
+                   .log_y = true,
+                   .log_x = true});
     const double worst_first = *std::max_element(gap_first.begin(), gap_first.end());
     const double worst_second = *std::max_element(gap_second.begin(), gap_second.end());
     lesson.check("ln(1 + lr n) follows w", worst_first < lr / 2, format("%.1e", worst_first));

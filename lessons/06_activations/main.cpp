@@ -75,6 +75,7 @@ void show_functions(Lesson& lesson) {
     for (double& t : below) t -= e;
     double worst = 0;
     std::vector<Row> rows;
+    std::vector<Drawing> plots;
     for (const Unit& unit : units) {
         const auto layer = unit.make();
         const std::vector<double> high = layer->forward(column(above)).values();
@@ -83,19 +84,17 @@ void show_functions(Lesson& lesson) {
         const std::vector<double> slope = layer->backward(ones).values();
         for (std::size_t i = 0; i < at.size(); ++i)
             worst = std::max(worst, std::abs(slope[i] - (high[i] - low[i]) / (2 * e)));
-        const std::string file = "function_" + std::to_string(&unit - units.data() + 1) + ".png";
-        lesson.figure(file, unit.name + " and its derivative.",
-                      {.title = unit.name,
-                       .x_label = "t",
-                       .series = {{"f(t)", value, at},
-                                  {"f'(t)", slope, at},
-                                  {"", {0, 0}, {-6, 6}, Style::thin, 6}}});
+        plots.push_back(Plot{.title = unit.name,
+                             .series = {{"f(t)", value, at}, {"f'(t)", slope, at}},
+                             .zero_lines = true});
         const auto [least, greatest] = std::minmax_element(slope.begin(), slope.end());
         const double middle = layer->forward(column({0})).item();
         rows.push_back({unit.name, format("%.3f", value.front()), format("%.3f", middle),
                         format("%.3f", value.back()), format("%.4f", *least),
                         format("%.4f", *greatest)});
     }
+    lesson.figure("functions.png", "Each function and its derivative.",
+                  panels(plots, {.columns = 3, .panel_height = 620}));
     lesson.table({"activation", "f(-6)", "f(0)", "f(6)", "least slope", "greatest slope"}, rows);
     lesson.say(
         "Logistic and tanh are bounded, so both ends are flat: a unit there (saturated) passes "
@@ -240,21 +239,18 @@ void show_fading(Lesson& lesson) {
         "all but the logistic. What matters is fan_in Var(w): about 1 for tanh, 2 for ReLU, which "
         "passes half. The logistic fades under every rule, by at least 4 a layer unless the "
         "weights are large.");
-    const auto figure = [&](const char* file, const char* caption, const char* title,
-                            std::vector<Series> curves) {
-        lesson.figure(file, caption,
-                      {.title = title,
-                       .x_label = "layer (0: the input, 20: where the gradient comes in)",
-                       .y_label = "size of the gradient",
-                       .series = std::move(curves),
-                       .log_y = true});
+    const auto plot = [](const char* title, std::vector<Series> curves) {
+        return Plot{.title = title,
+                    .x_label = "layer (0: the input)",
+                    .y_label = "size of the gradient",
+                    .series = std::move(curves),
+                    .log_y = true};
     };
-    figure("fading_by_activation.png", "The gradient in each layer, by activation.",
-           "Root mean square of the gradient, Var(w) = 1/fan_in", by_unit);
-    figure("fading_tanh.png", "The gradient in each layer of tanh units, by initialisation.",
-           "Root mean square of the gradient, tanh", by_rule_tanh);
-    figure("fading_relu.png", "The gradient in each layer of ReLUs, by initialisation.",
-           "Root mean square of the gradient, ReLU", by_rule_relu);
+    lesson.figure("fading_by_activation.png", "The gradient in each layer, by activation.",
+                  plot("Size of the gradient, Var(w) = 1/fan_in", by_unit));
+    lesson.figure("fading_by_rule.png", "The gradient in each layer, by initialisation.",
+                  panels({plot("tanh", by_rule_tanh), plot("ReLU", by_rule_relu)},
+                         {.columns = 2, .panel_height = 720}));
     const auto holds = [&](const char* unit, const char* rule) {
         return left[unit][rule] > 0.2 && left[unit][rule] < 5;
     };
@@ -283,8 +279,8 @@ void show_scale(Lesson& lesson) {
             Sequential<double> model = deep_net(relu, width, depth, gain, lesson.options().seed);
             const Flow flow = flow_through(model, width, gain, lesson.options().seed);
             const double size = flow.signal.back();
-            a.x.push_back(std::log10(gain / static_cast<double>(width)));
-            b.x.push_back(std::log10(gain));
+            a.x.push_back(gain / static_cast<double>(width));
+            b.x.push_back(gain);
             a.y.push_back(size);
             b.y.push_back(size);
             // The prediction is for the mean over weights; one draw of twenty layers strays.
@@ -294,16 +290,16 @@ void show_scale(Lesson& lesson) {
         by_variance.push_back(a);
         by_product.push_back(b);
     }
-    const auto figure = [&](const char* file, const char* x_label, std::vector<Series> curves) {
-        lesson.figure(file, "The signal after twenty layers of ReLUs.",
-                      {.title = "Root mean square of the output",
-                       .x_label = x_label,
-                       .y_label = "size of the signal",
-                       .series = std::move(curves),
-                       .log_y = true});
+    const auto plot = [](const char* x_label, std::vector<Series> curves) {
+        return Plot{.title = "Size of the signal after 20 layers",
+                    .x_label = x_label,
+                    .series = std::move(curves),
+                    .log_y = true,
+                    .log_x = true};
     };
-    figure("scale_variance.png", "log10 Var(w)", by_variance);
-    figure("scale_fan_in.png", "log10 (fan_in Var(w))", by_product);
+    lesson.figure("scale.png", "The signal after twenty layers of ReLUs, for three widths.",
+                  panels({plot("Var(w)", by_variance), plot("fan_in Var(w)", by_product)},
+                         {.columns = 2, .panel_height = 720}));
     lesson.check("the size is (fan_in Var(w) / 2)^10", worst < 0.1,
                  format("to within a factor of %.3f a layer", std::exp(worst)));
 

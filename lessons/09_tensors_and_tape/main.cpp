@@ -135,7 +135,7 @@ void show_tensors(Lesson& lesson) {
                  flat(200) == 7 && row(0, 0) == 7 && clone(1, 0) < 1 && columns(1, 0) < 1);
 
     lesson.section("Tensors: arithmetic");
-    using namespace tape;
+    using tape::operator+, tape::add_in_place;
     const Matrix sum = x + x, in_place = x.clone();
     add_in_place(in_place, x);  // PyTorch's x.add_(x)
     Index differ = 0;

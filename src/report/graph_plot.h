@@ -18,7 +18,7 @@ struct GraphNode {
 };
 
 /// Nodes from left to right: each right of its inputs, and of leaves as near to their use as can
-/// be. Meant for graphs of a few dozen nodes; Graphviz draws larger ones (graph_dot).
+/// be. Meant for graphs of a few dozen nodes; Graphviz draws larger ones (autograd/graph.h).
 struct GraphPlot {
     std::string title = {};
     std::vector<GraphNode> nodes = {};
