@@ -38,6 +38,13 @@ Variable<T> reduce(const Variable<T>& losses, Reduction reduction) {
     return reduce(losses, reduction, static_cast<double>(losses.value().size()));
 }
 
+/// x (N, C, d1, ...) as rows (N d1 ..., C).
+template <class T>
+Variable<T> rows_of_classes(const Variable<T>& x) {
+    const Index n = x.shape()[0], classes = x.shape()[1], inner = x.value().size() / (n * classes);
+    return reshape(permute(reshape(x, {n, classes, inner}), {0, 2, 1}), {n * inner, classes});
+}
+
 /// weight[labels[n]] (N); ones without weights.
 template <class T>
 Tensor<T> weights_of(const Labels& labels, const Tensor<T>& weight) {
@@ -128,6 +135,38 @@ Variable<T> log_softmax(const Variable<T>& x) {
     return x - logsumexp(x, {-1}, true);
 }
 
+template <class T>
+Variable<T> batch_norm(const Variable<T>& x, const Variable<T>& weight, const Variable<T>& bias,
+                       double eps, const Tensor<T>& running_mean, const Tensor<T>& running_var) {
+    const Index n = x.shape()[0], channels = x.shape()[1];
+    const Shape per_channel{channels, 1};
+    const Variable<T> v = reshape(x, {n, channels, x.value().size() / (n * channels)});
+    Variable<T> mu, var;
+    if (running_mean.defined()) {
+        mu = Variable<T>(running_mean.reshape(per_channel));
+        var = Variable<T>(running_var.reshape(per_channel));
+    } else {
+        mu = mean(v, {0, 2}, true);
+        var = mean(pow(v - mu, 2), {0, 2}, true);
+    }
+    Variable<T> y = (v - mu) / sqrt(var + eps);
+    if (weight.defined()) y = y * reshape(weight, per_channel);
+    if (bias.defined()) y = y + reshape(bias, per_channel);
+    return reshape(y, x.shape());
+}
+
+template <class T>
+Variable<T> layer_norm(const Variable<T>& x, const Shape& normalized_shape,
+                       const Variable<T>& weight, const Variable<T>& bias, double eps) {
+    const Index n = normalized_shape.size();
+    const Variable<T> rows = reshape(x, {x.value().size() / n, n});
+    const Variable<T> centred = rows - mean(rows, {1}, true);
+    Variable<T> y = centred / sqrt(mean(pow(centred, 2), {1}, true) + eps);
+    if (weight.defined()) y = y * reshape(weight, {n});
+    if (bias.defined()) y = y + reshape(bias, {n});
+    return reshape(y, x.shape());
+}
+
 // ---- losses -------------------------------------------------------------------------------------
 
 template <class T>
@@ -166,28 +205,33 @@ Variable<T> binary_cross_entropy_with_logits(const Variable<T>& x, const Tensor<
 template <class T>
 Variable<T> cross_entropy(const Variable<T>& logits, const Labels& labels, Reduction reduction,
                           double label_smoothing, const Tensor<T>& weight) {
-    const Variable<T> log_q = log_softmax(logits), w(weights_of(labels, weight));
-    const Variable<T> right = -w * gather(log_q, labels);
+    const Labels y = labels.reshape({labels.size()});
+    const Variable<T> log_q = log_softmax(rows_of_classes(logits)), w(weights_of(y, weight));
+    const Variable<T> right = -w * gather(log_q, y);
     const Variable<T> of_all =
         weight.defined() ? -mean(Variable<T>(weight) * log_q, {1}) : -mean(log_q, {1});
-    return reduce((1 - label_smoothing) * right + label_smoothing * of_all, reduction,
-                  total(w.value()));
+    const Variable<T> losses = (1 - label_smoothing) * right + label_smoothing * of_all;
+    return reduce(reshape(losses, labels.shape()), reduction, total(w.value()));
 }
 
 template <class T>
 Variable<T> cross_entropy(const Variable<T>& logits, const Tensor<T>& shares, Reduction reduction,
                           double label_smoothing, const Tensor<T>& weight) {
     const double classes = static_cast<double>(logits.shape()[1]);
-    Variable<T> v = (1 - label_smoothing) * Variable<T>(shares) + label_smoothing / classes;
+    const Variable<T> t = rows_of_classes(Variable<T>(shares));
+    Variable<T> v = (1 - label_smoothing) * t + label_smoothing / classes;
     if (weight.defined()) v = v * Variable<T>(weight);
-    return reduce(-sum(v * log_softmax(logits), {1}), reduction);
+    const Variable<T> losses = -sum(v * log_softmax(rows_of_classes(logits)), {1});
+    return reduce(reshape(losses, without_classes(logits.shape())), reduction);
 }
 
 template <class T>
 Variable<T> nll_loss(const Variable<T>& log_probabilities, const Labels& labels,
                      Reduction reduction, const Tensor<T>& weight) {
-    const Variable<T> w(weights_of(labels, weight));
-    return reduce(-w * gather(log_probabilities, labels), reduction, total(w.value()));
+    const Labels y = labels.reshape({labels.size()});
+    const Variable<T> w(weights_of(y, weight));
+    const Variable<T> losses = -w * gather(rows_of_classes(log_probabilities), y);
+    return reduce(reshape(losses, labels.shape()), reduction, total(w.value()));
 }
 
 template <class T>
@@ -210,6 +254,10 @@ Variable<T> donsker_varadhan(const Variable<T>& t, Index n) {
     template Variable<T> gelu_tanh(const Variable<T>&);                                            \
     template Variable<T> softmax(const Variable<T>&);                                              \
     template Variable<T> log_softmax(const Variable<T>&);                                          \
+    template Variable<T> batch_norm(const Variable<T>&, const Variable<T>&, const Variable<T>&,    \
+                                    double, const Tensor<T>&, const Tensor<T>&);                   \
+    template Variable<T> layer_norm(const Variable<T>&, const Shape&, const Variable<T>&,          \
+                                    const Variable<T>&, double);                                   \
     template Variable<T> mse_loss(const Variable<T>&, const Tensor<T>&, Reduction);                \
     template Variable<T> l1_loss(const Variable<T>&, const Tensor<T>&, Reduction);                 \
     template Variable<T> smooth_l1_loss(const Variable<T>&, const Tensor<T>&, Reduction, double);  \
