@@ -2,7 +2,7 @@
 #pragma once
 
 #include "autograd/functional.h"
-#include "autograd/graph_dot.h"
+#include "autograd/graph.h"
 #include "autograd/node.h"
 #include "autograd/operations.h"
 #include "autograd/tensor_ops.h"
@@ -61,6 +61,7 @@
 #include "report/drawing.h"
 #include "report/font.h"
 #include "report/gnuplot.h"
+#include "report/graph_plot.h"
 #include "report/grid_plots.h"
 #include "report/histogram.h"
 #include "report/html.h"
