@@ -166,11 +166,12 @@ TEST_CASE("results.json holds the run, the results in order, and the checks") {
     });
     REQUIRE(result.code == 0);
     const Json expected = Json::parse(R"({
-        "lesson": "99_test", "title": "A test", "seed": 42, "device": "cpu", "threads": 1,
+        "lesson": "99_test", "title": "A test", "summary": "Says & does.", "seed": 42, "device": "cpu", "threads": 1,
         "quick": true, "epochs": 2, "data": "mnist",
         "zeta": 0.1, "alpha": 5, "text": "a \"b\" �", "yes": true, "count": 1099511627776,
         "losses": [1.5, "NaN", "Infinity", "-Infinity"], "names": ["a", "b"],
         "errors": {"b": "NaN", "w": 1e-9},
+        "figures": [],
         "checks": [{"name": "first", "passed": true, "detail": "detail"}]})");
     REQUIRE(read_file(dir / "99_test/results.json") == expected.dump(2) + "\n");
 }
