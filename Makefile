@@ -63,7 +63,7 @@ lessons: build/release/build.ninja ## run every lesson with --quick
 	done; \
 	if [ -n "$$failed" ]; then echo "make lessons: these failed:$$failed" >&2; exit 1; fi
 
-gradcheck: build/release/build.ninja ## check every gradient by hand against finite differences
+gradcheck: build/release/build.ninja ## check every gradient by hand against autograd and finite differences
 	@cmake --build build/release --target gradcheck
 	@build/release/gradcheck $(ARGS)
 

@@ -161,11 +161,50 @@ class Backend {
     virtual void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows,
                                       Index cols) const = 0;
 
-    // ---- convolution and pooling
-    // ------------------------------------------------------------------ x (n, in_channels, h.in,
-    // w.in), y (n, out_channels, h.out, w.out), with h and w the windows', weight (out_channels,
-    // in_channels / groups, h.kernel, w.kernel), bias (out_channels). Derived in
-    // src/layers/conv2d.cpp and src/layers/pool2d.cpp.
+    /// y[r, c] = x[r, c] scale[r]. May be in place.
+    virtual void scale_rows(T* y, const T* x, const T* scale, Index rows, Index cols) const = 0;
+
+    // ---- normalisation --------------------------------------------------------------------------
+
+    // Of channels x is (outer, channels, inner); channel c is x[o, c, i] for all o and i. Sums run
+    // in double, variances in a second pass over x - mean, whatever the mean.
+
+    /// mean[c] and var[c] = mean of (x - mean[c])^2 over channel c, which has an element.
+    virtual void channel_moments(T* mean, T* var, const T* x, Index outer, Index channels,
+                                 Index inner) const = 0;
+    /// average[i] = keep average[i] + gain x[i], n elements
+    virtual void moving_average(T* average, const T* x, T keep, T gain, Index n) const = 0;
+    /// y = weight[c] xn + bias[c], with xn = (x - mean[c]) / sqrt(var[c] + eps), over channel c.
+    /// weight and bias may be null: 1 and 0.
+    virtual void batch_norm_forward(T* y, const T* x, const T* mean, const T* var, const T* weight,
+                                    const T* bias, T eps, Index outer, Index channels,
+                                    Index inner) const = 0;
+    /// Over channel c of n elements: dbias[c] += sum dy, dweight[c] += sum dy xn, and
+    ///   dx = weight[c] / sqrt(var[c] + eps) (dy - (sum dy) / n - xn (sum dy xn) / n)
+    /// where of_batch says that mean and var are those of x; else they are constants and
+    ///   dx = weight[c] / sqrt(var[c] + eps) dy.
+    /// weight may be null, and then dweight and dbias are null as well.
+    virtual void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x,
+                                     const T* mean, const T* var, const T* weight, T eps,
+                                     bool of_batch, Index outer, Index channels,
+                                     Index inner) const = 0;
+    /// y[r, c] = weight[c] xn[r, c] + bias[c], with xn = (x - mean[r]) rstd[r], mean[r] that of the
+    /// row x[r, :] and rstd[r] = 1 / sqrt(mean of (x - mean[r])^2 + eps). weight and bias may be
+    /// null: 1 and 0. cols at least 1.
+    virtual void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight,
+                                    const T* bias, T eps, Index rows, Index cols) const = 0;
+    /// dbias[c] += sum_r dy[r, c], dweight[c] += sum_r dy[r, c] xn[r, c], and with g = dy weight
+    ///   dx[r, c] = rstd[r] (g[r, c] - (sum_k g[r, k]) / cols - xn[r, c] (sum_k g xn[r, k]) / cols)
+    /// weight may be null, and then dweight and dbias are null as well.
+    virtual void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x,
+                                     const T* mean, const T* rstd, const T* weight, Index rows,
+                                     Index cols) const = 0;
+
+    // ---- convolution and pooling ----------------------------------------------------------------
+
+    // x (n, in_channels, h.in, w.in), y (n, out_channels, h.out, w.out), with h and w the windows',
+    // weight (out_channels, in_channels / groups, h.kernel, w.kernel), bias (out_channels). Derived
+    // in src/layers/conv2d.cpp and src/layers/pool2d.cpp.
 
     /// y[n, o, window] = bias[o] + sum_{c,k} weight[o, c, k] x[n, c, element k of the window], with
     /// c over the channels of o's group, and padding 0. bias may be null.

@@ -4,6 +4,7 @@
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/losses.h"
+#include "kernels/cpu/normalize.h"
 #include "kernels/cpu/optimizers.h"
 #include "kernels/cpu/pool.h"
 #include "kernels/cpu/primitives.h"
@@ -60,6 +61,38 @@ class CpuBackend final : public Backend<T> {
     void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows,
                               Index cols) const override {
         HANDGRAD_ISA::log_softmax_backward(dx, dy, y, rows, cols);
+    }
+    void scale_rows(T* y, const T* x, const T* scale, Index rows, Index cols) const override {
+        HANDGRAD_ISA::scale_rows(y, x, scale, rows, cols);
+    }
+    void channel_moments(T* mean, T* var, const T* x, Index outer, Index channels,
+                         Index inner) const override {
+        HANDGRAD_ISA::channel_moments(mean, var, x, {outer, channels, inner});
+    }
+    void moving_average(T* average, const T* x, T keep, T gain, Index n) const override {
+        HANDGRAD_ISA::moving_average(average, x, keep, gain, n);
+    }
+    void batch_norm_forward(T* y, const T* x, const T* mean, const T* var, const T* weight,
+                            const T* bias, T eps, Index outer, Index channels,
+                            Index inner) const override {
+        HANDGRAD_ISA::batch_norm_forward(y, x, mean, var, weight, bias, eps,
+                                         {outer, channels, inner});
+    }
+    void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
+                             const T* var, const T* weight, T eps, bool of_batch, Index outer,
+                             Index channels, Index inner) const override {
+        HANDGRAD_ISA::batch_norm_backward(dx, dweight, dbias, dy, x, mean, var, weight, eps,
+                                          of_batch, {outer, channels, inner});
+    }
+    void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias,
+                            T eps, Index rows, Index cols) const override {
+        HANDGRAD_ISA::layer_norm_forward(y, mean, rstd, x, weight, bias, eps, rows, cols);
+    }
+    void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
+                             const T* rstd, const T* weight, Index rows,
+                             Index cols) const override {
+        HANDGRAD_ISA::layer_norm_backward(dx, dweight, dbias, dy, x, mean, rstd, weight, rows,
+                                          cols);
     }
     void conv2d_forward(T* y, const T* x, const T* weight, const T* bias,
                         const Conv2dSizes& s) const override {

@@ -203,7 +203,7 @@ void check_model(Lesson& lesson, Sequential<float>& trained, const Settings& set
     const std::vector<GradientRow> rows = check_gradients(model.parameters(), forward);
     lesson.pre(table(rows));
     std::map<std::string, double> errors;
-    for (const GradientRow& row : rows) errors[row.name] = row.max_relative_error;
+    for (const GradientRow& row : rows) errors[row.name] = row.differences.max_relative_error;
     lesson.result("gradient_check", errors);
     lesson.check("gradients by hand equal finite differences", all_pass(rows));
 }
@@ -309,11 +309,11 @@ void save_and_load(Lesson& lesson, Sequential<float>& model, const Settings& set
                    const Dataset& set, const Score& score) {
     lesson.section("Saving the weights");
     const LessonOptions& options = lesson.options();
-    save_parameters(lesson.path("weights.safetensors"), model.parameters());
+    save_model(lesson.path("weights.safetensors"), model);
     Random other_random(options.seed + 1);
     Sequential<float> loaded =
         mlp<float>(settings.widths, other_random, settings.dropout, options.device);
-    load_parameters(lesson.path("weights.safetensors"), loaded.parameters());
+    load_model(lesson.path("weights.safetensors"), loaded);
     bool equal = evaluate(loaded, set, options.device).loss == score.loss;
     std::vector<Row> rows;
     for (std::size_t i = 0; i < model.parameters().size(); ++i) {
