@@ -6,7 +6,7 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench lesson lessons known_lesson gradcheck data format lint docs \
+.PHONY: help setup run test bench lesson lessons known_lesson report gradcheck data format lint docs \
 	cuda asan tsan clean
 MAKEFLAGS += --no-print-directory
 
@@ -62,6 +62,10 @@ lessons: build/release/build.ninja ## run every lesson with --quick
 		build/release/lessons/lesson_$$lesson --quick $(ARGS) || failed="$$failed $$lesson"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "make lessons: these failed:$$failed" >&2; exit 1; fi
+
+report: build/release/build.ninja ## a page of links to the reports of all lessons run so far
+	@cmake --build build/release --target report_index
+	@build/release/report_index $(ARGS)
 
 gradcheck: build/release/build.ninja ## check every gradient by hand against autograd and finite differences
 	@cmake --build build/release --target gradcheck
