@@ -76,7 +76,10 @@ class Layer {
 
     /// For forward: throws Error where x is an undefined tensor.
     void require_input(const Tensor<T>& x) const;
-    /// For backward: throws Error unless dy has the shape of y, the last output, and there was one.
+    /// For forward: throws Error unless x is where the layer's parameters are.
+    void require_same_device(const Tensor<T>& x, const Parameter<T>& parameter) const;
+    /// For backward: throws Error unless dy has the shape of y, the last output, and is on its
+    /// device, and there was one.
     void require_gradient_of(const Tensor<T>& y, const Tensor<T>& dy) const;
 
   private:

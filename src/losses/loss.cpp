@@ -18,6 +18,15 @@ std::string shape_of(const Tensor<T>& x) {
     return x.defined() ? "of shape " + x.shape().str() : "undefined";
 }
 
+template <class T, class B>
+void require_same_device(const Loss<T>& loss, const Tensor<T>& input, const Tensor<B>& target) {
+    if (input.device() != target.device())
+        throw Error(loss.describe() + ".forward: the inputs are on two devices",
+                    "input on " + std::string(name_of(input.device())) + ", target on " +
+                        std::string(name_of(target.device())),
+                    "both on one device", "move one with to()");
+}
+
 }  // namespace
 
 std::string name_of(Reduction reduction) {
@@ -67,6 +76,7 @@ void Loss<T>::require_equal_shapes(const Tensor<T>& input, const Tensor<T>& targ
                     input.defined() && target.defined() && input.size() == target.size()
                         ? "reshape one of them to the shape of the other"
                         : "one target for each element of the input");
+    require_same_device(*this, input, target);
 }
 
 template <class T>
@@ -79,6 +89,7 @@ void Loss<T>::require_labels(const Tensor<T>& input, const Labels& labels) const
             "input (N, C) and labels (N), or input (N, C, d1, ...) and labels (N, d1, ...), "
             "no size being 0",
             "one label for each row of scores; classes are the second axis");
+    require_same_device(*this, input, labels);
     const Index classes = input.dim(1);
     const Labels host_labels = labels.to(Device::cpu);
     for (const std::int32_t label : host_labels.span())

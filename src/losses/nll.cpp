@@ -18,6 +18,7 @@ template <class T>
 Tensor<T> NLLLoss<T>::forward(const Tensor<T>& input, const Labels& labels) {
     this->require_labels(input, labels);
     this->require_weights(input, weight_, 1);
+    weight_ = weight_.to(input.device());
     input_shape_ = input.shape();
     labels_ = labels.clone();  // the caller may reuse his for the next batch
     const Tensor<T> rows = class_rows(input);
