@@ -30,7 +30,7 @@ std::vector<fs::path> lesson_folders(const fs::path& out) {
     return folders;
 }
 
-void add_card(HtmlPage& page, const fs::path& folder) {
+void add_card(HtmlPage& page, const fs::path& folder) try {
     const auto results = nlohmann::json::parse(read_file(folder / "results.json"));
     const std::string name = folder.filename().string();
     const auto& checks = results.at("checks");
@@ -44,6 +44,9 @@ void add_card(HtmlPage& page, const fs::path& folder) {
               name.substr(0, name.find('_')) + ". " + results.at("title").get<std::string>(),
               results.at("summary"), verdict, passed == std::ssize(checks),
               figures.empty() ? "" : name + "/" + figures.front().get<std::string>());
+} catch (const nlohmann::json::exception& error) {
+    throw Error("report_index: cannot use " + (folder / "results.json").string(), error.what(),
+                "what a lesson wrote", "run the lesson again");
 }
 
 }  // namespace

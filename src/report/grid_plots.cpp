@@ -61,6 +61,17 @@ AxisRange extremes(const Grid& grid, double floor = -std::numeric_limits<double>
     return range;
 }
 
+/// Steps of 1, 2 and 5 on a logarithmic bar, where decades alone would be too few.
+std::string log_tics(const AxisRange& z) {
+    if (z.high / z.low > 1000) return {};
+    std::string tics;
+    for (double decade = std::pow(10, std::floor(std::log10(z.low))); decade <= z.high;
+         decade *= 10)
+        for (const int step : {1, 2, 5})
+            tics += (tics.empty() ? "" : ", ") + gnuplot_number(step * decade);
+    return "set cbtics (" + tics + ")\n";
+}
+
 }  // namespace
 
 Grid sample_grid(const std::function<double(double, double)>& f, AxisRange x, AxisRange y, int n) {
@@ -101,6 +112,8 @@ HeatMap::operator Drawing() const {
 
 Surface::operator Drawing() const {
     require_values("Surface", grid);
+    if (std::none_of(grid.z.begin(), grid.z.end(), [](double z) { return std::isfinite(z); }))
+        return Plot{.title = title};  // which says so
     // NaN stands for a hole, and pm3d leaves out the quadrangles around it.
     return {set_labels(title, x_label, y_label) + "set zlabel " + gnuplot::quoted(z_label) +
                 " rotate by 90 offset 1,0\n" + sequential +
@@ -134,8 +147,8 @@ ContourMap::operator Drawing() const {
                   "contour\n";
     script += std::string(sequential) +
               "unset grid\nset border 15 front\nset autoscale yfix\nunset rmargin\n" +
-              (log_z ? "set logscale cb\n" : "") + (flat ? "" : set_range("cb", z)) +
-              set_range("x", grid.x) + set_range("y", grid.y) +
+              (log_z && !flat ? "set logscale cb\n" + log_tics(z) : "") +
+              (flat ? "" : set_range("cb", z)) + set_range("x", grid.x) + set_range("y", grid.y) +
               set_tics("x", grid.x.low, grid.x.high, 6) + set_tics("y", grid.y.low, grid.y.high, 6);
     std::string plotted = "plot $grid using 1:2:3 with image notitle";
     if (!flat) plotted += ", $lines using 1:2 with lines linewidth 1 linecolor '#90ffffff' notitle";

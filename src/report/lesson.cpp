@@ -213,7 +213,7 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
     CLI::App app(info.title + ". " + info.summary, "lesson_" + info.name);
     app.add_option("--data", options.data,
                    "mnist, fashion-mnist, embedded, or a folder [the first that is found]");
-    app.add_option("--device", device, "cpu or cuda")->capture_default_str();
+    app.add_option("--device", device, "cpu, cuda, or emulated: a GPU played on the CPU")->capture_default_str();
     CLI::Option* epochs =
         app.add_option("--epochs", options.epochs,
                        format("passes over the training data [%d, or %d with --quick]", info.epochs,
