@@ -41,8 +41,8 @@ double book_slope(double h) {  // the notebook's
 }
 
 // tools/reference_lessons.py two_layers: validation in numpy, and the training loss of the slow run
-constexpr LossAndAccuracy numpy_signs{0.090971, 0.98795}, numpy_dogs{0.699152, 0.55875};
-constexpr double numpy_signs_slow = 0.676264;
+constexpr LossAndAccuracy numpy_signs{0.091001, 0.98795}, numpy_dogs{0.699170, 0.55875};
+constexpr double numpy_signs_slow = 0.676252;
 
 template <class T>
 struct TwoLayers {
@@ -230,8 +230,7 @@ std::vector<Training> compare(Lesson& lesson, const TrainVal<Dataset>& data, Set
         const std::string label = name + std::string(" gradient");
         losses.series.push_back(
             {.label = label, .y = run.curves.train_loss, .x = run.curves.epoch, .color = color});
-        losses.series.push_back({.label = label + ", validation",
-                                 .y = run.curves.val_loss,
+        losses.series.push_back({.y = run.curves.val_loss,
                                  .x = run.curves.epoch,
                                  .style = Style::dashed,
                                  .color = color});
@@ -247,40 +246,42 @@ std::vector<Training> compare(Lesson& lesson, const TrainVal<Dataset>& data, Set
 
 void train_signs(Lesson& lesson, const TrainVal<Dataset>& signs, double unit, bool real) {
     const LessonOptions& options = lesson.options();
+    const double low = 0.001 * unit, middle = 0.01 * unit, high = 0.05 * unit;
     lesson.section("Two signs");
     lesson.say(
         format("The notebook's settings: five hidden units, all weights normal with standard "
-               "deviation 0.01, %d epochs at rate 0.001, a tenth of it for the hidden layer.",
-               options.epochs));
-    const auto slow = compare(lesson, signs, {.epochs = options.epochs, .lr = 0.001 * unit},
-                              "signs_slow.png", "The notebook's settings: hardly a start.");
+               "deviation 0.01, %d epochs at rate %g, a tenth of it for the hidden layer.",
+               options.epochs, low));
+    const auto slow =
+        compare(lesson, signs, {.epochs = options.epochs, .lr = low}, "signs_slow.png",
+                "The notebook's settings: hardly a start. Dashed: validation.");
     const int steps = std::max(1, options.epochs / 10), good = options.quick ? 500 : 1000;
     lesson.say(
         format("Hardly anything is learnt, by either gradient. Nothing is broken; it has not "
                "begun. Near zero weights each layer's gradient is proportional to the other "
                "layer's weights, so both grow like a small sum at interest, and the rate is the "
-               "interest: what counts is rate times epochs. At rate 0.01, %d epochs get just as "
-               "far. At 0.05, %d are enough:",
-               steps, good));
-    const auto same = train(signs, {.epochs = steps, .lr = 0.01 * unit}, options.seed).curves;
-    lesson.line(format("rate 0.001, %5d epochs: training loss %.4f", options.epochs,
+               "interest: what counts is rate times epochs. At rate %g, %d epochs get just as far. "
+               "At %g, %d are enough:",
+               middle, steps, high, good));
+    const auto same = train(signs, {.epochs = steps, .lr = middle}, options.seed).curves;
+    lesson.line(format("rate %5g, %5d epochs: training loss %.4f", low, options.epochs,
                        slow[0].curves.last_train().loss));
     lesson.line(
-        format("rate 0.01,  %5d epochs: training loss %.4f", steps, same.last_train().loss));
+        format("rate %5g, %5d epochs: training loss %.4f", middle, steps, same.last_train().loss));
     lesson.check("ten times the rate needs a tenth of the epochs",
                  std::abs(same.last_train().loss - slow[0].curves.last_train().loss) < 0.002);
-    const auto runs = compare(lesson, signs, {.epochs = good, .lr = 0.05 * unit}, "signs.png",
-                              "Rate 0.05: the true gradient learns, the notebook's stalls.");
+    const auto runs =
+        compare(lesson, signs, {.epochs = good, .lr = high}, "signs.png",
+                "The true gradient learns, the notebook's stalls. Dashed: validation.");
     const LossAndAccuracy val = runs[0].curves.last_val();
     lesson.result("signs_val_accuracy", val.accuracy);
     lesson.result("signs_val_loss", val.loss);
-    lesson.figure(
-        "hidden.png", "The hidden values of all training images after training at rate 0.05.",
-        Histogram{
-            .title = "Hidden values h",
-            .x_label = "h",
-            .samples = {{"true gradient", runs[0].hidden}, {"notebook's gradient", runs[1].hidden}},
-            .x_range = {-1, 1}});
+    lesson.figure("hidden.png", "The hidden values of all training images after the last training.",
+                  Histogram{.title = "Hidden values h",
+                            .x_label = "h",
+                            .samples = {{"true gradient", runs[0].hidden},
+                                        {"notebook's gradient", runs[1].hidden}},
+                            .x_range = {-1, 1}});
     lesson.check("the true gradient trains further",
                  runs[0].curves.last_train().loss < runs[1].curves.last_train().loss);
     if (!real || options.epochs != 10'000 || options.seed != 42) return;
@@ -300,8 +301,9 @@ void train_dogs(Lesson& lesson, const TrainVal<Dataset>& dogs, bool real) {
     const int epochs = std::max(1, options.epochs / 20);
     lesson.section("Dogs and cats");
     lesson.say(format("The notebook's faster settings: %d epochs at rate 0.5.", epochs));
-    const auto runs = compare(lesson, dogs, {.epochs = epochs, .lr = 0.5}, "dogs.png",
-                              "Dogs and cats by both gradients.");
+    const auto runs = compare(
+        lesson, dogs, {.epochs = epochs, .lr = 0.5}, "dogs.png",
+        "By the notebook's gradient even the training loss rises in the end. Dashed: validation.");
     const LossAndAccuracy val = runs[0].curves.last_val();
     lesson.result("dogs_val_accuracy", val.accuracy);
     const bool full = options.epochs == 10'000 && options.seed == 42;
@@ -340,10 +342,10 @@ void go_wrong(Lesson& lesson, const TrainVal<Dataset>& signs, double unit, bool 
     const int epochs = 500;
     const double good = 0.2 * unit, large = 20 * unit;
     const std::vector<Case> cases = {
-        {"rate 0.2", {epochs, good, good}},
-        {"rate 0.2, notebook's gradient", {epochs, good, good, 0.01, book_slope}},
+        {format("rate %g", good), {epochs, good, good}},
+        {format("rate %g, notebook's gradient", good), {epochs, good, good, 0.01, book_slope}},
         {"the same, hidden layer at a tenth", {epochs, good, good / 10, 0.01, book_slope}},
-        {"rate 20", {epochs, large, large}},
+        {format("rate %g", large), {epochs, large, large}},
         {"starting weights 100 times as large", {epochs, good, good, 1}},
         {"starting weights 0", {epochs, good, good, 0}}};
     std::vector<Row> rows;
@@ -378,9 +380,10 @@ void go_wrong(Lesson& lesson, const TrainVal<Dataset>& signs, double unit, bool 
         "w2 = 0, so dW1 = 0. tanh has no numerical trouble anywhere: it is bounded, and so is its "
         "slope.");
     const double right = runs[0].curves.last_train().loss;
-    lesson.check("rate 0.2 learns; all others fail in float and in double",
-                 right < 0.02 && least_wrong > 5 * right,
-                 format("training loss %.4f, at least %.4f", right, least_wrong));
+    if (real)
+        lesson.check("the first learns; all others fail in float and in double",
+                     right < 0.02 && least_wrong > 5 * right,
+                     format("training loss %.4f, at least %.4f", right, least_wrong));
     lesson.check("from zero weights nothing is learnt", runs[5].curves.last_train().loss > 0.6);
     if (real)
         lesson.check(
@@ -505,7 +508,10 @@ int main(int argc, char** argv) {
         const auto signs = get_dataset(two_classes(all.set, 0, 1));
         const auto dogs = get_dataset(pets.set);
         // Images of fewer pixels have smaller gradients, and need larger rates.
-        const double unit = 4096 / static_cast<double>(signs.train.features());
+        const double unit = std::sqrt(4096 / static_cast<double>(signs.train.features()));
+        if (unit > 1)
+            lesson.say(
+                format("As these images have fewer pixels, rates are %g times as large.", unit));
         check_gradient(lesson, signs);
         train_signs(lesson, signs, unit, !all.stand_in);
         train_dogs(lesson, dogs, !pets.stand_in);
