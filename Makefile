@@ -6,7 +6,7 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench lesson lessons known_lesson gradcheck data format lint docs \
+.PHONY: help setup run test bench bench-gemm lesson lessons known_lesson gradcheck data format lint docs \
 	cuda asan tsan clean
 MAKEFLAGS += --no-print-directory
 
@@ -24,7 +24,7 @@ nvcc := $(or $(CUDACXX),$(shell command -v nvcc),$(wildcard /usr/local/cuda/bin/
 
 help: ## this list
 	@echo 'make TARGET [ARGS="words for the program"]'
-	@sed -n 's/^\([a-z]*\):.* ## \(.*\)/\1|\2/p' Makefile | \
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | \
 		while IFS='|' read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
 
 setup: ## install what the build needs
@@ -41,9 +41,14 @@ test: build/release/build.ninja ## build everything and run the tests
 	@cmake --build build/release
 	@ctest --preset release -j$(cores) $(ARGS)
 
-bench: build/release/build.ninja ## run the benchmarks
+bench: build/release/build.ninja ## run the benchmarks, but for that of products
 	@cmake --build build/release --target bench/all
-	@for program in build/release/bench/bench_*; do $$program $(ARGS) || exit; done
+	@for program in $(filter-out %/bench_gemm,$(patsubst bench/%.cpp,build/release/bench/bench_%,\
+		$(sort $(wildcard bench/*.cpp)))); do $$program $(ARGS) || exit; done
+
+bench-gemm: build/release/build.ninja ## run the matrix product beside the BLASes that are installed
+	@cmake --build build/release --target bench_gemm
+	@build/release/bench/bench_gemm $(ARGS)
 
 lesson: known_lesson build/release/build.ninja ## run one lesson: make lesson N=3 ARGS="--help"
 	@cmake --build build/release --target lesson_$(lesson)
