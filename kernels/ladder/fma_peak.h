@@ -10,7 +10,8 @@
 namespace handgrad::ladder {
 
 // Ten independent chains fill the pipeline: latency times throughput is eight on most processors.
-// They start from different numbers, since a compiler makes one chain of ten equal ones, and go to
+// They start from different numbers, none the fixed point 4/3 of what they repeat, since a compiler
+// makes one chain of ten equal ones and none of one that stays; and they go to
 // *out, since it drops what nobody reads. A macro, since each copy needs its own instruction set.
 // Returns the operations done.
 #define HANDGRAD_FMA_CHAINS(name, isa, bytes)                                          \
@@ -18,7 +19,7 @@ namespace handgrad::ladder {
     isa double name(T* out) {                                                          \
         typedef T V __attribute__((vector_size(bytes)));                               \
         constexpr int rounds = 100000, lanes = bytes / int{sizeof(T)};                 \
-        const V f = V{} + T(0.5), g = V{} + T(1);                                      \
+        const V f = V{} + T(0.25), g = V{} + T(1);                                     \
         V a = g, b = a + g, c = b + g, d = c + g, e = d + g, v = e + g, w = v + g;     \
         V x = w + g, y = x + g, z = y + g;                                             \
         for (int r = 0; r < rounds; ++r) {                                             \
