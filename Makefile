@@ -6,8 +6,8 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench bench-gemm lesson lessons known_lesson gradcheck data format lint docs \
-	cuda asan tsan clean
+.PHONY: help setup run test bench bench-gemm lesson lessons known_lesson report gradcheck data format lint \
+	docs cuda asan tsan clean
 MAKEFLAGS += --no-print-directory
 
 cores := $(shell getconf _NPROCESSORS_ONLN)
@@ -68,7 +68,11 @@ lessons: build/release/build.ninja ## run every lesson with --quick
 	done; \
 	if [ -n "$$failed" ]; then echo "make lessons: these failed:$$failed" >&2; exit 1; fi
 
-gradcheck: build/release/build.ninja ## check every gradient by hand against finite differences
+report: build/release/build.ninja ## a page of links to the reports of all lessons run so far
+	@cmake --build build/release --target report_index
+	@build/release/report_index $(ARGS)
+
+gradcheck: build/release/build.ninja ## check every gradient by hand against autograd and finite differences
 	@cmake --build build/release --target gradcheck
 	@build/release/gradcheck $(ARGS)
 

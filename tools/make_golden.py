@@ -1,18 +1,24 @@
 #!/usr/bin/env python3
-"""Writes the golden values of tests/golden: what PyTorch and numpy give for the calls that handgrad repeats.
+"""Writes the golden values of tests/golden: what PyTorch, numpy and scikit-learn give for the calls that handgrad repeats.
 
 The files are part of the repository, so this is run only to add calls, or with another seed to see
-that the tests pass for any. Needs numpy and torch (Debian: python3-torch).
+that the tests pass for any. Needs numpy, torch and scikit-learn (Debian: python3-torch,
+python3-sklearn).
 
-    tools/make_golden.py [--out tests/golden] [--seed 42]
+    tools/make_golden.py
+    tools/make_golden.py --seed 7 --out /tmp/golden && HANDGRAD_GOLDEN=/tmp/golden make test
 """
 
 import argparse
+import io
 import json
 import pathlib
 
 import numpy as np
 import torch
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import MinMaxScaler
 from torch.utils.data import DataLoader
 
 
@@ -139,8 +145,12 @@ def layer(name, module, x):
     y.backward(dy)
     parameters = {n: {"value": numbers(p.detach()), "grad": numbers(p.grad)}
                   for n, p in module.named_parameters()}
-    return {"layer": name, "x": numbers(x.detach()), "y": numbers(y.detach()), "dy": numbers(dy),
+    case = {"layer": name, "x": numbers(x.detach()), "y": numbers(y.detach()), "dy": numbers(dy),
             "dx": numbers(x.grad), "parameters": parameters}
+    buffers = {n: numbers(b) for n, b in module.named_buffers() if n.startswith("running")}
+    if buffers:  # as they are afterwards; in evaluation mode that is as they were before
+        case.update(training=module.training, buffers=buffers)
+    return case
 
 
 def layers(seed):
@@ -152,6 +162,30 @@ def layers(seed):
     prelu = nn.PReLU(5)
     with torch.no_grad():
         prelu.weight.uniform_(0.1, 0.9)
+
+    def drawn(module):
+        """With weights and running statistics at which it is not the identity."""
+        with torch.no_grad():
+            for value in (*module.parameters(), *module.buffers()):
+                if value.is_floating_point():
+                    value.uniform_(0.5, 2)
+        return module
+
+    def normalisations():
+        bn = nn.BatchNorm1d(5)
+        bn.weight.data, bn.bias.data = inputs(5, 0.5, 2), inputs(5, -1, 1)
+        options = {"eps": 0.01, "momentum": 0.3, "affine": False}
+        yield layer("BatchNorm1d(5)", bn, inputs((4, 5), -4, 4))
+        yield layer("BatchNorm1d(5, eps 0.01, momentum 0.3, not affine)",
+                    nn.BatchNorm1d(5, **options), inputs((2, 5, 3), -4, 4))
+        yield layer("BatchNorm1d(5)", drawn(nn.BatchNorm1d(5)).eval(), inputs((4, 5), -4, 4))
+        yield layer("BatchNorm2d(2)", nn.BatchNorm2d(2), inputs((2, 2, 3, 2), -4, 4))
+        yield layer("BatchNorm2d(2)", drawn(nn.BatchNorm2d(2)).eval(), inputs((2, 2, 3, 2), -4, 4))
+        yield layer("LayerNorm((5))", drawn(nn.LayerNorm(5)), x)
+        yield layer("LayerNorm((3, 4), eps 0.01, not affine)",
+                    nn.LayerNorm((3, 4), eps=0.01, elementwise_affine=False),
+                    inputs((2, 3, 4), -4, 4))
+
     return {"seed": seed, "cases": [
         layer("Linear(5, 3)", nn.Linear(5, 3), inputs((4, 5), -1, 1)),
         layer("ReLU()", nn.ReLU(), x),
@@ -173,6 +207,7 @@ def layers(seed):
         layer("Softmax()", nn.Softmax(dim=-1), inputs((2, 3, 4), -4, 4)),
         layer("LogSoftmax()", nn.LogSoftmax(dim=-1), x),
         layer("LogSoftmax()", nn.LogSoftmax(dim=-1), inputs((2, 3, 4), -4, 4)),
+        *normalisations(),
     ]}
 
 
@@ -225,6 +260,16 @@ def losses(seed):
             loss("CrossEntropyLoss(0.2, weight)" + name, nn.CrossEntropyLoss, logits, to,
                  label_smoothing=0.2, weight=weight),
         ]
+    pixels = inputs((2, 3, 2, 2), -4, 4)
+    pixel_labels, pixel_shares = torch.randint(3, (2, 2, 2)), inputs((2, 3, 2, 2), 0, 1)
+    cases += [
+        loss("NLLLoss(weight)", nn.NLLLoss, pixels, pixel_labels, weight=weight),
+        loss("CrossEntropyLoss of labels", nn.CrossEntropyLoss, pixels, pixel_labels),
+        loss("CrossEntropyLoss(0.2, weight) of labels", nn.CrossEntropyLoss, pixels, pixel_labels,
+             label_smoothing=0.2, weight=weight),
+        loss("CrossEntropyLoss(0.2, weight) of soft targets", nn.CrossEntropyLoss, pixels,
+             pixel_shares, label_smoothing=0.2, weight=weight),
+    ]
 
     def scalar(name, function, x):
         x = x.clone().requires_grad_()
@@ -423,15 +468,91 @@ def clipping(seed):
             "value": [run(utils.clip_grad_value_, limit) for limit in (0.01, 0.5, 100)]}
 
 
-def write(path, values):
-    """JSON with one line for each member of a list, for diffs that can be read."""
-    def text(value):
-        if isinstance(value, list):
-            return "[\n  " + ",\n  ".join(json.dumps(v) for v in value) + "]"
-        return json.dumps(value)
-    lines = [f" {json.dumps(key)}: {text(value)}" for key, value in values.items()]
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+def npy(seed):
+    """Files that numpy writes, as hexadecimal digits, with what they hold."""
+    rng = np.random.default_rng(seed)
+    cases = []
+
+    def add(x, version=None):
+        file = io.BytesIO()
+        np.lib.format.write_array(file, x, version)
+        cases.append({"dtype": x.dtype.str, "fortran": not x.flags.c_contiguous, "version": version,
+                      "file": file.getvalue().hex(), "shape": x.shape,
+                      "values": x.astype("float64").ravel().tolist()})
+
+    whole = rng.integers(0, 100, (2, 3))
+    for kind in ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"):
+        for order in "<>":
+            add((whole % 2 if kind == "b1" else whole).astype(order + kind))
+    for shape in ((), (0,), (1,), (5,), (3, 0, 2), (2, 3, 4), (1, 2, 1, 3, 1, 2)):
+        x = rng.integers(-9, 9, shape).astype("float32")
+        add(np.asarray(x, order="C"))
+        if x.ndim > 1 and x.size > 0:
+            add(np.asfortranarray(x))
+    for version in ((1, 0), (2, 0), (3, 0)):
+        add(whole.astype("<f8"), version)
+    add(np.array([0.1, 2**-24, 3 * 2**-20, 65504, -0.0, -2.5], dtype="float16"))
+
+    archives = []
+    for save in (np.savez, np.savez_compressed):
+        file = io.BytesIO()
+        save(file, images=whole.astype("uint8"), labels=np.arange(3))
+        archives.append(file.getvalue().hex())
+    return {"cases": cases, "images": whole.ravel().tolist(), "archives": archives}
+
+
+def notebook_sets(seed):
+    """The notebook's get_dataset on the embedded digits, scikit-learn's splits, and its diabetes set."""
+    splits = []
+    for n in (2, 5, 10, 11, 411, 442, 1797, 2062, 4000):
+        for state in (42, seed + 1):
+            train, val = train_test_split(np.arange(n), test_size=0.2, random_state=state)
+            splits.append({"seed": state, "train": digest(train), "val": digest(val)})
+    table = np.loadtxt(ROOT / "data" / "digits.csv", delimiter=",", skiprows=1)
+    x = MinMaxScaler(feature_range=(-0.5, 0.5)).fit_transform(table[:, :64] / 16)
+    x_train, x_val, y_train, y_val = train_test_split(x, table[:, 64], test_size=0.2, random_state=42)
+    parts = [{"part": name, "shape": part.shape, "first_row": part[0].tolist(), "column_sums": part.sum(axis=0).tolist(),
+              "labels": labels[:20].astype(int).tolist()}
+             for name, part, labels in (("train", x_train, y_train), ("val", x_val, y_val))]
+    diabetes = load_diabetes(scaled=False)
+    columns = np.column_stack([diabetes.data, diabetes.target])
+    return {"splits": splits, "digits": parts,
+            "diabetes": {"names": list(diabetes.feature_names), "mean": columns.mean(axis=0).tolist(),
+                         "std": columns.std(axis=0, ddof=1).tolist(), "last_row": columns[-1].tolist()}}
+
+
+def take_arrays(value, arrays):
+    """The value without its tensors and lists of fractions, each of which becomes one of `arrays`
+    and leaves {"array": its name}, or {"list": its name}, in its place."""
+    def put(kind, numbers, shape):
+        x = np.asarray(numbers, np.float64).reshape(shape)
+        if np.array_equal(x, x.astype(np.float32), equal_nan=True):
+            x = x.astype(np.float32)
+        arrays[str(len(arrays))] = x
+        return {kind: str(len(arrays) - 1)}
+    if isinstance(value, dict):
+        if value.keys() == {"shape", "values"}:
+            return put("array", value["values"], value["shape"])
+        return {key: take_arrays(v, arrays) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        if len(value) >= 8 and all(isinstance(v, float) for v in value):
+            return put("list", value, -1)
+        return [take_arrays(v, arrays) for v in value]
+    return value
+
+
+def write(folder, name, values):
+    """An .npz file of arrays, with a text in JSON, "index", that says what they are."""
+    temporary = folder / f"{name}.tmp"
+    if name == "npy":  # a reader is not tested by itself
+        path = folder / f"{name}.json"
+        temporary.write_text(json.dumps(values, indent=1) + "\n")
+    else:
+        path = folder / f"{name}.npz"
+        arrays = {}
+        index = json.dumps(take_arrays(values, arrays)).encode()
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, index=np.frombuffer(index, np.uint8), **arrays)
     temporary.replace(path)
 
 
@@ -446,8 +567,9 @@ def main():
     for name, make in (("random", random_streams), ("linear_init", linear_init),
                        ("data_loader", data_loader), ("training", training), ("layers", layers),
                        ("losses", losses), ("tape", tape), ("optimizers", optimizers),
-                       ("schedules", schedules), ("clipping", clipping)):
-        write(arguments.out / f"{name}.json", make(arguments.seed))
+                       ("schedules", schedules), ("clipping", clipping), ("npy", npy),
+                       ("notebook_sets", notebook_sets)):
+        write(arguments.out, name, make(arguments.seed))
 
 
 if __name__ == "__main__":

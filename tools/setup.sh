@@ -29,6 +29,7 @@ ninja-build            program ninja
 g++                    program g++
 python3                program python3
 zlib1g-dev             header  zlib.h
+libzip-dev             header  zip.h
 libstb-dev             header  stb/stb_image_write.h
 libcli11-dev           header  CLI/CLI.hpp
 nlohmann-json3-dev     header  nlohmann/json.hpp

@@ -36,4 +36,15 @@ void gather_rows(T* out, const T* x, const Index* indices, Index n, Index cols) 
     parallel_ranges(n, streaming<T>(n * cols, 2), body, 1);
 }
 
+template <class T>
+void scale_rows(T* y, const T* x, const T* scale, Index rows, Index cols) {
+    const auto body = [=](Index begin, Index end) {
+        for (Index r = begin; r < end; ++r) {
+            const T s = scale[r];
+            for (Index i = r * cols; i < (r + 1) * cols; ++i) y[i] = x[i] * s;
+        }
+    };
+    parallel_ranges(rows, streaming<T>(rows * cols, 2), body, 1);
+}
+
 }  // namespace handgrad::cpu::HANDGRAD_ISA

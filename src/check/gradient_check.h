@@ -1,36 +1,55 @@
-// Gradients by hand against finite differences.
+// Gradients by hand against finite differences and against the tape.
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "autograd/variable.h"
 #include "layers/layer.h"
 
 namespace handgrad {
 
 struct GradientCheckOptions {
-    /// Elements of each tensor that are tried, drawn at random; all where there are fewer.
+    /// Up to so many entries dy/dx and dy/dw, a layer's whole Jacobian is checked; beyond it, the
+    /// gradient of L = sum r y for one random r.
+    Index max_jacobian = 2000;
+    /// Up to so many elements, each is moved by itself; beyond it, all of them together along
+    /// random directions v, and the slope of L is held against the gradient's product with v.
     Index max_elements = 500;
-    /// Each element is moved by step * max(1, |value|) to either side. The error of a central
-    /// difference falls with step^2, that of rounding grows with 1/step.
+    int directions = 20;
+    /// A move is step * max(1, |value|) to either side. The error of a central difference falls
+    /// with step^2, that of rounding grows with 1/step.
     double step = 1e-6;
-    double tolerance = 1e-6;
+    double tolerance = 1e-6;            // by hand against differences
+    double autograd_tolerance = 1e-10;  // by hand against autograd
     std::uint64_t seed = 0;
+};
+
+/// The gradient by hand against one other way.
+struct GradientComparison {
+    std::string of;  // what was compared: "Jacobian entries", "elements", "directions"
+    Index checked = 0;
+    /// The largest |by hand - other| over the largest magnitude seen in either.
+    double max_relative_error = 0;
+    std::string worst{};            // where that is, in row-major order: "element 3", "dy[1]/dx[3]"
+    double by_hand = 0, other = 0;  // there
+    std::string reason{};           // of a failure
+    [[nodiscard]] bool pass() const { return reason.empty(); }
 };
 
 /// The check of one input or parameter.
 struct GradientRow {
     std::string name;
     Shape shape;
-    Index checked = 0;  // elements tried
-    double norm = 0;    // of the whole gradient by hand, Euclidean
-    /// The largest |by hand - difference| over the largest magnitude seen in either.
-    double max_relative_error = 0;
-    Index worst = 0;  // where that is, in row-major order
-    double by_hand = 0, by_difference = 0;
-    bool pass = false;
-    std::string reason{};  // of a failure
+    double norm = 0;  // of the gradient by hand, Euclidean
+    GradientComparison differences;
+    std::optional<GradientComparison> autograd{};  // where the layer is known to the tape too
+    [[nodiscard]] bool pass() const {
+        return differences.pass() && (!autograd || autograd->pass());
+    }
 };
 
 /// Holds each parameter's grad, filled by a backward pass beforehand, against
@@ -45,14 +64,21 @@ std::vector<GradientRow> check_gradients(const std::vector<Parameter<double>*>& 
                                          const std::function<double()>& loss,
                                          const GradientCheckOptions& options = {});
 
-/// Checks a layer alone, on L = sum r y with random r, by one forward and two backward passes, as
-/// gradients of parameters must add up: a row for the input x and one for each parameter.
+/// A layer once more, in the tape's operations: y from x and from the layer's parameters in their
+/// order. It must not call the layer.
+using TapeForward = std::function<Variable<double>(const Variable<double>& x,
+                                                   std::span<const Variable<double>> parameters)>;
+
+/// Checks a layer alone: a row for the input x and one for each parameter. Backward runs twice, as
+/// gradients of parameters must add up. With `tape`, by autograd too; then the outputs must agree
+/// as well, and a gradient that the tape has not found is a failure.
 std::vector<GradientRow> check_layer(Layer<double>& layer, const Tensor<double>& x,
+                                     const TapeForward& tape = {},
                                      const GradientCheckOptions& options = {});
 
 bool all_pass(const std::vector<GradientRow>& rows);
 
-/// The rows as a table, and for each row that failed the worst element with both values.
+/// The rows as a table, and for each that failed the worst element with both values.
 std::string table(const std::vector<GradientRow>& rows);
 
 }  // namespace handgrad

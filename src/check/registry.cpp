@@ -6,37 +6,56 @@
 #include <span>
 #include <utility>
 
+#include "autograd/functional.h"
 #include "layers/activations.h"
+#include "layers/batch_norm.h"
 #include "layers/dropout.h"
+#include "layers/layer_norm.h"
 #include "layers/linear.h"
 #include "layers/mlp.h"
 #include "layers/prelu.h"
+#include "layers/residual.h"
 #include "layers/softmax.h"
+#include "layers/stochastic_depth.h"
 #include "losses/cross_entropy.h"
 #include "losses/donsker_varadhan.h"
 #include "losses/nll.h"
 #include "losses/penalty.h"
 #include "losses/pointwise.h"
+#include "train/safetensors.h"
 
 namespace handgrad {
 namespace {
 
 using Input = Tensor<double>;
+using Var = Variable<double>;
+using Vars = std::span<const Variable<double>>;
+namespace F = functional;
 
-/// Dropout in training mode that draws the same mask at every forward, as the check needs.
-class SameDropout final : public Layer<double> {
+/// The tape's side of a layer without parameters.
+template <class Function>
+TapeForward of_x(const Function& f) {
+    return [f](const Var& x, Vars) { return f(x); };
+}
+
+/// A layer in training mode that draws the same numbers at every forward, as the check needs: a
+/// new one each time.
+class SameDraws final : public Layer<double> {
   public:
-    explicit SameDropout(std::uint64_t seed) : seed_(seed) {}
+    using Make = std::function<std::unique_ptr<Layer<double>>()>;
+    explicit SameDraws(Make make) : make_(std::move(make)) {}
     Input forward(const Input& x) override {
-        dropout_ = std::make_unique<Dropout<double>>(0.3, seed_);
-        return dropout_->forward(x);
+        layer_ = make_();
+        return layer_->forward(x);
     }
-    Input backward(const Input& dy) override { return dropout_->backward(dy); }
-    [[nodiscard]] std::string describe() const override { return "Dropout(0.3) in training"; }
+    Input backward(const Input& dy) override { return layer_->backward(dy); }
+    [[nodiscard]] std::string describe() const override {
+        return make_()->describe() + " in training";
+    }
 
   private:
-    std::uint64_t seed_;
-    std::unique_ptr<Dropout<double>> dropout_;
+    Make make_;
+    std::unique_ptr<Layer<double>> layer_;
 };
 
 /// A loss as a layer: y = loss(x, target).
@@ -57,6 +76,8 @@ class LossLayer final : public Layer<double> {
     std::function<Input(const Input&)> forward_;
 };
 
+constexpr double penalty_strength = 0.3;
+
 /// A penalty as a layer: y = strength R(x).
 template <template <class> class P>
 class PenaltyLayer final : public Layer<double> {
@@ -75,7 +96,7 @@ class PenaltyLayer final : public Layer<double> {
 
   private:
     Parameter<double> w_{"w", {}, {}};
-    P<double> penalty_{{&w_}, 0.3};
+    P<double> penalty_{{&w_}, penalty_strength};
 };
 
 /// Collects the cases and draws their numbers.
@@ -106,11 +127,11 @@ class Cases {
 
     /// L(args...) at shapes of any rank.
     template <class L, class... Args>
-    void add_layer(const Points& points, Args... args) {
+    void add_layer(const Points& points, const TapeForward& tape, Args... args) {
         add({{13}, {5, 7}, {2, 3, 4, 5}}, points.ranks, [&](const Shape& shape) {
             const Input x = input(shape, -3, 3, points.kinks);
             if (points.first_sign != 0) x.data()[0] = std::copysign(x.data()[0], points.first_sign);
-            return on(std::make_shared<L>(args...), x);
+            return on(std::make_shared<L>(args...), x, tape);
         });
     }
 
@@ -127,8 +148,8 @@ class Cases {
         return x;
     }
 
-    Labels labels(Index n, Index classes) {
-        Labels y = Labels::zeros({n});
+    Labels labels(const Shape& shape, Index classes) {
+        Labels y = Labels::zeros(shape);
         for (std::int32_t& label : y.span()) label = static_cast<std::int32_t>(below(classes));
         return y;
     }
@@ -138,9 +159,9 @@ class Cases {
         return static_cast<Index>(random_.int63() % static_cast<std::uint64_t>(n));
     }
 
-    static GradientCase on(std::shared_ptr<Layer<double>> layer, const Input& x) {
+    static GradientCase on(std::shared_ptr<Layer<double>> layer, const Input& x, TapeForward tape) {
         const std::string name = layer->describe() + " on " + x.shape().str();
-        return {name, std::move(layer), x};
+        return {name, std::move(layer), x, std::move(tape)};
     }
 
     Random& random() { return random_; }
@@ -161,6 +182,107 @@ class Cases {
     std::vector<GradientCase> list_;
 };
 
+/// L(args..., seed), which drops some of its input, in training and in evaluation mode.
+template <class L, class... Args>
+void add_drop(Cases& cases, std::uint64_t first_seed, Args... args) {
+    const std::vector<Shape> shapes = {{13}, {5, 7}, {2, 3, 4, 5}};
+    cases.add(shapes, {}, [&](const Shape& shape) {
+        // The first seed that does not drop all.
+        for (std::uint64_t seed = first_seed;; ++seed) {
+            auto layer =
+                std::make_shared<SameDraws>([=] { return std::make_unique<L>(args..., seed); });
+            const Input scale = layer->forward(Input::full(shape, 1));
+            if (scale.values() == std::vector<double>(scale.values().size(), 0)) continue;
+            return Cases::on(layer, cases.input(shape, -3, 3),
+                             of_x([scale](const Var& x) { return x * Var(scale); }));
+        }
+    });
+    cases.add(shapes, {}, [&](const Shape& shape) {
+        auto layer = std::make_shared<L>(args..., first_seed);
+        layer->eval();
+        return Cases::on(layer, cases.input(shape, -3, 3),
+                         of_x([](const Var& x) { return x * 1; }));
+    });
+}
+
+/// Draws all that a layer keeps: weights and running statistics at which it is not the identity.
+void draw_state(Layer<double>& layer, Random& random) {
+    for (const auto& [name, value] : state_dict(layer)) random.uniform(value, 0.5, 2);
+}
+
+/// In shape s, x has the shape of s with three more rows: where a channel has fewer than four
+/// values, the normalisation leaves next to nothing of dy, and little to check.
+template <class Norm>
+void add_batch_norm(Cases& cases, const std::vector<Shape>& shapes, int lowest, int highest) {
+    for (const bool training : {true, false})
+        for (const bool affine : {true, false})
+            cases.add(shapes, {.lowest = lowest, .highest = highest}, [&](const Shape& s) {
+                BatchNormOptions options;
+                options.affine = affine;
+                const auto norm = std::make_shared<Norm>(s[1], options);
+                draw_state(*norm, cases.random());
+                norm->train(training);
+                const auto tape = [=](const Var& x, Vars w) {
+                    const Var weight = affine ? w[0] : Var(), bias = affine ? w[1] : Var();
+                    if (training) return F::batch_norm(x, weight, bias);
+                    return F::batch_norm(x, weight, bias, 1e-5, norm->running_mean.value,
+                                         norm->running_var.value);
+                };
+                GradientCase on = Cases::on(norm, cases.input(s.with_rows(s[0] + 3), -3, 3), tape);
+                if (!training) on.name += " in evaluation";
+                return on;
+            });
+}
+
+void add_layer_norm(Cases& cases) {
+    for (const int axes : {1, 2, 3})
+        for (const bool affine : {true, false})
+            cases.add({{2, 3, 4}, {2, 3, 4, 5}}, {.lowest = axes, .least_last = 4},
+                      [&](const Shape& shape) {
+                          std::vector<Index> last;
+                          for (int axis = -axes; axis < 0; ++axis) last.push_back(shape[axis]);
+                          const Shape normalized{std::span<const Index>(last)};
+                          const auto norm = std::make_shared<LayerNorm<double>>(
+                              normalized, LayerNormOptions{.elementwise_affine = affine});
+                          draw_state(*norm, cases.random());
+                          return Cases::on(
+                              norm, cases.input(shape, -3, 3), [=](const Var& x, Vars w) {
+                                  return F::layer_norm(x, normalized, affine ? w[0] : Var(),
+                                                       affine ? w[1] : Var());
+                              });
+                      });
+}
+
+void add_residuals(Cases& cases) {
+    cases.add({{1, 3}, {5, 7}}, {.lowest = 2, .highest = 2}, [&](const Shape& s) {
+        auto branch = std::make_unique<Sequential<double>>();
+        branch->add<Linear<double>>(s[1], 3, cases.random());
+        branch->add<Tanh<double>>();
+        branch->add<Linear<double>>(3, s[1], cases.random());
+        return Cases::on(std::make_shared<Residual<double>>(std::move(branch)),
+                         cases.input(s, -1, 1), [](const Var& x, Vars w) {
+                             return x + F::linear(tanh(F::linear(x, w[0], w[1])), w[2], w[3]);
+                         });
+    });
+    // In evaluation mode, which must reach all that is nested.
+    cases.add({{1, 3}, {5, 7}}, {.lowest = 2, .highest = 2}, [&](const Shape& s) {
+        auto branch = std::make_unique<Sequential<double>>();
+        const auto& norm = branch->add<BatchNorm1d<double>>(s[1]);
+        branch->add<Linear<double>>(s[1], 4, cases.random());
+        branch->add<StochasticDepth<double>>(0.9, StochasticDepth<double>::Mode::row, 0);
+        auto model = std::make_shared<Sequential<double>>();
+        model->add<Residual<double>>(std::move(branch),
+                                     std::make_unique<Linear<double>>(s[1], 4, cases.random()));
+        draw_state(*model, cases.random());
+        model->eval();
+        return Cases::on(model, cases.input(s, -1, 1), [model, &norm](const Var& x, Vars w) {
+            const Var y =
+                F::batch_norm(x, w[0], w[1], 1e-5, norm.running_mean.value, norm.running_var.value);
+            return F::linear(x, w[4], w[5]) + F::linear(y, w[2], w[3]);
+        });
+    });
+}
+
 void add_layers(Cases& cases, std::uint64_t seed) {
     // A shape of Linear is (N, in, out).
     std::vector<Shape> shapes;
@@ -169,75 +291,95 @@ void add_layers(Cases& cases, std::uint64_t seed) {
             for (const Index out : {1, 10, 17}) shapes.push_back({n, in, out});
     cases.add(shapes, {.lowest = 3, .highest = 3}, [&](const Shape& s) {
         return Cases::on(std::make_shared<Linear<double>>(s[1], s[2], cases.random()),
-                         cases.input({s[0], s[1]}, -1, 1));
+                         cases.input({s[0], s[1]}, -1, 1),
+                         [](const Var& x, Vars w) { return F::linear(x, w[0], w[1]); });
     });
 
     // A positive input at least, lest the gradient of a small ReLU is zero; a negative for PReLU.
-    cases.add_layer<ReLU<double>>({.first_sign = 1});
-    cases.add_layer<LeakyReLU<double>>({});
-    cases.add_layer<LeakyReLU<double>>({}, 0.3);
-    cases.add_layer<PReLU<double>>({.first_sign = -1});
+    const auto prelu_tape = [](const Var& x, Vars w) { return F::prelu(x, w[0]); };
+    cases.add_layer<ReLU<double>>({.first_sign = 1}, of_x(F::relu<double>));
+    cases.add_layer<LeakyReLU<double>>({}, of_x([](const Var& x) { return F::leaky_relu(x); }));
+    cases.add_layer<LeakyReLU<double>>({}, of_x([](const Var& x) { return F::leaky_relu(x, 0.3); }),
+                                       0.3);
+    cases.add_layer<PReLU<double>>({.first_sign = -1}, prelu_tape);
     cases.add({{2, 5}, {3, 7}, {2, 3, 4}, {2, 3, 4, 5}}, {.lowest = 2}, [&](const Shape& shape) {
         const auto prelu = std::make_shared<PReLU<double>>(shape[1]);
         cases.random().uniform(prelu->weight.value, 0.1, 0.9);
         const Input x = cases.input(shape, -3, 3, {0});
         x.data()[0] = -std::abs(x.data()[0]);
-        return Cases::on(prelu, x);
+        return Cases::on(prelu, x, prelu_tape);
     });
-    cases.add_layer<ELU<double>>({});
-    cases.add_layer<ELU<double>>({}, 0.5);
-    cases.add_layer<Softplus<double>>({});
-    cases.add_layer<Softplus<double>>({.kinks = {0.5}}, 2, 1);
-    cases.add_layer<Sigmoid<double>>({});
-    cases.add_layer<Tanh<double>>({});
-    cases.add_layer<SiLU<double>>({});
-    cases.add_layer<GELU<double>>({});
-    cases.add_layer<GELU<double>>({}, GELU<double>::Approximate::tanh);
-    cases.add_layer<Identity<double>>({});
-    cases.add_layer<Softmax<double>>({.ranks = {.least_last = 2}});
-    cases.add_layer<LogSoftmax<double>>({.ranks = {.least_last = 2}});
+    cases.add_layer<ELU<double>>({}, of_x([](const Var& x) { return F::elu(x); }));
+    cases.add_layer<ELU<double>>({}, of_x([](const Var& x) { return F::elu(x, 0.5); }), 0.5);
+    cases.add_layer<Softplus<double>>({}, of_x([](const Var& x) { return F::softplus(x); }));
+    cases.add_layer<Softplus<double>>(
+        {.kinks = {0.5}}, of_x([](const Var& x) { return F::softplus(x, 2, 1); }), 2, 1);
+    cases.add_layer<Sigmoid<double>>({}, of_x(F::sigmoid<double>));
+    cases.add_layer<Tanh<double>>({}, of_x([](const Var& x) { return tanh(x); }));
+    cases.add_layer<SiLU<double>>({}, of_x(F::silu<double>));
+    cases.add_layer<GELU<double>>({}, of_x(F::gelu<double>));
+    cases.add_layer<GELU<double>>({}, of_x(F::gelu_tanh<double>), GELU<double>::Approximate::tanh);
+    cases.add_layer<Identity<double>>({}, of_x([](const Var& x) { return x * 1; }));
+    cases.add_layer<Softmax<double>>({.ranks = {.least_last = 2}}, of_x(F::softmax<double>));
+    cases.add_layer<LogSoftmax<double>>({.ranks = {.least_last = 2}}, of_x(F::log_softmax<double>));
 
-    cases.add({{13}, {5, 7}, {2, 3, 4, 5}}, {}, [&](const Shape& shape) {
-        const auto resting = std::make_shared<Dropout<double>>(0.5, seed);
-        resting->eval();
-        return Cases::on(resting, cases.input(shape, -3, 3));
-    });
-    // A mask that drops all of twelve elements is one in two million.
-    cases.add_layer<SameDropout>({.ranks = {.least_last = 12}}, seed);
+    using Depth = StochasticDepth<double>;
+    add_drop<Dropout<double>>(cases, seed, 0.3);
+    add_drop<Depth>(cases, seed, 0.3, Depth::Mode::batch);
+    add_drop<Depth>(cases, seed, 0.3, Depth::Mode::row);
+
+    // A shape is that of x but for the first axis, which is three longer.
+    add_batch_norm<BatchNorm1d<double>>(cases, {{1, 1}, {2, 3}, {14, 10}, {1, 2, 3}}, 2, 3);
+    add_batch_norm<BatchNorm2d<double>>(cases, {{1, 1, 1, 1}, {1, 2, 3, 2}, {2, 3, 4, 5}}, 4, 4);
+    add_layer_norm(cases);
+    add_residuals(cases);
 
     const std::vector<Index> widths = {13, 11, 5, 3};
     cases.add(Cases::on(std::make_shared<Sequential<double>>(mlp<double>(widths, cases.random())),
-                        cases.input({6, 13}, -1, 1)));
+                        cases.input({6, 13}, -1, 1), [](const Var& x, Vars w) {
+                            const Var h = F::relu(F::linear(x, w[0], w[1]));
+                            return F::linear(F::relu(F::linear(h, w[2], w[3])), w[4], w[5]);
+                        }));
     cases.add({{4, 3}}, {.lowest = 2, .highest = 2}, [&](const Shape& shape) {
         auto model = std::make_shared<Sequential<double>>();
         model->add<Linear<double>>(shape[1], 7, cases.random());
         model->add<Tanh<double>>();
         model->add<Linear<double>>(7, 2, cases.random());
-        return Cases::on(model, cases.input(shape, -1, 1));
+        return Cases::on(model, cases.input(shape, -1, 1), [](const Var& x, Vars w) {
+            return F::linear(tanh(F::linear(x, w[0], w[1])), w[2], w[3]);
+        });
     });
 }
 
-/// A loss of each element, on x = target + difference.
-template <class L, class... Args>
-void add_difference_loss(Cases& cases, const std::vector<double>& kinks, Args... args) {
+/// A loss of each element, on x = target + difference. tape(x, target) is its expression.
+template <class L, class Tape, class... Args>
+void add_difference_loss(Cases& cases, const std::vector<double>& kinks, const Tape& tape,
+                         Args... args) {
     cases.add({{1}, {17}, {5, 7}, {2, 3, 4}}, {.lowest = 0}, [&](const Shape& shape) {
         const Input target = cases.input(shape, -1, 1), x = cases.input(shape, -2, 2, kinks);
         for (Index i = 0; i < x.size(); ++i) x.data()[i] += target.data()[i];
-        return Cases::on(std::make_shared<LossLayer>(std::make_shared<L>(args...), "", target), x);
+        return Cases::on(std::make_shared<LossLayer>(std::make_shared<L>(args...), "", target), x,
+                         of_x([=](const Var& v) { return tape(v, target); }));
     });
 }
 
 void add_losses(Cases& cases, Reduction reduction) {
-    add_difference_loss<MSELoss<double>>(cases, {}, reduction);
-    add_difference_loss<L1Loss<double>>(cases, {0}, reduction);
-    add_difference_loss<SmoothL1Loss<double>>(cases, {-1, 1}, reduction);
-    add_difference_loss<SmoothL1Loss<double>>(cases, {-0.4, 0.4}, reduction, 0.4);
+    add_difference_loss<MSELoss<double>>(
+        cases, {}, [=](auto& x, auto& t) { return F::mse_loss(x, t, reduction); }, reduction);
+    add_difference_loss<L1Loss<double>>(
+        cases, {0}, [=](auto& x, auto& t) { return F::l1_loss(x, t, reduction); }, reduction);
+    for (const double beta : {1.0, 0.4})
+        add_difference_loss<SmoothL1Loss<double>>(
+            cases, {-beta, beta},
+            [=](auto& x, auto& t) { return F::smooth_l1_loss(x, t, reduction, beta); }, reduction,
+            beta);
     const std::vector<Shape> shapes = {{1}, {17}, {5, 7}, {2, 3, 4}};
     cases.add(shapes, {}, [&](const Shape& shape) {
         auto loss = std::make_shared<BCELoss<double>>(reduction);
         const Input target = cases.input(shape, 0, 1);
-        return Cases::on(std::make_shared<LossLayer>(loss, "", target),
-                         cases.input(shape, 0.05, 0.95));
+        return Cases::on(
+            std::make_shared<LossLayer>(loss, "", target), cases.input(shape, 0.05, 0.95),
+            of_x([=](const Var& x) { return F::binary_cross_entropy(x, target, reduction); }));
     });
     for (const bool weighted : {false, true})
         cases.add(shapes, {}, [&](const Shape& shape) {
@@ -245,40 +387,60 @@ void add_losses(Cases& cases, Reduction reduction) {
             auto loss = std::make_shared<BCEWithLogitsLoss<double>>(reduction, weight);
             const Input target = cases.input(shape, 0, 1);
             return Cases::on(std::make_shared<LossLayer>(loss, "", target),
-                             cases.input(shape, -3, 3));
+                             cases.input(shape, -3, 3), of_x([=](const Var& x) {
+                                 return F::binary_cross_entropy_with_logits(x, target, reduction,
+                                                                            weight);
+                             }));
         });
 
-    const std::vector<Shape> rows = {{1, 2}, {1, 10}, {3, 2}, {17, 10}, {3, 33}};
+    // A shape is that of x but for one class more: with a single one every gradient is zero.
+    const std::vector<Shape> rows = {{1, 1},  {1, 9},    {3, 1},      {17, 9},
+                                     {3, 32}, {2, 2, 3}, {2, 1, 3, 2}};
+    const auto scores = [&](const Shape& shape, double low, double high) {
+        std::vector<Index> sizes;
+        for (int axis = 0; axis < shape.rank(); ++axis) sizes.push_back(shape[axis] + (axis == 1));
+        return cases.input(Shape(std::span<const Index>(sizes)), low, high);
+    };
     for (const bool weighted : {false, true}) {
-        cases.add(rows, {.lowest = 2, .highest = 2, .least_last = 2}, [&](const Shape& shape) {
-            const Input weight = weighted ? cases.input({shape[1]}, 0.5, 2) : Input();
+        cases.add(rows, {.lowest = 2}, [&](const Shape& shape) {
+            const Input x = scores(shape, -3, 0);
+            const Input weight = weighted ? cases.input({x.dim(1)}, 0.5, 2) : Input();
             auto loss = std::make_shared<NLLLoss<double>>(reduction, weight);
-            const Labels labels = cases.labels(shape[0], shape[1]);
-            return Cases::on(std::make_shared<LossLayer>(loss, "", labels),
-                             cases.input(shape, -3, 0));
+            const Labels labels = cases.labels(without_classes(shape), x.dim(1));
+            return Cases::on(
+                std::make_shared<LossLayer>(loss, "", labels), x,
+                of_x([=](const Var& v) { return F::nll_loss(v, labels, reduction, weight); }));
         });
         for (const double smoothing : {0.0, 0.2})
             for (const std::string target : {" of labels", " of one-hot", " of soft targets"})
-                cases.add(
-                    rows, {.lowest = 2, .highest = 2, .least_last = 2}, [&](const Shape& shape) {
-                        const Index n = shape[0], classes = shape[1];
-                        const Input weight = weighted ? cases.input({classes}, 0.5, 2) : Input();
-                        auto loss = std::make_shared<CrossEntropyLoss<double>>(reduction, smoothing,
-                                                                               weight);
-                        const Labels labels = cases.labels(n, classes);
-                        const Input x = cases.input(shape, -3, 3);
-                        if (target == " of labels")
-                            return Cases::on(std::make_shared<LossLayer>(loss, target, labels), x);
-                        const Input shares = cases.input(shape, 0, 1);
-                        for (Index r = 0; r < n; ++r) {
-                            double sum = 0;
-                            for (Index c = 0; c < classes; ++c) sum += shares(r, c);
-                            for (Index c = 0; c < classes; ++c)
-                                shares(r, c) = target == " of one-hot" ? (c == labels(r) ? 1 : 0)
-                                                                       : shares(r, c) / sum;
-                        }
-                        return Cases::on(std::make_shared<LossLayer>(loss, target, shares), x);
-                    });
+                cases.add(rows, {.lowest = 2}, [&](const Shape& shape) {
+                    const Input x = scores(shape, -3, 3);
+                    const Index classes = x.dim(1), inner = x.size() / (x.dim(0) * classes);
+                    const Input weight = weighted ? cases.input({classes}, 0.5, 2) : Input();
+                    auto loss =
+                        std::make_shared<CrossEntropyLoss<double>>(reduction, smoothing, weight);
+                    const auto tape = [=](const auto& t) {
+                        return of_x([=](const Var& v) {
+                            return F::cross_entropy(v, t, reduction, smoothing, weight);
+                        });
+                    };
+                    const Labels labels = cases.labels(without_classes(shape), classes);
+                    if (target == " of labels")
+                        return Cases::on(std::make_shared<LossLayer>(loss, target, labels), x,
+                                         tape(labels));
+                    const Input shares = cases.input(x.shape(), 0, 1);
+                    for (Index i = 0; i < labels.size(); ++i) {
+                        double* share = shares.data() + i / inner * classes * inner + i % inner;
+                        double sum = 0;
+                        for (Index c = 0; c < classes; ++c) sum += share[c * inner];
+                        for (Index c = 0; c < classes; ++c)
+                            share[c * inner] = target == " of one-hot"
+                                                   ? (c == labels.data()[i] ? 1 : 0)
+                                                   : share[c * inner] / sum;
+                    }
+                    return Cases::on(std::make_shared<LossLayer>(loss, target, shares), x,
+                                     tape(shares));
+                });
     }
 }
 
@@ -293,10 +455,13 @@ std::vector<GradientCase> gradient_cases(std::uint64_t seed, int random_shapes) 
     cases.add({{1, 1}, {2, 5}, {7, 3}}, {.lowest = 2, .highest = 2}, [&](const Shape& s) {
         auto loss = std::make_shared<DonskerVaradhan<double>>();
         return Cases::on(std::make_shared<LossLayer>(loss, "", s[0]),
-                         cases.input({s[0] + s[1], 1}, -3, 3));
+                         cases.input({s[0] + s[1], 1}, -3, 3),
+                         of_x([n = s[0]](const Var& t) { return F::donsker_varadhan(t, n); }));
     });
-    cases.add_layer<PenaltyLayer<L1Penalty>>({});
-    cases.add_layer<PenaltyLayer<L2Penalty>>({});
+    cases.add_layer<PenaltyLayer<L1Penalty>>(
+        {}, of_x([](const Var& w) { return penalty_strength * sum(abs(w)); }));
+    cases.add_layer<PenaltyLayer<L2Penalty>>(
+        {}, of_x([](const Var& w) { return penalty_strength * sum(w * w); }));
     return cases.take();
 }
 

@@ -9,12 +9,13 @@
 
 namespace handgrad {
 
-/// One layer or loss at one shape: check_layer(*layer, x) checks its gradients.
+/// One layer or loss at one shape: check_layer(*layer, x, tape) checks its gradients.
 struct GradientCase {
     std::string name;  // "Linear(7, 5) on (3, 7)"
     /// A loss stands here as a layer: x is its input, y what it returns, and the target is bound.
     std::shared_ptr<Layer<double>> layer;
     Tensor<double> x;
+    TapeForward tape;  // the same from autograd/functional.h
 };
 
 /// All of them at awkward shapes, then each at as many random ones, on inputs, targets and weights

@@ -25,6 +25,7 @@ Linear<T>::Linear(Index in, Index out, Random& random, Device device) : in_(in),
 template <class T>
 Tensor<T> Linear<T>::forward(const Tensor<T>& x) {
     this->require_input(x);
+    this->require_same_device(x, weight);
     if (x.rank() != 2 || x.dim(1) != in_)
         throw Error(describe() + ".forward: the input does not fit",
                     "x of shape " + x.shape().str(), "x of shape (N, " + std::to_string(in_) + ")",

@@ -4,8 +4,10 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/functional.h"
 #include "catch.h"
 #include "core/error.h"
+#include "layers/linear.h"
 
 using namespace handgrad;
 
@@ -36,9 +38,9 @@ TEST_CASE("a right gradient passes and values are restored", "[check]") {
     const auto before = sines.w.value.values();
     const GradientRow row = sines.check();
     INFO(table({row}));
-    REQUIRE(row.pass);
-    REQUIRE(row.checked == 5);
-    REQUIRE(row.max_relative_error < 1e-6);
+    REQUIRE(row.pass());
+    REQUIRE(row.differences.checked == 5);
+    REQUIRE(row.differences.max_relative_error < 1e-6);
     REQUIRE(sines.w.value.values() == before);
 }
 
@@ -46,8 +48,8 @@ TEST_CASE("a wrong gradient fails and is located", "[check]") {
     Sines sines;
     sines.w.grad(3) *= 1.0001;
     const GradientRow row = sines.check();
-    REQUIRE_FALSE(row.pass);
-    REQUIRE(row.worst == 3);
+    REQUIRE_FALSE(row.pass());
+    REQUIRE(row.differences.worst == "element 3");
     REQUIRE_THAT(table({row}), ContainsSubstring("FAIL") && ContainsSubstring("element 3"));
     REQUIRE_FALSE(all_pass({row}));
 }
@@ -55,17 +57,111 @@ TEST_CASE("a wrong gradient fails and is located", "[check]") {
 TEST_CASE("NaN, zero against zero and nothing at all fail", "[check]") {
     Sines sines;
     sines.w.grad(2) = std::numeric_limits<double>::quiet_NaN();
-    REQUIRE_FALSE(sines.check().pass);
-    REQUIRE(sines.check().worst == 2);
+    REQUIRE_FALSE(sines.check().pass());
+    REQUIRE(sines.check().differences.worst == "element 2");
     sines.w.grad.fill(0);
     const GradientRow nothing = check_gradients({&sines.w}, [] { return 1.0; })[0];
-    REQUIRE_FALSE(nothing.pass);
-    REQUIRE_THAT(nothing.reason, ContainsSubstring("zero"));
-    REQUIRE_FALSE(check_gradients({&sines.w}, [] { return std::nan(""); })[0].pass);
+    REQUIRE_FALSE(nothing.pass());
+    REQUIRE_THAT(nothing.differences.reason, ContainsSubstring("zero"));
+    REQUIRE_FALSE(check_gradients({&sines.w}, [] { return std::nan(""); })[0].pass());
     REQUIRE_FALSE(all_pass({}));
     Parameter<double> empty{"e", Tensor<double>::empty({0}), Tensor<double>::empty({0})};
-    REQUIRE_FALSE(check_gradients({&empty}, [] { return 1.0; })[0].pass);
+    REQUIRE_FALSE(check_gradients({&empty}, [] { return 1.0; })[0].pass());
     Parameter<double> no_grad{"n", Tensor<double>::zeros({2}), {}};
     REQUIRE_THROWS_AS(check_gradients({&no_grad}, [] { return 1.0; }), Error);
     REQUIRE_THROWS_AS(check_gradients({}, [] { return 1.0; }), Error);
+}
+
+namespace {
+
+/// Linear(3, 2) whose dW is wrong in one element.
+class WrongLinear final : public Layer<double> {
+  public:
+    Tensor<double> forward(const Tensor<double>& x) override { return inner.forward(x); }
+    Tensor<double> backward(const Tensor<double>& dy) override {
+        const Tensor<double> dx = inner.backward(dy);
+        inner.weight.grad(1, 2) += error;
+        return dx;
+    }
+    std::vector<Parameter<double>*> parameters() override { return inner.parameters(); }
+    [[nodiscard]] std::string describe() const override { return "WrongLinear"; }
+
+    Random random{1};
+    Linear<double> inner{3, 2, random};
+    double error = 0;
+};
+
+const Tensor<double> some_x = Tensor<double>::from({2, 3}, {1, -2, 0.5, 3, 0.25, -1});
+
+Variable<double> linear_tape(const Variable<double>& x, std::span<const Variable<double>> w) {
+    return functional::linear(x, w[0], w[1]);
+}
+
+}  // namespace
+
+TEST_CASE("a small layer is checked by its whole Jacobian", "[check]") {
+    WrongLinear layer;
+    REQUIRE(all_pass(check_layer(layer, some_x)));
+    layer.error = 1e-3;
+    const auto rows = check_layer(layer, some_x);
+    INFO(table(rows));
+    REQUIRE(rows.size() == 3);
+    REQUIRE(rows[0].differences.of == "Jacobian entries");
+    REQUIRE(rows[0].differences.checked == 24);
+    REQUIRE(rows[0].pass());
+    REQUIRE_FALSE(rows[1].pass());
+    REQUIRE(rows[2].pass());
+    REQUIRE_THAT(table(rows), ContainsSubstring("weight: they differ; worst at dy[") &&
+                                  ContainsSubstring("]/dweight[5]"));
+}
+
+TEST_CASE("a large layer is checked along random directions", "[check]") {
+    WrongLinear layer;
+    GradientCheckOptions options;
+    options.max_jacobian = 0;
+    REQUIRE(check_layer(layer, some_x, {}, options)[1].differences.of == "elements");
+    options.max_elements = 5;
+    const auto before = layer.inner.weight.value.values();
+    REQUIRE(all_pass(check_layer(layer, some_x, {}, options)));
+    REQUIRE(layer.inner.weight.value.values() == before);
+    layer.error = 1e-3;
+    const auto rows = check_layer(layer, some_x, {}, options);
+    INFO(table(rows));
+    REQUIRE(rows[1].differences.of == "directions");
+    REQUIRE(rows[1].differences.checked == options.directions);
+    REQUIRE_FALSE(rows[1].pass());
+    REQUIRE_THAT(table(rows), ContainsSubstring("direction "));
+}
+
+TEST_CASE("what autograd finds is a column of its own", "[check]") {
+    WrongLinear layer;
+    const auto right = check_layer(layer, some_x, linear_tape);
+    INFO(table(right));
+    REQUIRE(all_pass(right));
+    REQUIRE(right[1].autograd.value().max_relative_error < 1e-14);
+
+    layer.error = 1e-9;  // too little for differences to see
+    const auto rows = check_layer(layer, some_x, linear_tape);
+    INFO(table(rows));
+    REQUIRE(rows[1].differences.pass());
+    REQUIRE_FALSE(rows[1].autograd.value().pass());
+    REQUIRE(rows[1].autograd.value().worst == "element 5");
+    REQUIRE_FALSE(rows[1].pass());
+    REQUIRE_THAT(table(rows), ContainsSubstring("by autograd"));
+}
+
+TEST_CASE("a gradient that autograd lacks, and another output, are failures", "[check]") {
+    WrongLinear layer;
+    const auto detached = check_layer(layer, some_x, [](const auto& x, auto w) {
+        return functional::linear(x, w[0], w[1].detach());
+    });
+    INFO(table(detached));
+    REQUIRE(detached[1].pass());
+    REQUIRE_FALSE(detached[2].pass());
+    REQUIRE_THAT(table(detached), ContainsSubstring("bias: autograd has no such gradient"));
+
+    const auto other = check_layer(
+        layer, some_x, [](const auto& x, auto w) { return functional::linear(x, w[0], w[1]) + 1; });
+    for (const GradientRow& row : other) REQUIRE_FALSE(row.pass());
+    REQUIRE_THAT(table(other), ContainsSubstring("another y"));
 }

@@ -1,4 +1,4 @@
-// Every layer against PyTorch: tests/golden/layers.json, computed in double. float is held to 1e-5
+// Every layer against PyTorch: tests/golden/layers.npz, computed in double. float is held to 1e-5
 // relative, double to 1e-12.
 #include "golden.h"
 
@@ -10,6 +10,8 @@
 
 #include "catch.h"
 #include "layers/activations.h"
+#include "layers/batch_norm.h"
+#include "layers/layer_norm.h"
 #include "layers/linear.h"
 #include "layers/prelu.h"
 #include "layers/softmax.h"
@@ -38,7 +40,26 @@ std::vector<std::shared_ptr<Layer<T>>> all_layers() {
             std::make_shared<GELU<T>>(GELU<T>::Approximate::tanh),
             std::make_shared<Identity<T>>(),
             std::make_shared<Softmax<T>>(),
-            std::make_shared<LogSoftmax<T>>()};
+            std::make_shared<LogSoftmax<T>>(),
+            std::make_shared<BatchNorm1d<T>>(5),
+            std::make_shared<BatchNorm1d<T>>(
+                5, BatchNormOptions{.eps = 0.01, .momentum = 0.3, .affine = false}),
+            std::make_shared<BatchNorm2d<T>>(2),
+            std::make_shared<LayerNorm<T>>(Shape{5}),
+            std::make_shared<LayerNorm<T>>(
+                Shape{3, 4}, LayerNormOptions{.eps = 0.01, .elementwise_affine = false})};
+}
+
+/// They start as in a new layer; in evaluation mode, as they are to stay.
+template <class T>
+void set_buffers(Layer<T>& layer, const nlohmann::json& expected) {
+    REQUIRE(layer.buffers().size() == (expected.contains("buffers") ? 2 : 0));
+    for (Buffer<T>* buffer : layer.buffers()) {
+        if (layer.training())
+            buffer->value.fill(buffer->name == "running_var" ? 1 : 0);
+        else
+            buffer->value.copy_from(golden_tensor<T>(expected["buffers"][buffer->name]));
+    }
 }
 
 }  // namespace
@@ -63,6 +84,8 @@ TEMPLATE_TEST_CASE("every layer gives PyTorch's outputs and gradients", "[layers
             parameter->value.copy_from(golden_tensor<T>(value));
             parameter->grad.fill(0);
         }
+        layer.train(expected.value("training", true));
+        set_buffers(layer, expected);
         const Tensor<T> y = layer.forward(golden_tensor<T>(expected["x"]));
         const Tensor<T> dx = layer.backward(golden_tensor<T>(expected["dy"]));
         CHECK(matches_golden(y, expected["y"], tolerance));
@@ -71,6 +94,10 @@ TEMPLATE_TEST_CASE("every layer gives PyTorch's outputs and gradients", "[layers
             INFO(parameter->name);
             const nlohmann::json& grad = expected["parameters"][parameter->name]["grad"];
             CHECK(matches_golden(parameter->grad, grad, tolerance));
+        }
+        for (const Buffer<T>* buffer : layer.buffers()) {
+            INFO(buffer->name);
+            CHECK(matches_golden(buffer->value, expected["buffers"][buffer->name], tolerance));
         }
     }
     REQUIRE(seen.size() == layers.size());

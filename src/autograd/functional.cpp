@@ -1,0 +1,277 @@
+#include "autograd/functional.h"
+
+#include <cmath>
+#include <numbers>
+
+namespace handgrad::functional {
+namespace {
+
+/// min(x, 0), the part that activations bend
+template <class T>
+Variable<T> negative_part(const Variable<T>& x) {
+    return -maximum(-x, 0.0);
+}
+
+/// 1 where x > limit, else 0.
+template <class T>
+Tensor<T> above(const Variable<T>& x, double limit) {
+    const Tensor<T> values = x.value().to(Device::cpu), y = Tensor<T>::empty(x.shape());
+    for (Index i = 0; i < y.size(); ++i) y.data()[i] = values.data()[i] > T(limit) ? 1 : 0;
+    return y.to(x.value().device());
+}
+
+/// log(1 + e^z), for any z
+template <class T>
+Variable<T> log_1_exp(const Variable<T>& z) {
+    return maximum(z, 0.0) + log(1 + exp(-abs(z)));
+}
+
+/// The losses themselves, their sum, or their sum divided by count.
+template <class T>
+Variable<T> reduce(const Variable<T>& losses, Reduction reduction, double count) {
+    if (reduction == Reduction::none) return losses;
+    return reduction == Reduction::sum ? sum(losses) : sum(losses) / count;
+}
+
+template <class T>
+Variable<T> reduce(const Variable<T>& losses, Reduction reduction) {
+    return reduce(losses, reduction, static_cast<double>(losses.value().size()));
+}
+
+/// x (N, C, d1, ...) as rows (N d1 ..., C).
+template <class T>
+Variable<T> rows_of_classes(const Variable<T>& x) {
+    const Index n = x.shape()[0], classes = x.shape()[1], inner = x.value().size() / (n * classes);
+    return reshape(permute(reshape(x, {n, classes, inner}), {0, 2, 1}), {n * inner, classes});
+}
+
+/// weight[labels[n]] (N); ones without weights.
+template <class T>
+Tensor<T> weights_of(const Labels& labels, const Tensor<T>& weight) {
+    const Tensor<T> y = Tensor<T>::full(labels.shape(), 1);
+    if (weight.defined())
+        for (Index i = 0; i < y.size(); ++i) y.data()[i] = weight(labels(i));
+    return y;
+}
+
+template <class T>
+double total(const Tensor<T>& x) {
+    double sum = 0;
+    for (const T v : x.span()) sum += static_cast<double>(v);
+    return sum;
+}
+
+}  // namespace
+
+// ---- layers -------------------------------------------------------------------------------------
+
+template <class T>
+Variable<T> linear(const Variable<T>& x, const Variable<T>& weight, const Variable<T>& bias) {
+    return matmul(x, weight, Trans::no, Trans::yes) + bias;
+}
+
+template <class T>
+Variable<T> relu(const Variable<T>& x) {
+    return maximum(x, 0.0);
+}
+
+template <class T>
+Variable<T> leaky_relu(const Variable<T>& x, double negative_slope) {
+    return maximum(x, 0.0) + negative_slope * negative_part(x);
+}
+
+template <class T>
+Variable<T> prelu(const Variable<T>& x, const Variable<T>& weight) {
+    Variable<T> slope = weight;
+    if (weight.value().size() > 1) {  // broadcast along the axis of channels
+        std::vector<Index> sizes(static_cast<std::size_t>(x.shape().rank() - 1), 1);
+        sizes[0] = weight.value().size();
+        slope = reshape(weight, Shape(std::span<const Index>(sizes)));
+    }
+    return maximum(x, 0.0) + slope * negative_part(x);
+}
+
+template <class T>
+Variable<T> elu(const Variable<T>& x, double alpha) {
+    return maximum(x, 0.0) + alpha * (exp(negative_part(x)) - 1);
+}
+
+template <class T>
+Variable<T> softplus(const Variable<T>& x, double beta, double threshold) {
+    const Variable<T> z = beta * x;
+    return where(above(z, threshold), x, log_1_exp(z) / beta);
+}
+
+// 1 / (1 + e^-x), which overflows nowhere in this form
+template <class T>
+Variable<T> sigmoid(const Variable<T>& x) {
+    return (1 + tanh(x / 2)) / 2;
+}
+
+template <class T>
+Variable<T> silu(const Variable<T>& x) {
+    return x * sigmoid(x);
+}
+
+template <class T>
+Variable<T> gelu(const Variable<T>& x) {
+    return x * (1 + erf(x / std::numbers::sqrt2)) / 2;
+}
+
+template <class T>
+Variable<T> gelu_tanh(const Variable<T>& x) {
+    const double scale = std::sqrt(2 / std::numbers::pi);
+    return x * (1 + tanh(scale * (x + 0.044715 * x * x * x))) / 2;
+}
+
+template <class T>
+Variable<T> softmax(const Variable<T>& x) {
+    const Variable<T> e = exp(x - max(x, {-1}, true).detach());
+    return e / sum(e, {-1}, true);
+}
+
+template <class T>
+Variable<T> log_softmax(const Variable<T>& x) {
+    return x - logsumexp(x, {-1}, true);
+}
+
+template <class T>
+Variable<T> batch_norm(const Variable<T>& x, const Variable<T>& weight, const Variable<T>& bias,
+                       double eps, const Tensor<T>& running_mean, const Tensor<T>& running_var) {
+    const Index n = x.shape()[0], channels = x.shape()[1];
+    const Shape per_channel{channels, 1};
+    const Variable<T> v = reshape(x, {n, channels, x.value().size() / (n * channels)});
+    Variable<T> mu, var;
+    if (running_mean.defined()) {
+        mu = Variable<T>(running_mean.reshape(per_channel));
+        var = Variable<T>(running_var.reshape(per_channel));
+    } else {
+        mu = mean(v, {0, 2}, true);
+        var = mean(pow(v - mu, 2), {0, 2}, true);
+    }
+    Variable<T> y = (v - mu) / sqrt(var + eps);
+    if (weight.defined()) y = y * reshape(weight, per_channel);
+    if (bias.defined()) y = y + reshape(bias, per_channel);
+    return reshape(y, x.shape());
+}
+
+template <class T>
+Variable<T> layer_norm(const Variable<T>& x, const Shape& normalized_shape,
+                       const Variable<T>& weight, const Variable<T>& bias, double eps) {
+    const Index n = normalized_shape.size();
+    const Variable<T> rows = reshape(x, {x.value().size() / n, n});
+    const Variable<T> centred = rows - mean(rows, {1}, true);
+    Variable<T> y = centred / sqrt(mean(pow(centred, 2), {1}, true) + eps);
+    if (weight.defined()) y = y * reshape(weight, {n});
+    if (bias.defined()) y = y + reshape(bias, {n});
+    return reshape(y, x.shape());
+}
+
+// ---- losses -------------------------------------------------------------------------------------
+
+template <class T>
+Variable<T> mse_loss(const Variable<T>& x, const Tensor<T>& target, Reduction reduction) {
+    const Variable<T> d = x - Variable<T>(target);
+    return reduce(d * d, reduction);
+}
+
+template <class T>
+Variable<T> l1_loss(const Variable<T>& x, const Tensor<T>& target, Reduction reduction) {
+    return reduce(abs(x - Variable<T>(target)), reduction);
+}
+
+template <class T>
+Variable<T> smooth_l1_loss(const Variable<T>& x, const Tensor<T>& target, Reduction reduction,
+                           double beta) {
+    const Variable<T> d = x - Variable<T>(target), size = abs(d);
+    return reduce(where(above(size, beta), size - beta / 2, d * d / (2 * beta)), reduction);
+}
+
+template <class T>
+Variable<T> binary_cross_entropy(const Variable<T>& x, const Tensor<T>& target,
+                                 Reduction reduction) {
+    const Variable<T> t(target);
+    return reduce(-t * log(x) - (1 - t) * log(1 - x), reduction);
+}
+
+template <class T>
+Variable<T> binary_cross_entropy_with_logits(const Variable<T>& x, const Tensor<T>& target,
+                                             Reduction reduction, const Tensor<T>& pos_weight) {
+    const Variable<T> t(target);
+    const Variable<T> p = pos_weight.defined() ? Variable<T>(pos_weight) : constant(1, x);
+    return reduce(p * t * log_1_exp(-x) + (1 - t) * log_1_exp(x), reduction);
+}
+
+template <class T>
+Variable<T> cross_entropy(const Variable<T>& logits, const Labels& labels, Reduction reduction,
+                          double label_smoothing, const Tensor<T>& weight) {
+    const Labels y = labels.reshape({labels.size()});
+    const Variable<T> log_q = log_softmax(rows_of_classes(logits)), w(weights_of(y, weight));
+    const Variable<T> right = -w * gather(log_q, y);
+    const Variable<T> of_all =
+        weight.defined() ? -mean(Variable<T>(weight) * log_q, {1}) : -mean(log_q, {1});
+    const Variable<T> losses = (1 - label_smoothing) * right + label_smoothing * of_all;
+    return reduce(reshape(losses, labels.shape()), reduction, total(w.value()));
+}
+
+template <class T>
+Variable<T> cross_entropy(const Variable<T>& logits, const Tensor<T>& shares, Reduction reduction,
+                          double label_smoothing, const Tensor<T>& weight) {
+    const double classes = static_cast<double>(logits.shape()[1]);
+    const Variable<T> t = rows_of_classes(Variable<T>(shares));
+    Variable<T> v = (1 - label_smoothing) * t + label_smoothing / classes;
+    if (weight.defined()) v = v * Variable<T>(weight);
+    const Variable<T> losses = -sum(v * log_softmax(rows_of_classes(logits)), {1});
+    return reduce(reshape(losses, without_classes(logits.shape())), reduction);
+}
+
+template <class T>
+Variable<T> nll_loss(const Variable<T>& log_probabilities, const Labels& labels,
+                     Reduction reduction, const Tensor<T>& weight) {
+    const Labels y = labels.reshape({labels.size()});
+    const Variable<T> w(weights_of(y, weight));
+    const Variable<T> losses = -w * gather(rows_of_classes(log_probabilities), y);
+    return reduce(reshape(losses, labels.shape()), reduction, total(w.value()));
+}
+
+template <class T>
+Variable<T> donsker_varadhan(const Variable<T>& t, Index n) {
+    const Index all = t.shape()[0];
+    return logsumexp(slice(t, 0, n, all)) - std::log(static_cast<double>(all - n)) -
+           mean(slice(t, 0, 0, n));
+}
+
+#define HANDGRAD_INSTANTIATE(T)                                                                    \
+    template Variable<T> linear(const Variable<T>&, const Variable<T>&, const Variable<T>&);       \
+    template Variable<T> relu(const Variable<T>&);                                                 \
+    template Variable<T> leaky_relu(const Variable<T>&, double);                                   \
+    template Variable<T> prelu(const Variable<T>&, const Variable<T>&);                            \
+    template Variable<T> elu(const Variable<T>&, double);                                          \
+    template Variable<T> softplus(const Variable<T>&, double, double);                             \
+    template Variable<T> sigmoid(const Variable<T>&);                                              \
+    template Variable<T> silu(const Variable<T>&);                                                 \
+    template Variable<T> gelu(const Variable<T>&);                                                 \
+    template Variable<T> gelu_tanh(const Variable<T>&);                                            \
+    template Variable<T> softmax(const Variable<T>&);                                              \
+    template Variable<T> log_softmax(const Variable<T>&);                                          \
+    template Variable<T> batch_norm(const Variable<T>&, const Variable<T>&, const Variable<T>&,    \
+                                    double, const Tensor<T>&, const Tensor<T>&);                   \
+    template Variable<T> layer_norm(const Variable<T>&, const Shape&, const Variable<T>&,          \
+                                    const Variable<T>&, double);                                   \
+    template Variable<T> mse_loss(const Variable<T>&, const Tensor<T>&, Reduction);                \
+    template Variable<T> l1_loss(const Variable<T>&, const Tensor<T>&, Reduction);                 \
+    template Variable<T> smooth_l1_loss(const Variable<T>&, const Tensor<T>&, Reduction, double);  \
+    template Variable<T> binary_cross_entropy(const Variable<T>&, const Tensor<T>&, Reduction);    \
+    template Variable<T> binary_cross_entropy_with_logits(const Variable<T>&, const Tensor<T>&,    \
+                                                          Reduction, const Tensor<T>&);            \
+    template Variable<T> cross_entropy(const Variable<T>&, const Labels&, Reduction, double,       \
+                                       const Tensor<T>&);                                          \
+    template Variable<T> cross_entropy(const Variable<T>&, const Tensor<T>&, Reduction, double,    \
+                                       const Tensor<T>&);                                          \
+    template Variable<T> nll_loss(const Variable<T>&, const Labels&, Reduction, const Tensor<T>&); \
+    template Variable<T> donsker_varadhan(const Variable<T>&, Index);
+HANDGRAD_INSTANTIATE(float)
+HANDGRAD_INSTANTIATE(double)
+#undef HANDGRAD_INSTANTIATE
+
+}  // namespace handgrad::functional
