@@ -29,6 +29,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -131,7 +132,9 @@ std::vector<Library> find_libraries(const std::string& mkl) {
 struct Shape {
     std::string trans;  // of A, of B: "NT"
     Index M, K, N;
+    bool own = false;  // a product of a layer, or a square A B: goes to the README
 
+    bool operator==(const Shape&) const = default;
     [[nodiscard]] std::string size() const {
         return std::to_string(M) + "x" + std::to_string(K) + "x" + std::to_string(N);
     }
@@ -149,7 +152,8 @@ std::vector<Shape> all_shapes() {
     std::vector<Shape> shapes;
     const char* transpositions[] = {"NN", "NT", "TN"};
     for (Index n = 16; n <= 4096; n *= 2)
-        for (const char* trans : transpositions) shapes.push_back({trans, n, n, n});
+        for (const char* trans : transpositions)
+            shapes.push_back({trans, n, n, n, trans[0] == trans[1]});
     struct Layer {
         Index batch, in, out;
     };
@@ -160,9 +164,10 @@ std::vector<Shape> all_shapes() {
                                         {256, 4096, 10},
                                         {1649, 4096, 10},
                                         {64, 100, 10}}) {
-        for (const char* trans : transpositions) shapes.push_back({trans, batch, in, out});
-        shapes.push_back({"TN", out, batch, in});  // dW = dy' x
-        shapes.push_back({"NN", batch, out, in});  // dx = dy W
+        for (const std::string trans : transpositions)
+            shapes.push_back({trans, batch, in, out, trans == "NT"});  // y = x W'
+        shapes.push_back({"TN", out, batch, in, true});                // dW = dy' x
+        shapes.push_back({"NN", batch, out, in, true});                // dx = dy W
     }
     return shapes;
 }
@@ -357,25 +362,32 @@ void write_readme(const std::filesystem::path& path, const std::vector<Line>& li
     if (from == std::string::npos || to == std::string::npos || to < from)
         throw Error("bench_gemm --readme: no place for the table", path.string(),
                     "a file with the markers", "add the lines " + begin + end);
-    std::map<std::pair<Index, std::string>, std::vector<const Line*>> rows;  // in shapes' order
-    std::map<std::string, Index> order;
-    for (const Line& line : lines) {
-        const std::string name = line.shape.size() + " | " + line.shape.trans;
-        const Index place = order.emplace(name, static_cast<Index>(order.size())).first->second;
-        rows[{place, name}].push_back(&line);
+    // One row for a shape, its numbers of threads beside each other: squares A B, and the three
+    // products of each layer.
+    std::string table =
+        "| M x K x N | | GFLOP/s | of peak | best peer | ratio |\n|---|---|---|---|---|---|\n";
+    for (std::size_t first = 0, next = 0; first < lines.size(); first = next) {
+        const Shape& shape = lines[first].shape;
+        std::string speed, share, peer, ratio;
+        for (next = first; next < lines.size() && lines[next].shape == shape; ++next) {
+            const Line& line = lines[next];
+            const char* between = next == first ? "" : " / ";
+            speed += format("%s%.0f", between, line.gflops);
+            share += format("%s%.0f %%", between, line.pct_peak);
+            peer += format("%s%s %.0f", between, line.peer.c_str(), line.peer_gflops);
+            ratio += format("%s%.2f", between, line.ratio);
+        }
+        if (shape.own)
+            table += format("| %s | %s | %s | %s | %s | %s |\n", shape.size().c_str(),
+                            shape.trans.c_str(), speed.c_str(), share.c_str(), peer.c_str(),
+                            ratio.c_str());
     }
-    std::string table = "M x K x N | | threads | GFLOP/s | of peak | best peer | ratio\n";
-    table = "| " + table.substr(0, table.size() - 1) + " |\n|---|---|---|---|---|---|---|\n";
-    for (const auto& [name, of_shape] : rows)
-        for (const Line* line : of_shape)
-            table += format("| %s | %d | %.0f | %.0f %% | %s, %.0f | %.2f |\n", name.second.c_str(),
-                            line->threads, line->gflops, line->pct_peak, line->peer.c_str(),
-                            line->peer_gflops, line->ratio);
-    std::string means = summaries(lines);
-    for (std::size_t at = 0; (at = means.find('\n', at)) != std::string::npos; at += 3)
-        means.replace(at, 1, "  \n");
+    std::string means;
+    std::istringstream each(summaries(lines));
+    for (std::string mean; std::getline(each, mean);) means += "- " + mean + "\n";
     text.replace(from + begin.size(), to - from - begin.size(),
-                 "\nOn " + machine() + ":\n\n" + table + "\n" + means + "\n");
+                 "\nOn " + machine() + ", 1 / 2 threads:\n\n" + table +
+                     "\nAll shapes and their transpositions:\n\n" + means + "\n");
     write_file_atomically(path, text);
 }
 

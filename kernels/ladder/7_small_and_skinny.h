@@ -342,7 +342,7 @@ Product<T> column_as_row(Product<T> p) {
 template <class T>
 void multiply_by_shape(const Product<T>& product) {
     const Product<T> p = column_as_row(product);
-    if (is_small(p)) return multiply_small(p);
+    if (is_small(p) && threads_for(cost_of(p)) == 1) return multiply_small(p);
     const Plan plan = choose_plan(p);
     share_out(
         p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },

@@ -36,7 +36,8 @@ template <class T>
 void multiply_fused(const Product<T>& product, Epilogue<T> epilogue = {}) {
     if (trivial(product)) return apply(epilogue, product);
     const Product<T> p = column_as_row(product);
-    if (is_small(p)) return multiply_small(p, epilogue.bias, epilogue.relu);
+    if (is_small(p) && threads_for(cost_of(p)) == 1)
+        return multiply_small(p, epilogue.bias, epilogue.relu);
     const Plan plan = choose_plan(p);
     share_out(
         p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },
