@@ -91,7 +91,10 @@ def linear_init(seed):
         linear = torch.nn.Linear(n_in, n_out)
         layers.append({"in": n_in, "out": n_out, "weight_head": linear.weight.flatten()[:12].tolist(),
                        "bias": linear.bias.tolist()})
-    return {"seed": seed, "layers": layers}
+    torch.manual_seed(seed)
+    conv = torch.nn.Conv2d(4, 6, (3, 2), groups=2)
+    return {"seed": seed, "layers": layers,
+            "conv": {"weight": conv.weight.flatten().tolist(), "bias": conv.bias.tolist()}}
 
 
 def data_loader(seed):
@@ -186,6 +189,25 @@ def layers(seed):
                     nn.LayerNorm((3, 4), eps=0.01, elementwise_affine=False),
                     inputs((2, 3, 4), -4, 4))
 
+    def images():
+        def conv(name, shape, *arguments, **options):
+            return layer(name, nn.Conv2d(*arguments, **options), inputs(shape, -1, 1))
+
+        yield conv("Conv2d(2, 3, 3)", (2, 2, 5, 4), 2, 3, 3)
+        yield conv("Conv2d(3, 2, 1, {.bias = false})", (2, 3, 2, 3), 3, 2, 1, bias=False)
+        yield conv("Conv2d(2, 4, {3, 2}, {.stride = {1, 2}, .padding = {2, 1}, "
+                   ".dilation = {2, 1}, .groups = 2})", (2, 2, 5, 4), 2, 4, (3, 2), stride=(1, 2),
+                   padding=(2, 1), dilation=(2, 1), groups=2)
+        x = inputs((1, 2, 5, 6), -4, 4).round()  # many are equal
+        yield layer("MaxPool2d(2)", nn.MaxPool2d(2), x)
+        yield layer("MaxPool2d(3, {2, 1}, 1)", nn.MaxPool2d(3, (2, 1), 1), x)
+        yield layer("AvgPool2d({2, 3})", nn.AvgPool2d((2, 3)), x)
+        yield layer("AvgPool2d(3, 2, 1)", nn.AvgPool2d(3, 2, 1), x)
+        yield layer("AvgPool2d(3, 2, 1, false)",
+                    nn.AvgPool2d(3, 2, 1, count_include_pad=False), x)
+        yield layer("Flatten()", nn.Flatten(), x)
+        yield layer("Flatten(-2)", nn.Flatten(-2), x)
+
     return {"seed": seed, "cases": [
         layer("Linear(5, 3)", nn.Linear(5, 3), inputs((4, 5), -1, 1)),
         layer("ReLU()", nn.ReLU(), x),
@@ -208,6 +230,7 @@ def layers(seed):
         layer("LogSoftmax()", nn.LogSoftmax(dim=-1), x),
         layer("LogSoftmax()", nn.LogSoftmax(dim=-1), inputs((2, 3, 4), -4, 4)),
         *normalisations(),
+        *images(),
     ]}
 
 

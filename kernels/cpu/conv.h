@@ -36,9 +36,12 @@ template <class T>
 template <class T>
 [[gnu::always_inline]] inline void copy(T* to, const T* from, Index n) {
     constexpr int L = lanes<T>;
-    for (; n >= L; n -= L, to += L, from += L) store(to, load(from));
-    const FirstLanes<T> last(n);
-    if (n > 0) last.store(to, last.load(from));
+    if (n < L) {
+        const FirstLanes<T> first(n);
+        return first.store(to, first.load(from));
+    }
+    for (Index i = 0; i < n - L; i += L) store(to + i, load(from + i));
+    store(to + n - L, load(from + n - L));  // again some that are there already
 }
 
 /// to[i] = from[i stride], i < n
@@ -59,17 +62,13 @@ template <class T>
         to, even_lanes<T>(first.load(from), second.load(from + L), LaneNumbers<T>{}));
 }
 
-/// to[i stride] += from[i], i < n
+/// to[i] += from[i], i < n
 template <class T>
-[[gnu::always_inline]] inline void add_strided(T* to, const T* from, Index n, Index stride) {
-    if (stride != 1) {
-        for (Index i = 0; i < n; ++i) to[i * stride] += from[i];
-        return;
-    }
+[[gnu::always_inline]] inline void add(T* to, const T* from, Index n) {
     constexpr int L = lanes<T>;
     for (; n >= L; n -= L, to += L, from += L) store(to, load(to) + load(from));
     const FirstLanes<T> last(n);
-    if (n > 0) last.store(to, last.load(to) + last.load(from));
+    last.store(to, last.load(to) + last.load(from));
 }
 
 // ---- unfolding ----------------------------------------------------------------------------------
@@ -163,7 +162,10 @@ void unfold(T* to, Index ld, const T* x, const Convolution& v, const Piece& piec
         const T* from = x + inside.pixel;
         T* run = to + (inside.rows.begin - piece.rows.begin) * n;
         clear(to, run - to);
-        for (Index i = inside.rows.begin; i < inside.rows.end; ++i, run += n, from += line) {
+        Index i = inside.rows.begin;
+        if (count == n && stride == 1)  // the usual case on its own, which is twice as fast
+            for (; i < inside.rows.end; ++i, run += n, from += line) copy(run, from, n);
+        for (; i < inside.rows.end; ++i, run += n, from += line) {
             clear(run, before);
             copy_strided(run + before, from, count, stride);
             clear(run + before + count, n - before - count);
@@ -183,8 +185,11 @@ void fold_and_add(T* dx, const T* from, Index ld, const Convolution& v, const Pi
         T* to = dx + inside.pixel;
         const T* run = from + (inside.rows.begin - piece.rows.begin) * n + inside.columns.begin -
                        piece.columns.begin;
-        for (Index i = inside.rows.begin; i < inside.rows.end; ++i, run += n, to += line)
-            add_strided(to, run, count, stride);
+        Index i = inside.rows.begin;
+        if (stride == 1)
+            for (; i < inside.rows.end; ++i, run += n, to += line) add(to, run, count);
+        for (; i < inside.rows.end; ++i, run += n, to += line)
+            for (Index j = 0; j < count; ++j) to[j * stride] += run[j];
     }
 }
 

@@ -54,8 +54,7 @@ void each(Index n, F f) {
     if (n > 0) launch(each_kernel<F>, blocks_for(n), block_threads, 0, stream(), n, f);
 }
 
-// ---- reductions
-// ----------------------------------------------------------------------------------
+// ---- reductions --------------------------------------------------------------------------------
 
 // combine(a, b) of the values of a warp's lanes, given to all of them. Lane l takes the value of
 // lane l ^ 16, then of l ^ 8, ...: after five steps each has met all 32. All lanes combine the same
@@ -122,6 +121,18 @@ void sum_all(Index n, F f, Finish finish) {
 }
 
 // ---- rows
+template <class F>
+__global__ void __launch_bounds__(block_threads) each_block_kernel(F f) {
+    f(Index{blockIdx.x});
+}
+
+/// f(i) for each i < n, by all threads of a block, which may use block_sum.
+template <class F>
+void each_block(Index n, F f) {
+    if (n > 0)
+        launch(each_block_kernel<F>, static_cast<unsigned>(n), block_threads, 0, stream(), f);
+}
+
 // ----------------------------------------------------------------------------------------
 
 /// One lane of the warp that works on a row.

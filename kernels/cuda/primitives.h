@@ -5,8 +5,7 @@
 
 namespace handgrad::HANDGRAD_GPU {
 
-// ---- walks
-// ---------------------------------------------------------------------------------------
+// ---- walks -------------------------------------------------------------------------------------
 
 /// The axes of a walk, as an argument of a kernel.
 struct Walk {
@@ -45,8 +44,7 @@ __device__ inline Offsets offsets_at(const Walk& walk, Index i) {
     return at;
 }
 
-// ---- elementwise
-// ---------------------------------------------------------------------------------
+// ---- elementwise -------------------------------------------------------------------------------
 
 template <class T>
 __device__ T apply(UnaryOp op, T x) {
@@ -125,8 +123,7 @@ void multiply(T* y, const T* x, const T* scale, Index n) {
     each(n, [=] __device__(Index i) { y[i] = x[i] * scale[i]; });
 }
 
-// ---- copies
-// --------------------------------------------------------------------------------------
+// ---- copies ------------------------------------------------------------------------------------
 
 template <class T>
 void copy_walk(T* y, const T* a, const Axis* axes, int rank) {
@@ -192,8 +189,7 @@ void add_walk(T* y, const T* a, const Axis* axes, int rank) {
     }
 }
 
-// ---- reductions
-// ----------------------------------------------------------------------------------
+// ---- reductions --------------------------------------------------------------------------------
 
 /// op over x[0], x[stride], ..., n of them: those from `begin` on in steps of `step`, the lanes'
 /// parts joined by all(value, join). logsumexp(x) = m + log sum exp(x - m), m the maximum.

@@ -53,8 +53,7 @@ void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) {
     });
 }
 
-// ---- softmax
-// -------------------------------------------------------------------------------------
+// ---- softmax -----------------------------------------------------------------------------------
 
 /// logsumexp(x) in two parts, as in kernels/cpu/softmax.h. All lanes of the warp get it.
 template <class T>

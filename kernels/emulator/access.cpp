@@ -120,8 +120,7 @@ void check_static(std::uintptr_t address, std::size_t bytes, Access access, cons
                    (address - array->address + i) / 4, [&] { return array->name.c_str(); });
 }
 
-// ---- counting
-// ------------------------------------------------------------------------------------
+// ---- counting ----------------------------------------------------------------------------------
 
 std::vector<Traffic> traffic;
 std::unordered_map<const void*, std::size_t> traffic_of;  // a kernel's index

@@ -38,8 +38,7 @@
 
 namespace handgrad::emulator {
 
-// ---- places
-// --------------------------------------------------------------------------------------
+// ---- places ------------------------------------------------------------------------------------
 
 struct uint3 {
     unsigned x, y, z;
@@ -85,8 +84,7 @@ struct Where {
     }
 };
 
-// ---- barriers
-// ------------------------------------------------------------------------------------
+// ---- barriers ----------------------------------------------------------------------------------
 
 /// Waits for the block. Returns how many of its threads came with a `flag`.
 int block_barrier(bool flag, const char* name, Where where);
@@ -101,8 +99,7 @@ inline int __syncthreads_or(int flag, Where where = Where::here()) {
     return block_barrier(flag != 0, "__syncthreads_or", where) > 0;
 }
 
-// ---- warps
-// ---------------------------------------------------------------------------------------
+// ---- warps -------------------------------------------------------------------------------------
 
 inline constexpr std::size_t slot_bytes = 16;
 struct Slot {
@@ -195,8 +192,7 @@ T __reduce_max_sync(unsigned mask, T value, Where where = Where::here()) {
                         [](T a, T b) { return a > b ? a : b; });
 }
 
-// ---- memory
-// --------------------------------------------------------------------------------------
+// ---- memory ------------------------------------------------------------------------------------
 
 enum class Access : std::uint8_t { read, write, atomic };
 /// Called at each access of a kernel, before it happens. `pc` is where it stands in the code.
@@ -249,8 +245,7 @@ void copy_async_wait() {
     copy_wait(groups_left);
 }
 
-// ---- the host's side
-// -----------------------------------------------------------------------------
+// ---- the host's side ---------------------------------------------------------------------------
 
 // As much of the CUDA runtime as kernels/cuda/ calls. Work in a stream is done at once, except
 // while a graph is captured, when it is written down.

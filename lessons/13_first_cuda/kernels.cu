@@ -10,8 +10,7 @@ namespace {
 constexpr int threads = 256;  // of a block, where it has one row of them
 constexpr int tile = 16;      // a block of a product: 16 x 16 threads
 
-// ---- one thread, one element
-// ---------------------------------------------------------------------
+// ---- one thread, one element -------------------------------------------------------------------
 
 __global__ void add_kernel(float* y, const float* a, const float* b, Index n) {
     const Index i = Index{blockIdx.x} * blockDim.x + threadIdx.x;
@@ -23,8 +22,7 @@ __global__ void read_apart_kernel(float* y, const float* x, Index n, Index strid
     if (i < n) y[i] = x[i * stride];
 }
 
-// ---- sums
-// ----------------------------------------------------------------------------------------
+// ---- sums --------------------------------------------------------------------------------------
 
 /// This thread's element, 0 past the end.
 __device__ float element(const float* x, Index n) {
@@ -94,8 +92,7 @@ __global__ void sum_shuffles_kernel(float* partial, const float* x, Index n) {
     partial[blockIdx.x] = sum;
 }
 
-// ---- products
-// ------------------------------------------------------------------------------------
+// ---- products ----------------------------------------------------------------------------------
 
 /// A thread for each element of C. Neighbouring threads (threadIdx.x) have one column and rows that
 /// follow one another: they read A, and write C, a whole row apart.
@@ -141,8 +138,7 @@ __global__ void product_tiled_kernel(float* C, const float* A, const float* B, I
     if (row < M && col < N) C[row * N + col] = sum;
 }
 
-// ---- their launches
-// ------------------------------------------------------------------------------
+// ---- their launches ----------------------------------------------------------------------------
 
 void add(float* y, const float* a, const float* b, Index n) {
     launch(add_kernel, blocks_for(n, threads), threads, 0, stream(), y, a, b, n);

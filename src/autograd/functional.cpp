@@ -1,6 +1,7 @@
 #include "autograd/functional.h"
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 namespace handgrad::functional {
@@ -167,6 +168,86 @@ Variable<T> layer_norm(const Variable<T>& x, const Shape& normalized_shape,
     return reshape(y, x.shape());
 }
 
+namespace {
+
+/// Columns from unfold have lost the shape of the windows: (N, channels, OH, OW).
+template <class T>
+Shape shape_after(const Variable<T>& x, Index channels, std::array<Index, 2> kernel_size,
+                  const UnfoldOptions& windows) {
+    const auto along = [&](std::size_t i) {
+        const Index size = x.shape()[static_cast<int>(i) + 2] + 2 * windows.padding[i];
+        return (size - windows.dilation[i] * (kernel_size[i] - 1) - 1) / windows.stride[i] + 1;
+    };
+    return {x.shape()[0], channels, along(0), along(1)};
+}
+
+/// The windows of each channel alone: (N C, KH KW, OH OW).
+template <class T>
+Variable<T> windows_of_channels(const Variable<T>& x, std::array<Index, 2> kernel_size,
+                                const UnfoldOptions& windows) {
+    const Shape& s = x.shape();
+    return unfold(reshape(x, {s[0] * s[1], 1, s[2], s[3]}), kernel_size, windows);
+}
+
+/// 1 where windows_of_channels has the image, 0 where padding.
+template <class T>
+Tensor<T> image_in_windows(const Variable<T>& x, std::array<Index, 2> kernel_size,
+                           const UnfoldOptions& windows) {
+    const Variable<T> ones(Tensor<T>::full(x.shape(), 1, x.value().device()));
+    return windows_of_channels(ones, kernel_size, windows).value();
+}
+
+}  // namespace
+
+template <class T>
+Variable<T> conv2d(const Variable<T>& x, const Variable<T>& weight, const Variable<T>& bias,
+                   const UnfoldOptions& windows, Index groups) {
+    const Shape& w = weight.shape();
+    const Index n = x.shape()[0], outputs = w[0] / groups, inputs = w[1], k = w.row_size();
+    const Shape shape = shape_after(x, w[0], {w[2], w[3]}, windows);
+    const Index p = shape[2] * shape[3];
+    std::vector<Variable<T>> parts;
+    for (Index g = 0; g < groups; ++g) {
+        const Variable<T> of_group = slice(x, 1, g * inputs, (g + 1) * inputs);
+        const Variable<T> columns = unfold(of_group, {w[2], w[3]}, windows);  // (N, K, P)
+        const Variable<T> rows =
+            reshape(slice(weight, 0, g * outputs, (g + 1) * outputs), {outputs, k});
+        const Variable<T> y = matmul(rows, reshape(permute(columns, {1, 0, 2}), {k, n * p}));
+        parts.push_back(permute(reshape(y, {outputs, n, p}), {1, 0, 2}));
+    }
+    const Variable<T> y = reshape(concat(std::span<const Variable<T>>(parts), 1), shape);
+    return bias.defined() ? y + reshape(bias, {w[0], 1, 1}) : y;
+}
+
+template <class T>
+Variable<T> max_pool2d(const Variable<T>& x, std::array<Index, 2> kernel_size,
+                       const UnfoldOptions& windows) {
+    const Variable<T> nothing = constant(-std::numeric_limits<double>::infinity(), x);
+    const Variable<T> elements = where(image_in_windows(x, kernel_size, windows),
+                                       windows_of_channels(x, kernel_size, windows), nothing);
+    return reshape(max(elements, {1}), shape_after(x, x.shape()[1], kernel_size, windows));
+}
+
+template <class T>
+Variable<T> avg_pool2d(const Variable<T>& x, std::array<Index, 2> kernel_size,
+                       const UnfoldOptions& windows, bool count_include_pad) {
+    const Variable<T> inside(image_in_windows(x, kernel_size, windows));
+    const Variable<T> count =
+        count_include_pad ? constant(static_cast<double>(kernel_size[0] * kernel_size[1]), x)
+                          : sum(inside, {1});
+    return reshape(sum(windows_of_channels(x, kernel_size, windows), {1}) / count,
+                   shape_after(x, x.shape()[1], kernel_size, windows));
+}
+
+template <class T>
+Variable<T> flatten(const Variable<T>& x, int start_dim) {
+    std::vector<Index> sizes;
+    for (int axis = 0; axis < start_dim; ++axis) sizes.push_back(x.shape()[axis]);
+    sizes.push_back(1);
+    for (int axis = start_dim; axis < x.shape().rank(); ++axis) sizes.back() *= x.shape()[axis];
+    return reshape(x, Shape(std::span<const Index>(sizes)));
+}
+
 // ---- losses -------------------------------------------------------------------------------------
 
 template <class T>
@@ -258,6 +339,13 @@ Variable<T> donsker_varadhan(const Variable<T>& t, Index n) {
                                     double, const Tensor<T>&, const Tensor<T>&);                   \
     template Variable<T> layer_norm(const Variable<T>&, const Shape&, const Variable<T>&,          \
                                     const Variable<T>&, double);                                   \
+    template Variable<T> conv2d(const Variable<T>&, const Variable<T>&, const Variable<T>&,        \
+                                const UnfoldOptions&, Index);                                      \
+    template Variable<T> max_pool2d(const Variable<T>&, std::array<Index, 2>,                      \
+                                    const UnfoldOptions&);                                         \
+    template Variable<T> avg_pool2d(const Variable<T>&, std::array<Index, 2>,                      \
+                                    const UnfoldOptions&, bool);                                   \
+    template Variable<T> flatten(const Variable<T>&, int);                                         \
     template Variable<T> mse_loss(const Variable<T>&, const Tensor<T>&, Reduction);                \
     template Variable<T> l1_loss(const Variable<T>&, const Tensor<T>&, Reduction);                 \
     template Variable<T> smooth_l1_loss(const Variable<T>&, const Tensor<T>&, Reduction, double);  \

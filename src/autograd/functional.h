@@ -56,6 +56,22 @@ Variable<T> layer_norm(const Variable<T>& x, const Shape& normalized_shape,
                        const Variable<T>& weight = {}, const Variable<T>& bias = {},
                        double eps = 1e-5);
 
+/// The convolution of x (N, C, H, W) with weight (O, C / groups, KH, KW), and bias (O) where it is
+/// defined: (N, O, OH, OW).
+template <class T>
+Variable<T> conv2d(const Variable<T>& x, const Variable<T>& weight, const Variable<T>& bias = {},
+                   const UnfoldOptions& windows = {}, Index groups = 1);
+/// The greatest number of each window of x (N, C, H, W), and the mean: (N, C, OH, OW).
+template <class T>
+Variable<T> max_pool2d(const Variable<T>& x, std::array<Index, 2> kernel_size,
+                       const UnfoldOptions& windows);
+template <class T>
+Variable<T> avg_pool2d(const Variable<T>& x, std::array<Index, 2> kernel_size,
+                       const UnfoldOptions& windows, bool count_include_pad = true);
+/// All axes from start_dim on as one.
+template <class T>
+Variable<T> flatten(const Variable<T>& x, int start_dim = 1);
+
 // ---- losses -------------------------------------------------------------------------------------
 // Input and target have one shape, but for labels.
 

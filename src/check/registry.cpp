@@ -1,18 +1,23 @@
 #include "check/registry.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "autograd/functional.h"
 #include "layers/activations.h"
 #include "layers/batch_norm.h"
+#include "layers/conv2d.h"
 #include "layers/dropout.h"
+#include "layers/flatten.h"
 #include "layers/layer_norm.h"
 #include "layers/linear.h"
 #include "layers/mlp.h"
+#include "layers/pool2d.h"
 #include "layers/prelu.h"
 #include "layers/residual.h"
 #include "layers/softmax.h"
@@ -145,6 +150,17 @@ class Cases {
             while (std::any_of(kinks.begin(), kinks.end(), near));
             v = number.item();
         }
+        return x;
+    }
+
+    /// Numbers that differ from each other by 0.02 at least, and are not 0.
+    Input distinct(const Shape& shape) {
+        const Input x = Input::empty(shape);
+        std::vector<Index> order;
+        random_.permutation(order, x.size());
+        for (Index i = 0; i < x.size(); ++i)
+            x.data()[i] = 0.01 + 0.02 * static_cast<double>(order[static_cast<std::size_t>(i)] -
+                                                            x.size() / 2);
         return x;
     }
 
@@ -283,6 +299,110 @@ void add_residuals(Cases& cases) {
     });
 }
 
+std::array<Index, 2> both(const Pair& pair) {
+    return {pair.h, pair.w};
+}
+
+/// On x (N, in_channels / groups, H, W): shapes say how many channels a group has.
+GradientCase conv_case(Cases& cases, const Shape& s, Index out_channels, Pair kernel_size,
+                       const Conv2dOptions& options) {
+    const Index channels = s[1] * options.groups;
+    auto conv = std::make_shared<Conv2d<double>>(channels, out_channels, kernel_size,
+                                                 cases.random(), options);
+    return Cases::on(conv, cases.input({s[0], channels, s[2], s[3]}, -1, 1),
+                     [options](const Var& x, Vars w) {
+                         return F::conv2d(x, w[0], options.bias ? w[1] : Var(),
+                                          {.stride = both(options.stride),
+                                           .padding = both(options.padding),
+                                           .dilation = both(options.dilation)},
+                                          options.groups);
+                     });
+}
+
+void add_convolutions(Cases& cases) {
+    cases.add(conv_case(cases, {1, 1, 1, 1}, 1, 1, {}));
+    cases.add(conv_case(cases, {2, 3, 5, 4}, 2, {5, 4}, {}));  // kernel = image
+    cases.add(conv_case(cases, {2, 1, 7, 5}, 3, 3, {.padding = 1}));
+    cases.add(conv_case(cases, {2, 5, 3, 2}, 3, 1, {.bias = false}));
+    cases.add(conv_case(cases, {1, 3, 11, 13}, 2, 1, {}));
+    cases.add(conv_case(cases, {3, 2, 7, 6}, 2, 2, {.stride = 3}));  // stride > kernel
+    cases.add(conv_case(cases, {2, 2, 9, 8}, 3, {3, 2},
+                        {.stride = {2, 1}, .padding = {2, 3}, .dilation = {2, 3}}));
+    cases.add(conv_case(cases, {2, 1, 5, 5}, 3, 3, {.padding = 1, .groups = 3}));  // = channels
+    cases.add(conv_case(cases, {2, 2, 4, 5}, 6, 2, {.groups = 3, .bias = false}));
+    cases.add({}, {.lowest = 4, .highest = 4}, [&](const Shape& s) {
+        const auto pair = [&](Index least, Index count) {
+            return Pair{least + cases.below(count), least + cases.below(count)};
+        };
+        const Pair kernel = pair(1, 3), stride = pair(1, 3), dilation = pair(1, 2);
+        // A multiple of dilation, so that the first window has a pixel even of the smallest image;
+        // and as much as a window needs to fit.
+        const auto padding = [&](Index size, Index k, Index d) {
+            const Index drawn = d * cases.below(k), reach = d * (k - 1);
+            return size + 2 * drawn > reach ? drawn : reach;
+        };
+        const Index groups = 1 + cases.below(3);
+        return conv_case(
+            cases, s, groups * (1 + cases.below(3)), kernel,
+            {.stride = stride,
+             .padding = {padding(s[2], kernel.h, dilation.h), padding(s[3], kernel.w, dilation.w)},
+             .dilation = dilation,
+             .groups = groups,
+             .bias = cases.below(2) == 1});
+    });
+}
+
+template <class Pool>
+void add_pools(Cases& cases) {
+    const auto pool_case = [&](const Shape& s, Pair kernel, Pair stride, Pair padding, bool count) {
+        const UnfoldOptions windows{.stride = both(stride), .padding = both(padding)};
+        const Input x = cases.distinct(s);
+        if constexpr (std::is_same_v<Pool, AvgPool2d<double>>)
+            return Cases::on(
+                std::make_shared<Pool>(kernel, stride, padding, count), x,
+                of_x([=](const Var& v) { return F::avg_pool2d(v, both(kernel), windows, count); }));
+        else
+            return Cases::on(
+                std::make_shared<Pool>(kernel, stride, padding), x,
+                of_x([=](const Var& v) { return F::max_pool2d(v, both(kernel), windows); }));
+    };
+    for (const bool count : {true, false}) {
+        cases.add(pool_case({1, 1, 1, 1}, 1, 1, 0, count));
+        cases.add(pool_case({2, 3, 4, 6}, 2, 2, 0, count));
+        cases.add(pool_case({2, 2, 5, 7}, {5, 7}, 1, 0, count));  // kernel = image
+        cases.add(pool_case({2, 2, 7, 5}, 3, 2, 1, count));
+        cases.add(pool_case({1, 2, 11, 8}, 2, {3, 5}, {1, 0}, count));  // stride > kernel
+        cases.add(pool_case({2, 2, 1, 2}, {3, 5}, 1, {1, 2}, count));   // kernel > image
+        cases.add({}, {.lowest = 4, .highest = 4}, [&](const Shape& s) {
+            const Pair kernel{1 + cases.below(s[2]), 1 + cases.below(s[3])};
+            const Pair stride{1 + cases.below(3), 1 + cases.below(3)};
+            const Pair padding{cases.below(kernel.h / 2 + 1), cases.below(kernel.w / 2 + 1)};
+            return pool_case(s, kernel, stride, padding, count);
+        });
+    }
+}
+
+void add_flatten(Cases& cases) {
+    for (const int start : {0, 1, 2})
+        cases.add({{5, 7, 3}, {2, 3, 4, 5}}, {.lowest = start + 1}, [&](const Shape& shape) {
+            return Cases::on(std::make_shared<Flatten<double>>(start), cases.input(shape, -3, 3),
+                             of_x([start](const Var& x) { return F::flatten(x, start); }));
+        });
+    // A small network of all of them.
+    cases.add({{2, 2, 7, 6}}, {.lowest = 4, .highest = 4}, [&](const Shape& s) {
+        auto model = std::make_shared<Sequential<double>>();
+        model->add<Conv2d<double>>(s[1], 2, 3, cases.random(), Conv2dOptions{.padding = 1});
+        model->add<Tanh<double>>();
+        model->add<AvgPool2d<double>>(2, 1, 1);
+        model->add<Conv2d<double>>(2, 3, 1, cases.random());
+        model->add<Flatten<double>>();
+        return Cases::on(model, cases.input(s, -1, 1), [](const Var& x, Vars w) {
+            const Var h = tanh(F::conv2d(x, w[0], w[1], {.padding = {1, 1}}));
+            return F::flatten(F::conv2d(F::avg_pool2d(h, {2, 2}, {.padding = {1, 1}}), w[2], w[3]));
+        });
+    });
+}
+
 void add_layers(Cases& cases, std::uint64_t seed) {
     // A shape of Linear is (N, in, out).
     std::vector<Shape> shapes;
@@ -322,6 +442,11 @@ void add_layers(Cases& cases, std::uint64_t seed) {
     cases.add_layer<Identity<double>>({}, of_x([](const Var& x) { return x * 1; }));
     cases.add_layer<Softmax<double>>({.ranks = {.least_last = 2}}, of_x(F::softmax<double>));
     cases.add_layer<LogSoftmax<double>>({.ranks = {.least_last = 2}}, of_x(F::log_softmax<double>));
+
+    add_convolutions(cases);
+    add_pools<MaxPool2d<double>>(cases);
+    add_pools<AvgPool2d<double>>(cases);
+    add_flatten(cases);
 
     using Depth = StochasticDepth<double>;
     add_drop<Dropout<double>>(cases, seed, 0.3);

@@ -268,8 +268,11 @@ HANDGRAD_INSTANTIATE(std::int32_t)
 HANDGRAD_INSTANTIATE(Index)
 #undef HANDGRAD_INSTANTIATE
 
+template Tensor<float> Tensor<float>::cast() const;
 template Tensor<double> Tensor<float>::cast() const;
 template Tensor<float> Tensor<double>::cast() const;
+template Tensor<float> Tensor<std::int32_t>::cast() const;
+template Tensor<double> Tensor<std::int32_t>::cast() const;
 template void matmul(const Tensor<float>&, const Tensor<float>&, const Tensor<float>&,
                      const MatmulOptions&);
 template void matmul(const Tensor<double>&, const Tensor<double>&, const Tensor<double>&,

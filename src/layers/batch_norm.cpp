@@ -15,7 +15,7 @@
 // and the gradients are, with dy[i] = dL/dy[i] and every sum over the channel,
 //   dL/dw = sum_i dy[i] xn[i]      dL/db = sum_i dy[i]      dxn[i] := dL/dxn[i] = w dy[i]
 //
-// x[k] reaches L on three ways: through its own xn[k], through the mean and through r.
+// x[k] reaches L in three ways: through its own xn[k], through the mean and through r.
 //   xn[i] = (x[i] - mean) r    dxn[i]/dx[k] = ([i = k] - dmean/dx[k]) r + (x[i] - mean) dr/dx[k]
 //   mean                       dmean/dx[k]  = 1/n
 //   var                        dvar/dx[k]   = 2/n sum_i (x[i] - mean) ([i = k] - 1/n)

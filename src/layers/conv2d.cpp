@@ -24,18 +24,40 @@
 // convolution of its part of x alone; so C above is in_channels / groups.
 
 namespace handgrad {
+namespace {
+
+/// As code, without what is PyTorch's default: "Conv2d(1, 20, 5, {.stride = 2})".
+std::string text_of(Index in, Index out, Pair kernel_size, const Conv2dOptions& o) {
+    std::string options;
+    const auto add = [&](const std::string& option) {
+        options += (options.empty() ? "" : ", ") + option;
+    };
+    if (o.stride != Pair(1)) add(".stride = " + o.stride.str());
+    if (o.padding != Pair(0)) add(".padding = " + o.padding.str());
+    if (o.dilation != Pair(1)) add(".dilation = " + o.dilation.str());
+    if (o.groups != 1) add(".groups = " + std::to_string(o.groups));
+    if (!o.bias) add(".bias = false");
+    return "Conv2d(" + std::to_string(in) + ", " + std::to_string(out) + ", " + kernel_size.str() +
+           (options.empty() ? "" : ", {" + options + "}") + ")";
+}
+
+}  // namespace
 
 template <class T>
 Conv2d<T>::Conv2d(Index in_channels, Index out_channels, Pair kernel_size, Random& random,
                   const Conv2dOptions& options, Device device)
-    : in_(in_channels), out_(out_channels), kernel_size_(kernel_size), options_(options) {
-    require_pair(describe(), "kernel_size", kernel_size, 1);
-    require_pair(describe(), "stride", options.stride, 1);
-    require_pair(describe(), "padding", options.padding, 0);
-    require_pair(describe(), "dilation", options.dilation, 1);
+    : in_(in_channels),
+      out_(out_channels),
+      kernel_size_(kernel_size),
+      options_(options),
+      text_(text_of(in_channels, out_channels, kernel_size, options)) {
+    require_pair(text_, "kernel_size", kernel_size, 1);
+    require_pair(text_, "stride", options.stride, 1);
+    require_pair(text_, "padding", options.padding, 0);
+    require_pair(text_, "dilation", options.dilation, 1);
     const Index groups = options.groups;
     if (in_ < 1 || out_ < 1 || groups < 1 || in_ % groups != 0 || out_ % groups != 0)
-        throw Error("Conv2d: no such layer", describe(),
+        throw Error("Conv2d: no such layer", text_,
                     "at least one channel in and one out, and groups that divide both");
     const Shape shape{out_, in_ / groups, kernel_size.h, kernel_size.w};
     const Shape bias_shape{options.bias ? out_ : 0};
@@ -46,10 +68,10 @@ Conv2d<T>::Conv2d(Index in_channels, Index out_channels, Pair kernel_size, Rando
 
 template <class T>
 Conv2dSizes Conv2d<T>::sizes_for(const Shape& x) const {
-    const Windows windows = windows_over(describe(), x, kernel_size_, options_.stride,
-                                         options_.padding, options_.dilation);
+    const Windows windows =
+        windows_over(text_, x, kernel_size_, options_.stride, options_.padding, options_.dilation);
     if (x[1] != in_)
-        throw Error(describe() + ".forward: the input does not fit", "x of shape " + x.str(),
+        throw Error(text_ + ".forward: the input does not fit", "x of shape " + x.str(),
                     "x of shape (N, " + std::to_string(in_) + ", H, W)",
                     "make the layer before it give " + std::to_string(in_) +
                         " channels, or build Conv2d(" + std::to_string(x[1]) + ", " +
@@ -92,21 +114,6 @@ template <class T>
 std::vector<Parameter<T>*> Conv2d<T>::parameters() {
     if (options_.bias) return {&weight, &bias};
     return {&weight};
-}
-
-template <class T>
-std::string Conv2d<T>::describe() const {
-    std::string options;
-    const auto add = [&](const std::string& option) {
-        options += (options.empty() ? "" : ", ") + option;
-    };
-    if (options_.stride != Pair(1)) add(".stride = " + options_.stride.str());
-    if (options_.padding != Pair(0)) add(".padding = " + options_.padding.str());
-    if (options_.dilation != Pair(1)) add(".dilation = " + options_.dilation.str());
-    if (options_.groups != 1) add(".groups = " + std::to_string(options_.groups));
-    if (!options_.bias) add(".bias = false");
-    return "Conv2d(" + std::to_string(in_) + ", " + std::to_string(out_) + ", " +
-           kernel_size_.str() + (options.empty() ? "" : ", {" + options + "}") + ")";
 }
 
 template class Conv2d<float>;

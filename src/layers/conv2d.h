@@ -33,7 +33,7 @@ class Conv2d final : public Layer<T> {
     void backward_parameters(const Tensor<T>& dy) override;
 
     std::vector<Parameter<T>*> parameters() override;
-    [[nodiscard]] std::string describe() const override;
+    [[nodiscard]] std::string describe() const override { return text_; }
 
     Parameter<T> weight;
     Parameter<T> bias;  // of shape (0), and none of parameters(), without a bias
@@ -44,6 +44,7 @@ class Conv2d final : public Layer<T> {
     Index in_, out_;
     Pair kernel_size_;
     Conv2dOptions options_;
+    std::string text_;  // describe()
     Tensor<T> x_, y_;
 };
 

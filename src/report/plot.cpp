@@ -173,6 +173,15 @@ Plot function_and_derivative(const std::string& title, const std::function<doubl
     return plot;
 }
 
+std::vector<double> linspace(double first, double last, Index count) {
+    if (count < 2) throw Error("linspace: too few", std::to_string(count), "at least 2");
+    std::vector<double> numbers;
+    for (Index i = 0; i < count; ++i)
+        numbers.push_back(first + (last - first) * static_cast<double>(i) /
+                                      static_cast<double>(count - 1));
+    return numbers;
+}
+
 Points moving_average(std::span<const double> y, Index window, std::span<const double> x) {
     require_equal_lengths("moving_average", x.size(), y.size());
     if (window < 1)

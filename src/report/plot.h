@@ -43,6 +43,10 @@ struct Plot {
 /// draw(Drawing(plot), path).
 bool draw(const Plot& plot, const std::filesystem::path& path);
 
+/// `count` numbers from first to last, equally far apart: numpy's linspace. Throws Error where
+/// count < 2.
+std::vector<double> linspace(double first, double last, Index count);
+
 /// A function at n points from low to high, both included.
 Series curve(const std::string& label, const std::function<double(double)>& f, AxisRange x,
              int n = 401);

@@ -28,6 +28,13 @@ const Plot one_line = {.title = "t", .series = {{.label = "a", .y = {1, 2}}}};
 
 }  // namespace
 
+TEST_CASE("linspace has both ends, and equal distances") {
+    REQUIRE(same(linspace(-1, 2, 4), {-1, 0, 1, 2}));
+    REQUIRE(same(linspace(5, 3, 2), {5, 3}));
+    REQUIRE(linspace(0, 0.3, 4).back() == 0.3);
+    REQUIRE_THROWS_AS(linspace(0, 1, 1), Error);
+}
+
 TEST_CASE("moving_average puts each mean at the centre of its window") {
     const std::vector<double> y = {1, 2, 6, 3, 5};
     REQUIRE(same(moving_average(y, 1).y, y));
