@@ -22,18 +22,17 @@ namespace handgrad::cpu::HANDGRAD_ISA {
 
 template <class T>
 void multiply_by_cache_blocks(const Product<T>& p) {
-    constexpr Index size = sizeof(T);
+    constexpr Index size = sizeof(T), wide = BLOCK_COLUMNS<T>;
     // Half of each cache: the other operand and C pass through it as well.
-    const Index KC = larger(64, caches().l1 / 2 / (BLOCK_COLUMNS * size));
+    const Index KC = larger(64, caches().l1 / 2 / (wide * size));
     const Index MC = larger(BLOCK_ROWS, caches().l2 / 2 / (KC * size) / BLOCK_ROWS * BLOCK_ROWS);
-    const Index NC =
-        larger(BLOCK_COLUMNS, caches().l3 / 2 / (KC * size) / BLOCK_COLUMNS * BLOCK_COLUMNS);
+    const Index NC = larger(wide, caches().l3 / 2 / (KC * size) / wide * wide);
     for (Index jc = 0; jc < p.N; jc += NC)
         for (Index pc = 0; pc < p.K; pc += KC) {
             const Index kc = smaller(p.K - pc, KC);
             const T beta = pc == 0 ? p.beta : T{1};
             for (Index ic = 0; ic < p.M; ic += MC)
-                for (Index jr = jc; jr < smaller(p.N, jc + NC); jr += BLOCK_COLUMNS)
+                for (Index jr = jc; jr < smaller(p.N, jc + NC); jr += wide)
                     for (Index ir = ic; ir < smaller(p.M, ic + MC); ir += BLOCK_ROWS)
                         multiply_block(p, ir, jr, pc, kc, beta);
         }
