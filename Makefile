@@ -6,8 +6,8 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench lesson lessons known_lesson report gradcheck data format lint docs \
-	cuda test-gpu asan tsan clean
+.PHONY: help setup run test bench bench-gemm lesson lessons known_lesson report gradcheck data format \
+	lint docs cuda test-gpu asan tsan clean
 MAKEFLAGS += --no-print-directory
 
 cores := $(shell getconf _NPROCESSORS_ONLN)
@@ -42,9 +42,14 @@ test: build/release/build.ninja ## build everything and run the tests
 	@cmake --build build/release
 	@ctest --preset release -j$(cores) $(ARGS)
 
-bench: build/release/build.ninja ## run the benchmarks
+bench: build/release/build.ninja ## run the benchmarks, but for that of products
 	@cmake --build build/release --target bench/all
-	@for program in build/release/bench/bench_*; do $$program $(ARGS) || exit; done
+	@for program in $(filter-out %/bench_gemm,$(patsubst bench/%.cpp,build/release/bench/bench_%,\
+		$(sort $(wildcard bench/*.cpp)))); do $$program $(ARGS) || exit; done
+
+bench-gemm: build/release/build.ninja ## run the matrix product beside the BLASes that are installed
+	@cmake --build build/release --target bench_gemm
+	@build/release/bench/bench_gemm $(ARGS)
 
 lesson: known_lesson build/release/build.ninja ## run one lesson: make lesson N=3 ARGS="--help"
 	@cmake --build build/release --target lesson_$(lesson)
