@@ -6,8 +6,8 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench bench-gemm lesson lessons known_lesson report gradcheck data format lint \
-	docs cuda asan tsan clean
+.PHONY: help setup run test bench bench-gemm lesson lessons known_lesson report gradcheck data format \
+	lint docs cuda test-gpu asan tsan clean
 MAKEFLAGS += --no-print-directory
 
 cores := $(shell getconf _NPROCESSORS_ONLN)
@@ -21,6 +21,7 @@ tidied = $(shell find $(folders) -name '*.cpp' -not -path 'tests/install/*' | \
 	sed 's|\(.*\).cpp|build/lint/\1.ok|')
 scripts := .ci/run tools/setup.sh tests/kernels/isa_symbols.sh
 nvcc := $(or $(CUDACXX),$(shell command -v nvcc),$(wildcard /usr/local/cuda/bin/nvcc))
+sanitizer := $(or $(shell command -v compute-sanitizer),$(wildcard $(dir $(nvcc))compute-sanitizer))
 
 help: ## this list
 	@echo 'make TARGET [ARGS="words for the program"]'
@@ -109,6 +110,12 @@ cuda: ## build with the CUDA device, to build/cuda
 	fi >&2
 	@CUDACXX="$(nvcc)" $(MAKE) -s build/cuda/build.ninja
 	@cmake --build build/cuda
+
+test-gpu: cuda ## run the device tests on a real GPU, under compute-sanitizer where there is one
+	@nvidia-smi -L || { echo "make test-gpu: no NVIDIA GPU found; make test runs the same tests on the emulator" >&2; exit 1; }
+	@$(if $(sanitizer),$(sanitizer) --error-exitcode 1) build/cuda/tests/handgrad_tests "[kernels],[emulated]" $(ARGS)
+	@build/cuda/lessons/lesson_13_first_cuda --device cuda --quick --out build/cuda/out
+	@build/cuda/lessons/lesson_10_training_loop --device cuda --quick --out build/cuda/out
 
 asan: build/asan/build.ninja ## run the tests under AddressSanitizer and UBSanitizer
 	@cmake --build build/asan --target tests/all lessons/all

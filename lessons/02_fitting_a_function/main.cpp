@@ -276,8 +276,8 @@ void show_fit(Lesson& lesson, const Data& data) {
                          .x_range = {low, high},
                          .y_range = {-2, 2}});
             if (seen > 0 && seen % n_samples == 0) {
-                curve.x.push_back(static_cast<double>(seen / n_samples));
                 curve.y.push_back(mean_square_error(model, data));
+                curve.x.push_back(static_cast<double>(curve.y.size()));
             }
         };
         see(0);
@@ -348,7 +348,7 @@ Price price_of(const Data& data, Index batch, double target, Index most, std::ui
 
 void show_price(Lesson& lesson, const Data& data) {
     lesson.section("What each pays");
-    const Index most = 10 * lesson.options().epochs;
+    const Index most = Index{10} * lesson.options().epochs;
     const double target = 2 * noise * noise;
     lesson.say(
         format("Passes until the error is below %g, each batch size with the best of four rates, "
@@ -399,8 +399,8 @@ void show_settling(Lesson& lesson, const Data& data) {
         Series curve{run.name, {}, {}};
         train(model, data, 1, sgd, epochs, lesson.options().seed, [&](Index seen) {
             if (seen % n_samples != 0) return;
-            curve.x.push_back(static_cast<double>(seen / n_samples));
             curve.y.push_back(mean_square_error(model, data));
+            curve.x.push_back(static_cast<double>(curve.y.size()));
             schedule.step();
         });
         const auto last = std::min<std::ptrdiff_t>(10, std::ssize(curve.y));

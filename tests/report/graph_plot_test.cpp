@@ -68,6 +68,17 @@ TEST_CASE("an edge that passes over layers goes around their nodes", "[report]")
     REQUIRE(drawing.height > chain.height + 40);
 }
 
+TEST_CASE("edges do not cross where they need not", "[report]") {
+    const GraphPlot plot{.nodes = {{"a", NodeForm::box, {}},
+                                   {"b", NodeForm::box, {}},
+                                   {"of_b", NodeForm::oval, {1}},
+                                   {"of_a", NodeForm::oval, {0}},
+                                   {"both", NodeForm::oval, {2, 3}}}};
+    const std::string script = Drawing(plot).script;
+    const auto y = [&](const char* label) { return place_of(script, label).second; };
+    REQUIRE((y("a") - y("b")) * (y("of_a") - y("of_b")) > 0);
+}
+
 TEST_CASE("nodes of one layer do not overlap", "[report]") {
     GraphPlot plot;
     for (int i = 0; i < 7; ++i)
