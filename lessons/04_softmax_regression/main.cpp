@@ -153,9 +153,9 @@ void show_losses(Lesson& lesson) {
     std::vector<Row> rows;
     for (const double o : {-8.0, -4.0, 0.0, 4.0, 8.0})
         rows.push_back({format("%g", o), format("%.4f", q(o)),
-                        format("%.4f", std::pow(1 - q(o), 2)), format("%.4f", square(o)),
-                        format("%.4f", 1 - q(o)), format("%.4f", absolute(o)),
-                        format("%.4f", -std::log(q(o))), format("%.4f", entropy(o))});
+                        format("%.2g", std::pow(1 - q(o), 2)), format("%.2g", square(o)),
+                        format("%.2g", 1 - q(o)), format("%.2g", absolute(o)),
+                        format("%.2g", -std::log(q(o))), format("%.2g", entropy(o))});
     lesson.table({"o", "q", "square", "slope", "absolute", "slope", "cross entropy", "slope"},
                  rows);
     lesson.say(
