@@ -211,10 +211,10 @@ void end_launch_watch() {
     counted = nullptr;
 }
 
-void count_warp(unsigned warp) {
+void count_warp(std::size_t warp) {
     Machine& m = machine();
     Thread* first = m.threads.data() + warp * 32;
-    Thread* last = m.threads.data() + std::min<std::size_t>(m.threads.size(), warp * 32 + 32);
+    Thread* last = m.threads.data() + std::min(m.threads.size(), warp * 32 + 32);
     const auto same_code = [&](const Thread& t) {
         return std::equal(t.records.begin(), t.records.end(), first->records.begin(),
                           first->records.end(),

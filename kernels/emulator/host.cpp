@@ -75,19 +75,18 @@ bool in_device_memory(std::uintptr_t address, std::size_t bytes) {
 }
 
 std::string where_is(std::uintptr_t address) {
+    if (address < alignment) return "a null pointer";
     const std::lock_guard lock(buffers_mutex);
     const auto next = after(address);
-    constexpr std::uintptr_t near = 1 << 20;
-    const auto text = [&](std::uintptr_t distance, const char* side, const Buffer& b) {
-        return std::to_string(distance) + " bytes " + side + " a buffer of " +
-               std::to_string(b.end - b.begin) + " bytes";
-    };
-    if (address < alignment) return "a null pointer";
-    if (next != buffers.begin() && address - (next - 1)->end < near)
-        return text(address - (next - 1)->end, "past the end of", *(next - 1));
-    if (next != buffers.end() && next->begin - address < near)
-        return text(next->begin - address, "before", *next);
-    return "an address that is not in the device's memory";
+    // The nearer of two neighbours is the one that was meant.
+    constexpr std::uintptr_t far = 1 << 20;
+    const auto past = next == buffers.begin() ? far : address - (next - 1)->end;
+    const auto before = next == buffers.end() ? far : next->begin - address;
+    if (past >= far && before >= far) return "an address that is not in the device's memory";
+    const Buffer& b = past <= before ? *(next - 1) : *next;
+    return std::to_string(std::min(past, before)) +
+           (past <= before ? " bytes past the end of" : " bytes before") + " a buffer of " +
+           std::to_string(b.end - b.begin) + " bytes";
 }
 
 void submit(const Launch& launch, cudaStream_t stream) {

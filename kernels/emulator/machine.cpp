@@ -101,7 +101,7 @@ void run_warp(std::size_t index) {
         for (Thread* t = first; t != last && !failed; ++t)
             if (t->state == State::fresh || t->state == State::ready) resume(*t);
     } while (!failed && release_exchange(m.warps[index], first, last));
-    if (m.counting) count_warp(static_cast<unsigned>(index));
+    if (m.counting) count_warp(index);
 }
 
 /// All threads wait at a barrier or are done. True if the block goes on.

@@ -85,7 +85,7 @@ void report(const std::string& what, const std::string& line, const std::string&
 void begin_launch_watch();
 void end_launch_watch();
 /// Counts what the lanes of a warp asked for since it last stopped.
-void count_warp(unsigned warp);
+void count_warp(std::size_t warp);
 
 // host.cpp
 /// Does an allocation hold all these bytes?

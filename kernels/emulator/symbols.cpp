@@ -11,8 +11,9 @@
 #include <string_view>
 #include <utility>
 
-#if defined(HANDGRAD_BACKTRACE)
+#if defined(HANDGRAD_BACKTRACE) && __has_include(<backtrace.h>)
     #include <backtrace.h>
+    #define HANDGRAD_LINES 1
 #endif
 
 namespace handgrad::emulator {
@@ -151,7 +152,7 @@ std::string kernel_name(const void* kernel) {
     return "?";
 }
 
-#if defined(HANDGRAD_BACKTRACE)
+#if defined(HANDGRAD_LINES)
 std::string line_of(const void* pc) {
     static backtrace_state* state = backtrace_create_state(nullptr, 0, nullptr, nullptr);
     std::string line = "?";

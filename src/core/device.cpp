@@ -121,14 +121,12 @@ class BlockCache {
 
   private:
     /// For AddressSanitizer and the emulator: what may be touched of a block.
-    void permit(void* block, [[maybe_unused]] std::size_t bytes, std::size_t used) const {
+    void permit(void* block, [[maybe_unused]] std::size_t bytes,
+                [[maybe_unused]] std::size_t used) const {
         if (device_ == Device::cuda || !guarded_) return;
         if (device_ == Device::emulated) emulator::set_bounds(block, used);
-        if (used == 0) {
-            ASAN_POISON_MEMORY_REGION(block, bytes);
-        } else {
-            ASAN_UNPOISON_MEMORY_REGION(block, used);
-        }
+        ASAN_POISON_MEMORY_REGION(block, bytes);
+        ASAN_UNPOISON_MEMORY_REGION(block, used);
     }
 
     Device device_;

@@ -40,7 +40,7 @@ struct Size {
 
 template <class T>
 void require_as_on_cpu(const Backend<T>& gpu, Size size, T alpha, T beta, Index gap) {
-    const auto [M, N, K] = size;
+    const Index M = size.M, N = size.N, K = size.K;
     for (const Trans ta : {Trans::no, Trans::yes})
         for (const Trans tb : {Trans::no, Trans::yes}) {
             const bool a_turned = ta == Trans::yes, b_turned = tb == Trans::yes;

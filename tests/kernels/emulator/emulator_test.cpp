@@ -13,7 +13,7 @@ namespace {
 
 /// x = 0, 1, 2, ... through a kernel on one block of 64 threads, with y of n elements.
 std::vector<float> outcome(Kernel kernel, int n = 64) {
-    const std::size_t length = 64 * 33;
+    const std::size_t length = 2112;  // 64 * 33
     float* x = emulated::device_array(length);
     float* y = emulated::device_array(static_cast<std::size_t>(n));
     for (std::size_t i = 0; i < length; ++i) x[i] = static_cast<float>(i);
@@ -139,8 +139,8 @@ TEST_CASE("the emulator counts memory traffic", "[emulator]") {
     CHECK(good.launches == 2);
     // Two warps read 128 bytes each, in 4 sectors, and write as many; in two launches.
     CHECK(good.global_requests == 8);
-    CHECK(good.global_bytes == 8 * 128);
-    CHECK(good.global_sectors == 8 * 4);
+    CHECK(good.global_bytes == 1024);
+    CHECK(good.global_sectors == 32);
     CHECK(good.shared_requests == 8);
     CHECK(good.shared_wavefronts == 8);
     CHECK(good.shared_ideal == 8);
@@ -148,10 +148,10 @@ TEST_CASE("the emulator counts memory traffic", "[emulator]") {
     // two in each of two banks.
     CHECK(bad.launches == 1);
     CHECK(bad.global_requests == 4);
-    CHECK(bad.global_bytes == 4 * 128);
-    CHECK(bad.global_sectors == 2 * 32 + 2 * 4);
+    CHECK(bad.global_bytes == 512);
+    CHECK(bad.global_sectors == 72);
     CHECK(bad.shared_requests == 4);
-    CHECK(bad.shared_wavefronts == 2 * 1 + 2 * 2);
+    CHECK(bad.shared_wavefronts == 6);
     CHECK(bad.shared_ideal == 4);
     CHECK(emulator::take_traffic().empty());
 }
