@@ -74,10 +74,10 @@ def series_near_zero(f, at_zero):
 K = mpf(5)
 
 
-def mills(t):
-    """(a + K) M(a) with M(a) = Phi(-a) / phi(a) = sqrt(pi/2) exp(a^2/2) erfc(a / sqrt 2)."""
+def tail(t):
+    """(a + K) Phi(-a) / exp(-a^2 / 2) with Phi(-a) = erfc(a / sqrt 2) / 2."""
     a = K * (1 + t) / (1 - t)
-    return (a + K) * sqrt(pi / 2) * exp(a * a / 2) * erfc(a / sqrt(2))
+    return (a + K) * exp(a * a / 2) * erfc(a / sqrt(2)) / 2
 
 
 polynomials = {
@@ -106,9 +106,14 @@ polynomials = {
         lambda z: mpf(1),
         mpf(0), mpf(1), {"float": 6, "double": 12},
     ),
-    # M(a) = p(t) / (a + K) with t = (a - K) / (a + K), K = 5, a from 0 to where phi(a) vanishes
-    "mills": (mills, lambda t: 1 / mills(t), mpf(-1), {"float": mpf(14.5 - 5) / (14.5 + 5), "double": mpf(39 - 5) / (39 + 5)},
-        {"float": 9, "double": 22}),
+    # Phi(-a) / exp(-a^2 / 2) = p(t) / (a + K) with t = (a - K) / (a + K), K = 5, a from 0 to where
+    # the exponential vanishes
+    "tail": (
+        tail,
+        lambda t: 1 / tail(t),
+        mpf(-1), {"float": (14.5 - K) / (14.5 + K), "double": (39 - K) / (39 + K)},
+        {"float": 9, "double": 23},
+    ),
 }
 
 

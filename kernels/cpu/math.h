@@ -2,10 +2,10 @@
 //
 // Each reduces its argument to a short interval and evaluates a polynomial there. The polynomials
 // have the least maximal error for their degree; tools/minimax.py finds them and prints the error
-// that is left, which is below an eighth of a unit in the last place (ulp) everywhere. The rest is
-// rounding. Errors allowed, and measured over every float (tests/kernels/math_test.cpp), in ulp of
-// the exact result:
-//   exp 1, tanh 2, log 1, erf 1.5, expm1 2, sigmoid and softplus 2.5, normal_cdf 4
+// that is left. Nearly all of a function's error is rounding, then: as compared with the exact
+// result, in units of its last place (ulp), at most
+//   exp 1, log and log1p 1, erf 1.5, expm1 1.5, tanh 1.5, softplus 2, sigmoid 2.5, x Phi(x) 5.5
+// for every float, and by samples for double (tests/kernels/math_test.cpp).
 // NaN stays NaN; infinities, zeros with their signs and denormals are right, results that overflow
 // or underflow included. No lane depends on its neighbours, so that an element gives the same bits
 // wherever in an array it stands.
@@ -44,9 +44,9 @@ struct Real<float> {
     static constexpr float erf_terms[] = {1.28379166e-1F,  -3.7612626e-1F, 1.12836003e-1F,
                                           -2.68544443e-2F, 5.18953474e-3F, -8.02083407e-4F,
                                           7.88909529e-5F};
-    static constexpr float mills_terms[] = {
-        1.92808104F,     -1.66786659F,   1.24154902F,     -7.8591305e-1F, 4.13610548e-1F,
-        -1.73247963e-1F, 5.23298271e-2F, -7.42309866e-3F, -2.4352395e-3F, 1.0152203e-3F};
+    static constexpr float tail_terms[] = {
+        7.69193053e-1F,  -6.65382504e-1F, 4.95306402e-1F,  -3.13533962e-1F, 1.65006727e-1F,
+        -6.91159368e-2F, 2.08765808e-2F,  -2.96138786e-3F, -9.7151997e-4F,  4.05014318e-4F};
 };
 
 template <>
@@ -80,15 +80,15 @@ struct Real<double> {
         1.205533113295582e-4,   -1.4925595772180906e-5, 1.64610084778027e-6,
         -1.6350396222864617e-7, 1.466032872274226e-8,   -1.1374955736070149e-9,
         5.9606853385209714e-11};
-    static constexpr double mills_terms[] = {
-        1.9280810471531575,     -1.6678665951889597,    1.2415470615738691,
-        -7.8591107554658235e-1, 4.1364471573252876e-1,  -1.732547340858929e-1,
-        5.2125502415820507e-2,  -7.5032828400495594e-3, -1.999962017583267e-3,
-        1.3658593239265846e-3,  -1.488327452438303e-4,  -1.2473647785898759e-4,
-        4.1813169519258746e-5,  9.9773449280764131e-6,  -6.940734429373061e-6,
-        -8.4106713069289748e-7, 1.0850793015916578e-6,  1.0247226181085548e-7,
-        -1.6546614492819509e-7, -2.0792020390198239e-8, 1.990798645149118e-8,
-        3.5894276821414702e-9,  -7.5923120851282013e-10};
+    static constexpr double tail_terms[] = {
+        7.6919304975006297e-1,  -6.6538250289005685e-1, 4.9530561596997608e-1,
+        -3.1353315667128778e-1, 1.6502036617040711e-1,  -6.9118638706866367e-2,
+        2.0795066799265152e-2,  -2.9933767620486818e-3, -7.9786938940855563e-4,
+        5.4489899427084517e-4,  -5.9375806135755317e-5, -4.9762463769008076e-5,
+        1.6681632142709955e-5,  3.9798284752407188e-6,  -2.7706929443017892e-6,
+        -3.3461836965670102e-7, 4.3622995773372655e-7,  4.0224696346097974e-8,
+        -7.0055924391178269e-8, -8.5738127946504801e-9, 1.0731400691558143e-8,
+        2.2116130967799155e-9,  -1.1394272638152087e-9, -3.7347220642977544e-10};
 };
 
 /// The bits of a vector, as unsigned integers.
@@ -162,6 +162,12 @@ template <class T>
     return x + shift_point<T>;
 }
 
+/// That n as an integer.
+template <class T>
+[[gnu::always_inline]] inline Bits<T> whole_number(Vector<T> shifted) {
+    return bits<T>(shifted) - bits<T>(Vector<T>{} + shift_point<T>);
+}
+
 /// 2^n, for integers n in two's complement from 1 - bias to bias.
 template <class T>
 [[gnu::always_inline]] inline Vector<T> power_of_two(Bits<T> n) {
@@ -171,11 +177,13 @@ template <class T>
 // ---- exponential --------------------------------------------------------------------------------
 
 /// x = n log 2 + r with a whole number n and |r| <= log(2) / 2, and so exp(x) = 2^n exp(r).
+/// r = high - low, of which high is exact.
 template <class T>
 struct Reduced {
     Vector<T> shifted;  // n + shift_point
-    Vector<T> r;
+    Vector<T> high, low;
     Vector<T> n() const { return shifted - shift_point<T>; }
+    Vector<T> two_n() const { return power_of_two<T>(whole_number<T>(shifted)); }
 };
 
 template <class T>
@@ -183,16 +191,17 @@ template <class T>
     constexpr T log2_e = static_cast<T>(1.44269504088896340736);
     Reduced<T> y;
     y.shifted = shifted_point<T>(x * log2_e);
-    // Both products lose no digits: the first by the choice of log2_high, and so does its
-    // difference, as x is near.
-    y.r = (x - y.n() * Real<T>::log2_high) - y.n() * Real<T>::log2_low;
+    // Exact, as n log2_high is, and near x.
+    y.high = x - y.n() * Real<T>::log2_high;
+    y.low = y.n() * Real<T>::log2_low;
     return y;
 }
 
-/// exp(r) - 1 for |r| <= log(2) / 2: r + r^2 p(r), where only the first sum rounds much.
+/// exp(r) - 1 = r + r^2 p(r), summed so that only the last sum rounds much.
 template <class T>
-[[gnu::always_inline]] inline Vector<T> expm1_reduced(Vector<T> r) {
-    return r + (r * r) * polynomial(Real<T>::exp_terms, r);
+[[gnu::always_inline]] inline Vector<T> expm1_reduced(const Reduced<T>& x) {
+    const Vector<T> r = x.high - x.low;
+    return x.high + ((r * r) * polynomial(Real<T>::exp_terms, r) - x.low);
 }
 
 /// y 2^n, for n from twice the lowest exponent to twice the highest.
@@ -224,24 +233,24 @@ template <class T>
 template <class T>
 [[gnu::always_inline]] inline Vector<T> exp(Vector<T> x) {
     const Reduced<T> reduced = reduce_for_exp<T>(x);
-    return times_two_n<T>(T{1} + expm1_reduced<T>(reduced.r), reduced);
+    return times_two_n<T>(T{1} + expm1_reduced(reduced), reduced);
 }
 
 /// exp(x + low), where low is small beside 1: a part of x that T could not hold.
 template <class T>
 [[gnu::always_inline]] inline Vector<T> exp_of_sum(Vector<T> x, Vector<T> low) {
-    const Reduced<T> reduced = reduce_for_exp<T>(x);
-    return times_two_n<T>(T{1} + expm1_reduced<T>(reduced.r + low), reduced);
+    Reduced<T> reduced = reduce_for_exp<T>(x);
+    reduced.low -= low;
+    return times_two_n<T>(T{1} + expm1_reduced(reduced), reduced);
 }
 
 /// exp(x) - 1 for x <= 0, exact near 0.
 template <class T>
 [[gnu::always_inline]] inline Vector<T> expm1_of_negative(Vector<T> x) {
     const Reduced<T> reduced = reduce_by_log2<T>(at_least(Real<T>::expm1_lowest, x));
-    const Vector<T> two_n =
-        power_of_two<T>(bits<T>(reduced.shifted) - bits<T>(Vector<T>{} + shift_point<T>));
+    const Vector<T> two_n = reduced.two_n();
     // 2^n exp(r) - 1 = 2^n (exp(r) - 1) + (2^n - 1), whose product and last bracket are exact.
-    return with_sign_of<T>(two_n * expm1_reduced<T>(reduced.r) + (two_n - T{1}), x);
+    return with_sign_of<T>(two_n * expm1_reduced(reduced) + (two_n - T{1}), x);
 }
 
 /// tanh(x) = 1 - 2 / (exp(2x) + 1), and by a polynomial where that would lose digits.
@@ -251,9 +260,8 @@ template <class T>
     const Vector<T> z = a * a;
     const Vector<T> near = a + a * (z * polynomial(Real<T>::tanh_terms, z));
     const Reduced<T> reduced = reduce_by_log2<T>(a + a);
-    const Vector<T> two_n =
-        power_of_two<T>(bits<T>(reduced.shifted) - bits<T>(Vector<T>{} + shift_point<T>));
-    const Vector<T> e = two_n + two_n * expm1_reduced<T>(reduced.r);
+    const Vector<T> two_n = reduced.two_n();
+    const Vector<T> e = two_n + two_n * expm1_reduced(reduced);
     const Vector<T> far = T{1} - T{2} / (e + T{1});
     return with_sign_of<T>(a < T{0.625} ? near : far, x);
 }
@@ -344,16 +352,14 @@ template <class T>
 
 // ---- normal distribution ------------------------------------------------------------------------
 
-/// The Mills ratio Phi(-a) / phi(a) for 0 <= a <= tail_highest: 1.25 at 0, 1/a far out. With
+/// Phi(-a) / exp(-a^2 / 2) for 0 <= a <= tail_highest: 1/2 at 0, and far out as slow as 1/a. With
 /// w = 1 / (a + 5) it is w p(t), and t = (a - 5) w maps the half line to [-1, 1).
 template <class T>
-[[gnu::always_inline]] inline Vector<T> mills_ratio(Vector<T> a) {
+[[gnu::always_inline]] inline Vector<T> tail_factor(Vector<T> a) {
     const Vector<T> w = T{1} / (a + T{5});
-    return w * polynomial(Real<T>::mills_terms, (a - T{5}) * w);
+    // t as 2 a w - 1 rounds less than the difference does.
+    return w * polynomial(Real<T>::tail_terms, T{2} * (a * w) - T{1});
 }
-
-template <class T>
-inline constexpr T inverse_sqrt_2pi = static_cast<T>(0.39894228040143267794);
 
 /// The normal distribution at x.
 template <class T>
@@ -362,9 +368,10 @@ struct Normal {
     Vector<T> distribution;  // Phi(x), the integral of phi up to x
 };
 
-/// Phi(-|x|) is found as phi(x) mills_ratio(|x|), which keeps its digits however small it is.
+/// Phi(-|x|) is found as a product, which keeps its digits however small it is.
 template <class T>
 [[gnu::always_inline]] inline Normal<T> normal(Vector<T> x) {
+    constexpr T inverse_sqrt_2pi = static_cast<T>(0.39894228040143267794);
     const Vector<T> a = at_most(Real<T>::tail_highest, fabs<T>(x));
     // a^2 = square + low exactly, by Dekker (1971): a relative error e of its square would be one
     // of e a^2 / 2 of phi.
@@ -372,8 +379,9 @@ template <class T>
     const Vector<T> high = from_bits<T>(bits<T>(a) & ~Real<T>::low_half), rest = a - high;
     const Vector<T> low = ((high * high - square) + T{2} * high * rest) + rest * rest;
     Normal<T> y;
-    y.density = inverse_sqrt_2pi<T> * exp_of_sum<T>(T{-0.5} * square, T{-0.5} * low);
-    const Vector<T> tail = y.density * mills_ratio<T>(a);
+    const Vector<T> e = exp_of_sum<T>(T{-0.5} * square, T{-0.5} * low);
+    y.density = inverse_sqrt_2pi * e;
+    const Vector<T> tail = e * tail_factor<T>(a);
     y.distribution = x < T{0} ? tail : T{1} - tail;
     return y;
 }
@@ -384,7 +392,7 @@ template <class T>
     constexpr T sqrt_2 = static_cast<T>(1.41421356237309504880);
     const Vector<T> a = at_most(Real<T>::erf_highest, fabs<T>(x)), z = a * a;
     const Vector<T> near = a + a * polynomial(Real<T>::erf_terms, z);
-    const Vector<T> far = T{1} - 2 * inverse_sqrt_2pi<T> * exp<T>(-z) * mills_ratio<T>(sqrt_2 * a);
+    const Vector<T> far = T{1} - T{2} * exp<T>(-z) * tail_factor<T>(sqrt_2 * a);
     return with_sign_of<T>(a < T{1} ? near : far, x);
 }
 
