@@ -87,12 +87,12 @@ polynomials = {
         series_near_zero(lambda r: r**2 / abs(expm1(r)), mpf(10) ** -15),
         -log(2) / 2, log(2) / 2, {"float": 4, "double": 9},
     ),
-    # log((1 + s) / (1 - s)) = 2 s + s z p(z) with z = s^2, s = f / (2 + f), 1 + f from sqrt 1/2 to
-    # sqrt 2.
+    # log((1 + s) / (1 - s)) = 2 s + s z p(z) with z = s^2, s = f / (2 + f), f from 1 / sqrt 2 - 1 to
+    # 1/2.
     "log": (
         series_near_zero(lambda z: (2 * atanh(sqrt(z)) / sqrt(z) - 2) / z, mpf(2) / 3),
         lambda z: z / 2,
-        mpf(10) ** -6, ((sqrt(2) - 1) / (sqrt(2) + 1)) ** 2, {"float": 3, "double": 6},
+        mpf(10) ** -6, mpf(0.2) ** 2, {"float": 3, "double": 7},
     ),
     # tanh(x) = x + x z p(z) with z = x^2, |x| <= 0.625
     "tanh": (

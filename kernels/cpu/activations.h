@@ -28,8 +28,10 @@ void activation_forward(Activation f, T* y, const T* x, T a, T b, Index n) {
             return map(0, [=](V v) { return v > T{0} ? v : a * v; });
         case Activation::elu:
             return map(1, [=](V v) { return v > T{0} ? v : a * expm1_of_negative<T>(v); });
-        case Activation::softplus:
-            return map(2, [=](V v) { return a * v > b ? v : softplus<T>(a * v) / a; });
+        case Activation::softplus: {
+            const T inverse = T{1} / a;
+            return map(2, [=](V v) { return a * v > b ? v : softplus<T>(a * v) * inverse; });
+        }
         case Activation::sigmoid:
             return map(1, [](V v) { return sigmoid<T>(v); });
         case Activation::tanh:

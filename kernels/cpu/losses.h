@@ -99,8 +99,11 @@ void cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities
                             const std::int32_t* labels, Index rows, Index cols) {
     const auto body = [=](Index begin, Index end) {
         for (Index r = begin; r < end; ++r) {
-            for (Index i = r * cols; i < (r + 1) * cols; ++i)
-                dlogits[i] = dlosses[r] * probabilities[i];
+            for (Index c = 0; c < cols; c += lanes<T>) {
+                const Index i = r * cols + c;
+                store_first(dlogits + i, cols - c,
+                            dlosses[r] * load_padded(probabilities + i, cols - c, T{0}));
+            }
             dlogits[r * cols + labels[r]] -= dlosses[r];
         }
     };

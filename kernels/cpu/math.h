@@ -37,8 +37,8 @@ struct Real<float> {
 
     static constexpr float exp_terms[] = {4.9999997e-1F, 1.66665435e-1F, 4.16672006e-2F,
                                           8.36651493e-3F, 1.38824945e-3F};
-    static constexpr float log_terms[] = {6.66666627e-1F, 4.00003344e-1F, 2.85373092e-1F,
-                                          2.35821292e-1F};
+    static constexpr float log_terms[] = {6.66666627e-1F, 4.00008619e-1F, 2.85071313e-1F,
+                                          2.40984902e-1F};
     static constexpr float tanh_terms[] = {-3.33332837e-1F, 1.33314908e-1F, -5.37435003e-2F,
                                            2.06505917e-2F, -5.71704796e-3F};
     static constexpr float erf_terms[] = {1.28379166e-1F,  -3.7612626e-1F, 1.12836003e-1F,
@@ -67,8 +67,8 @@ struct Real<double> {
         1.3888888931537903e-3, 1.984126971905825e-4,  2.4801505308067055e-5, 2.7557407518756824e-6,
         2.7626023606410851e-7, 2.5053773198112481e-8};
     static constexpr double log_terms[] = {
-        6.666666666666734e-1,  3.9999999999414698e-1, 2.8571428742384863e-1, 2.2222198573361712e-1,
-        1.8183564321943566e-1, 1.5314050538096868e-1, 1.4795950964478577e-1};
+        6.6666666666666596e-1, 4.0000000000055941e-1, 2.8571428556007356e-1, 2.2222224276196167e-1,
+        1.8181667088295522e-1, 1.5391072449678442e-1, 1.3174261314482794e-1, 1.3838571400245556e-1};
     static constexpr double tanh_terms[] = {
         -3.3333333333332876e-1, 1.3333333333264913e-1,  -5.3968253932481669e-2,
         2.1869487601959968e-2,  -8.8632213192630198e-3, 3.5919915709883687e-3,
@@ -225,23 +225,25 @@ template <class T>
 #endif
 }
 
+/// exp(x + low) for x <= exp_highest, where low is small beside 1: a part of x that T could not
+/// hold.
 template <class T>
-[[gnu::always_inline]] inline Reduced<T> reduce_for_exp(Vector<T> x) {
-    return reduce_by_log2<T>(at_most(Real<T>::exp_highest, at_least(Real<T>::exp_lowest, x)));
+[[gnu::always_inline]] inline Vector<T> exp_of_sum(Vector<T> x, Vector<T> low) {
+    Reduced<T> reduced = reduce_by_log2<T>(at_least(Real<T>::exp_lowest, x));
+    reduced.low -= low;
+    return times_two_n<T>(T{1} + expm1_reduced(reduced), reduced);
+}
+
+/// exp(x) for x <= exp_highest, or NaN.
+template <class T>
+[[gnu::always_inline]] inline Vector<T> exp_of_negative(Vector<T> x) {
+    const Reduced<T> reduced = reduce_by_log2<T>(at_least(Real<T>::exp_lowest, x));
+    return times_two_n<T>(T{1} + expm1_reduced(reduced), reduced);
 }
 
 template <class T>
 [[gnu::always_inline]] inline Vector<T> exp(Vector<T> x) {
-    const Reduced<T> reduced = reduce_for_exp<T>(x);
-    return times_two_n<T>(T{1} + expm1_reduced(reduced), reduced);
-}
-
-/// exp(x + low), where low is small beside 1: a part of x that T could not hold.
-template <class T>
-[[gnu::always_inline]] inline Vector<T> exp_of_sum(Vector<T> x, Vector<T> low) {
-    Reduced<T> reduced = reduce_for_exp<T>(x);
-    reduced.low -= low;
-    return times_two_n<T>(T{1} + expm1_reduced(reduced), reduced);
+    return exp_of_negative<T>(at_most(Real<T>::exp_highest, x));
 }
 
 /// exp(x) - 1 for x <= 0, exact near 0.
@@ -269,7 +271,7 @@ template <class T>
 /// 1 / (1 + exp(-x)). Only exp of a negative number is taken, which cannot overflow.
 template <class T>
 [[gnu::always_inline]] inline Vector<T> sigmoid(Vector<T> x) {
-    const Vector<T> e = exp<T>(-fabs<T>(x));
+    const Vector<T> e = exp_of_negative<T>(-fabs<T>(x));
     return (x >= T{0} ? Vector<T>{} + T{1} : e) / (T{1} + e);
 }
 
@@ -301,9 +303,9 @@ template <class T>
     return y;
 }
 
-/// k log 2 + log(1 + f). With s = f / (2 + f), log(1 + f) = log((1 + s) / (1 - s)) = 2s + s R,
-/// R = z p(z), z = s^2. As s f = f - 2s = h - s h with h = f^2 / 2, it is f - (h - s (h + R)),
-/// whose first number is exact and whose others are small.
+/// k log 2 + log(1 + f) for f from sqrt(1/2) - 1 to 1/2. With s = f / (2 + f), log(1 + f) = log((1
+/// + s) / (1 - s)) = 2s + s R, R = z p(z), z = s^2. As s f = f - 2s = h - s h with h = f^2 / 2, it
+/// is f - (h - s (h + R)), whose first number is exact and whose others are small.
 template <class T>
 [[gnu::always_inline]] inline Vector<T> log_of(Vector<T> k, Vector<T> f) {
     const Vector<T> s = f / (T{2} + f), z = s * s, h = T{0.5} * f * f;
@@ -347,7 +349,12 @@ template <class T>
 /// log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), which cannot overflow.
 template <class T>
 [[gnu::always_inline]] inline Vector<T> softplus(Vector<T> x) {
-    return (x > T{0} ? x : Vector<T>{}) + log1p<T>(exp<T>(-fabs<T>(x)));
+    const Vector<T> e = exp_of_negative<T>(-fabs<T>(x));
+    // 1 + e is 1 + f, or 2 (1 + f) above 3/2, without rounding.
+    const auto low = e < T{0.5};
+    const Vector<T> f = low ? e : T{0.5} * e - T{0.5};
+    const Vector<T> k = low ? Vector<T>{} : Vector<T>{} + T{1};
+    return (x > T{0} ? x : Vector<T>{}) + log_of<T>(k, f);
 }
 
 // ---- normal distribution ------------------------------------------------------------------------
@@ -392,7 +399,7 @@ template <class T>
     constexpr T sqrt_2 = static_cast<T>(1.41421356237309504880);
     const Vector<T> a = at_most(Real<T>::erf_highest, fabs<T>(x)), z = a * a;
     const Vector<T> near = a + a * polynomial(Real<T>::erf_terms, z);
-    const Vector<T> far = T{1} - T{2} * exp<T>(-z) * tail_factor<T>(sqrt_2 * a);
+    const Vector<T> far = T{1} - T{2} * exp_of_negative<T>(-z) * tail_factor<T>(sqrt_2 * a);
     return with_sign_of<T>(a < T{1} ? near : far, x);
 }
 

@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/rows.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
@@ -47,36 +48,90 @@ template <class T>
     // Beyond the end exp(-infinity) = 0.
     constexpr T nothing = -static_cast<T>(__builtin_inf());
     return sum_over<T>(cols, [=](Index c, Index n) {
-        const Vector<T> e = exp<T>(load_padded(x + c, n, nothing) - highest);
+        const Vector<T> e = exp_of_negative<T>(load_padded(x + c, n, nothing) - highest);
         if (y != nullptr) store_first(y + c, n, e);
         return e;
     });
 }
 
+/// softmax_rows of rows [begin, end) whose columns are many.
+template <class T, class Each>
+void softmax_long_rows(T* y, const T* x, Index begin, Index end, Index cols, Each each) {
+    for (Index r = begin; r < end; ++r) {
+        const T* from = x + r * cols;
+        T* to = y == nullptr ? nullptr : y + r * cols;
+        const T highest = highest_of(from, cols);
+        const T sum = sum_of_exp(to, from, highest, cols), inverse = T{1} / sum;
+        if (y != nullptr)
+            for (Index c = 0; c < cols; c += lanes<T>)
+                store_first(to + c, cols - c, load_padded(to + c, cols - c, T{0}) * inverse);
+        each(r, LogSumExp<T>{highest, log<T>(Vector<T>{} + sum)[0]});
+    }
+}
+
+/// The first `rows` rows at x, of which there are at most lanes<T>, transposed: lane r of
+/// columns[c] is x[r, c]. The other lanes are 0.
+template <class T>
+[[gnu::always_inline]] inline void load_columns(Vector<T>* columns, const T* x, Index rows,
+                                                Index cols) {
+    for (Index c = 0; c < cols; c += lanes<T>) {
+        Vector<T> tile[lanes<T>];
+        HANDGRAD_UNROLL
+        for (int r = 0; r < lanes<T>; ++r)
+            tile[r] = r < rows ? load_padded(x + r * cols + c, cols - c, T{0}) : Vector<T>{};
+        transpose_blocks<T, lanes<T>>(tile);
+        HANDGRAD_UNROLL
+        for (int i = 0; i < lanes<T>; ++i) columns[c + i] = tile[i];
+    }
+}
+
+/// The reverse.
+template <class T>
+[[gnu::always_inline]] inline void store_columns(T* y, const Vector<T>* columns, Index rows,
+                                                 Index cols) {
+    for (Index c = 0; c < cols; c += lanes<T>) {
+        Vector<T> tile[lanes<T>];
+        HANDGRAD_UNROLL
+        for (int i = 0; i < lanes<T>; ++i) tile[i] = columns[c + i];
+        transpose_blocks<T, lanes<T>>(tile);
+        HANDGRAD_UNROLL
+        for (int r = 0; r < lanes<T>; ++r)
+            if (r < rows) store_first(y + r * cols + c, cols - c, tile[r]);
+    }
+}
+
+/// The same where they are few: lanes<T> rows at once, one in each lane.
+template <class T, class Each>
+void softmax_short_rows(T* y, const T* x, Index begin, Index end, Index cols, Each each) {
+    Vector<T> columns[few_cols];
+    for (; begin < end; begin += lanes<T>) {
+        const Index count = smaller(lanes<T>, end - begin);
+        load_columns(columns, x + begin * cols, count, cols);
+        Vector<T> highest = columns[0], sum = {};
+        for (Index c = 1; c < cols; ++c) highest = columns[c] > highest ? columns[c] : highest;
+        for (Index c = 0; c < cols; ++c) {
+            columns[c] = exp_of_negative<T>(columns[c] - highest);
+            sum += columns[c];
+        }
+        if (y != nullptr) {
+            const Vector<T> inverse = T{1} / sum;
+            for (Index c = 0; c < cols; ++c) columns[c] *= inverse;
+            store_columns(y + begin * cols, columns, count, cols);
+        }
+        const Vector<T> log_sum = log<T>(sum);
+        for (Index i = 0; i < count; ++i) each(begin + i, LogSumExp<T>{highest[i], log_sum[i]});
+    }
+}
+
 /// For each row of x, y = softmax(x) where y is not null, and then each(row, logsumexp(x)).
 template <class T, class Each>
 void softmax_rows(T* y, const T* x, Index rows, Index cols, Each each) {
-    // The logarithms are taken of many sums at once.
-    constexpr Index block = 64;
     if (cols == 0) return;
     const auto body = [=](Index begin, Index end) {
-        T highest[block], sums[block];
-        for (; begin < end; begin += block) {
-            const Index count = smaller(block, end - begin);
-            for (Index i = 0; i < count; ++i) {
-                const T* from = x + (begin + i) * cols;
-                T* to = y == nullptr ? nullptr : y + (begin + i) * cols;
-                highest[i] = highest_of(from, cols);
-                sums[i] = sum_of_exp(to, from, highest[i], cols);
-                if (y != nullptr)
-                    for (Index c = 0; c < cols; c += lanes<T>)
-                        store_first(to + c, cols - c,
-                                    load_padded(to + c, cols - c, T{0}) / sums[i]);
-            }
-            for (Index i = 0; i < count; i += lanes<T>)
-                store_first(sums + i, count - i, log<T>(load_padded(sums + i, count - i, T{1})));
-            for (Index i = 0; i < count; ++i) each(begin + i, LogSumExp<T>{highest[i], sums[i]});
-        }
+        if (cols <= few_cols)
+            softmax_short_rows(y, x, begin, end, cols, each);
+        else
+            softmax_long_rows(y, x, begin, end, cols, each);
     };
     parallel_ranges(rows, exp_of_each<T>(rows, cols, 2), body, 1);
 }
@@ -106,7 +161,10 @@ void softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols) {
 template <class T>
 void log_softmax_forward(T* y, const T* x, Index rows, Index cols) {
     softmax_rows<T>(nullptr, x, rows, cols, [=](Index r, LogSumExp<T> lse) {
-        for (Index i = r * cols; i < (r + 1) * cols; ++i) y[i] = (x[i] - lse.highest) - lse.log_sum;
+        for (Index c = 0; c < cols; c += lanes<T>) {
+            const Vector<T> v = load_padded(x + r * cols + c, cols - c, T{0});
+            store_first(y + r * cols + c, cols - c, (v - lse.highest) - lse.log_sum);
+        }
     });
 }
 
