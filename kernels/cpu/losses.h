@@ -69,9 +69,11 @@ template <class T>
 void bce_with_logits_forward(T* losses, const T* x, const T* target, const T* pos_weight,
                              Index rows, Index cols) {
     using V = Vector<T>;
-    // -log sigmoid(x) = softplus(-x) and -log sigmoid(-x) = softplus(x)
+    // -log sigmoid(x) = softplus(-x) = max(-x, 0) + l and -log sigmoid(-x) = softplus(x) = max(x,
+    // 0) + l, l = log(1 + exp(-|x|)).
     const auto loss = [](V v, V t, V p) {
-        return p * t * softplus<T>(-v) + (T{1} - t) * softplus<T>(v);
+        const V l = softplus<T>(-fabs<T>(v));
+        return p * t * (at_least(T{0}, -v) + l) + (T{1} - t) * (at_least(T{0}, v) + l);
     };
     map_weighted_columns(rows, cols, loss, losses, pos_weight, x, target);
 }
@@ -89,9 +91,10 @@ void bce_with_logits_backward(T* dx, const T* dlosses, const T* x, const T* targ
 template <class T>
 void cross_entropy_forward(T* losses, T* probabilities, const T* logits, const std::int32_t* labels,
                            Index rows, Index cols) {
-    softmax_rows(probabilities, logits, rows, cols, [=](Index r, LogSumExp<T> lse) {
-        losses[r] = lse.log_sum + (lse.highest - logits[r * cols + labels[r]]);
-    });
+    softmax_rows<Rows::probabilities>(
+        probabilities, logits, rows, cols, [=](Index r, LogSumExp<T> lse) {
+            losses[r] = lse.log_sum + (lse.highest - logits[r * cols + labels[r]]);
+        });
 }
 
 template <class T>
@@ -99,12 +102,13 @@ void cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities
                             const std::int32_t* labels, Index rows, Index cols) {
     const auto body = [=](Index begin, Index end) {
         for (Index r = begin; r < end; ++r) {
+            const T d = dlosses[r];
+            const Index label = r * cols + labels[r];
             for (Index c = 0; c < cols; c += lanes<T>) {
-                const Index i = r * cols + c;
-                store_first(dlogits + i, cols - c,
-                            dlosses[r] * load_padded(probabilities + i, cols - c, T{0}));
+                const Index i = r * cols + c, left = end * cols - i;
+                store_first(dlogits + i, left, d * load_padded(probabilities + i, left, T{0}));
             }
-            dlogits[r * cols + labels[r]] -= dlosses[r];
+            dlogits[label] = d * (probabilities[label] - T{1});
         }
     };
     parallel_ranges(rows, streaming<T>(rows * cols, 2), body, 1);
@@ -113,15 +117,17 @@ void cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities
 template <class T>
 void soft_cross_entropy_forward(T* losses, T* probabilities, const T* logits, const T* targets,
                                 Index rows, Index cols) {
-    softmax_rows(probabilities, logits, rows, cols, [=](Index r, LogSumExp<T> lse) {
-        const T* o = logits + r * cols;
-        const T* target = targets + r * cols;
-        losses[r] = sum_over<T>(cols, [=](Index c, Index n) {
-            const Vector<T> t = load_padded(target + c, n, T{0});
-            const Vector<T> terms = t * (lse.log_sum + (lse.highest - load_padded(o + c, n, T{0})));
-            return t != T{0} ? terms : Vector<T>{};
+    softmax_rows<Rows::probabilities>(
+        probabilities, logits, rows, cols, [=](Index r, LogSumExp<T> lse) {
+            const T* o = logits + r * cols;
+            const T* target = targets + r * cols;
+            losses[r] = sum_over<T>(cols, [=](Index c, Index n) {
+                const Vector<T> t = load_padded(target + c, n, T{0});
+                const Vector<T> terms =
+                    t * (lse.log_sum + (lse.highest - load_padded(o + c, n, T{0})));
+                return t != T{0} ? terms : Vector<T>{};
+            });
         });
-    });
 }
 
 template <class T>

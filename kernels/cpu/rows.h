@@ -1,6 +1,8 @@
 // Kernels on the rows of a matrix (rows, cols).
 #pragma once
 
+#include <cstring>
+
 #include "kernels/cpu/elementwise.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
@@ -26,32 +28,47 @@ void add_to_rows(T* x, const T* bias, Index rows, Index cols) {
     parallel_ranges(rows, streaming<T>(rows * cols, 1), body, 1);
 }
 
+/// sums[c] += sum_r x[r, c] for begin <= c < end, over the rows in order.
+template <class T>
+void sum_some_columns(T* sums, const T* x, Index rows, Index cols, Index begin, Index end) {
+    Index r = 0;
+    for (; r + 4 <= rows; r += 4) {
+        const T *x0 = x + r * cols, *x1 = x0 + cols, *x2 = x1 + cols, *x3 = x2 + cols;
+        for (Index c = begin; c < end; ++c) sums[c] = (((sums[c] + x0[c]) + x1[c]) + x2[c]) + x3[c];
+    }
+    for (; r < rows; ++r)
+        for (Index c = begin; c < end; ++c) sums[c] += x[r * cols + c];
+}
+
 template <class T>
 void sum_rows(T* sums, const T* x, Index rows, Index cols) {
-    Index first = 0;
     if (cols <= few_cols && rows >= 2 * lanes<T>) {
         T repeated[few_cols * lanes<T>] = {};  // sums of every lanes<T>-th row
-        for (; first + lanes<T> <= rows; first += lanes<T>)
-            for (Index i = 0; i < cols * lanes<T>; ++i) repeated[i] += x[first * cols + i];
-        for (Index i = 0; i < lanes<T>; ++i)
-            for (Index c = 0; c < cols; ++c) sums[c] += repeated[i * cols + c];
+        const Index groups = rows / lanes<T>, width = cols * lanes<T>;
+        sum_some_columns(repeated, x, groups, width, 0, width);
+        sum_some_columns(sums, repeated, lanes<T>, cols, 0, cols);
+        rows -= groups * lanes<T>;
+        x += groups * width;
     }
-    // Threads split the columns, so that each sum runs over the rows in order.
-    parallel_ranges(cols, streaming<T>((rows - first) * cols, 1), [=](Index begin, Index end) {
-        for (Index r = first; r < rows; ++r)
-            for (Index c = begin; c < end; ++c) sums[c] += x[r * cols + c];
+    // Threads split the columns.
+    parallel_ranges(cols, streaming<T>(rows * cols, 1), [=](Index begin, Index end) {
+        sum_some_columns(sums, x, rows, cols, begin, end);
     });
 }
 
 template <class T>
 void gather_rows(T* out, const T* x, const Index* indices, Index n, Index cols) {
+    if (cols == 0) return;  // memcpy takes no null pointer, not even for no bytes
     const auto body = [=](Index begin, Index end) {
+        const auto row_bytes = static_cast<std::size_t>(cols) * sizeof(T);
         for (Index i = begin; i < end; ++i)
-            for (Index c = 0; c < cols; c += lanes<T>)
-                store_first(out + i * cols + c, cols - c,
-                            load_padded(x + indices[i] * cols + c, cols - c, T{0}));
+            std::memcpy(out + i * cols, x + indices[i] * cols, row_bytes);
     };
     parallel_ranges(n, streaming<T>(n * cols, 2), body, 1);
 }
+
+// How other files store rows: in whole vectors that run over a row's end into the next row, which
+// is stored after it. Only at the end of a thread's rows must the last vector be cut: a masked
+// store can take several times as long as a whole one.
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -54,91 +54,104 @@ template <class T>
     });
 }
 
+/// What softmax_rows makes of a row, beside its logsumexp.
+enum class Rows { probabilities, logarithms };
+
 /// softmax_rows of rows [begin, end) whose columns are many.
-template <class T, class Each>
+template <Rows make, class T, class Each>
 void softmax_long_rows(T* y, const T* x, Index begin, Index end, Index cols, Each each) {
     for (Index r = begin; r < end; ++r) {
         const T* from = x + r * cols;
-        T* to = y == nullptr ? nullptr : y + r * cols;
+        T* to = y + r * cols;
         const T highest = highest_of(from, cols);
-        const T sum = sum_of_exp(to, from, highest, cols), inverse = T{1} / sum;
-        if (y != nullptr)
-            for (Index c = 0; c < cols; c += lanes<T>)
+        T* terms = make == Rows::probabilities ? to : nullptr;
+        const T sum = sum_of_exp(terms, from, highest, cols), inverse = T{1} / sum;
+        const T log_sum = log<T>(Vector<T>{} + sum)[0];
+        for (Index c = 0; c < cols; c += lanes<T>)
+            if constexpr (make == Rows::probabilities)
                 store_first(to + c, cols - c, load_padded(to + c, cols - c, T{0}) * inverse);
-        each(r, LogSumExp<T>{highest, log<T>(Vector<T>{} + sum)[0]});
+            else
+                store_first(to + c, cols - c,
+                            (load_padded(from + c, cols - c, T{0}) - highest) - log_sum);
+        each(r, LogSumExp<T>{highest, log_sum});
     }
 }
 
-/// The first `rows` rows at x, of which there are at most lanes<T>, transposed: lane r of
-/// columns[c] is x[r, c]. The other lanes are 0.
+/// The first lanes<T> of `rows` rows at x, transposed: lane r of columns[c] is x[r, c]. Lanes and
+/// columns beyond are any numbers.
 template <class T>
 [[gnu::always_inline]] inline void load_columns(Vector<T>* columns, const T* x, Index rows,
                                                 Index cols) {
     for (Index c = 0; c < cols; c += lanes<T>) {
         Vector<T> tile[lanes<T>];
         HANDGRAD_UNROLL
-        for (int r = 0; r < lanes<T>; ++r)
-            tile[r] = r < rows ? load_padded(x + r * cols + c, cols - c, T{0}) : Vector<T>{};
+        for (int r = 0; r < lanes<T>; ++r) {
+            const Index left = (rows - r) * cols - c;
+            tile[r] = left > 0 ? load_padded(x + r * cols + c, left, T{0}) : Vector<T>{};
+        }
         transpose_blocks<T, lanes<T>>(tile);
         HANDGRAD_UNROLL
         for (int i = 0; i < lanes<T>; ++i) columns[c + i] = tile[i];
     }
 }
 
-/// The reverse.
+/// The reverse: stores the first lanes<T> of `rows` rows at y, and loses the columns. What stands
+/// in the row behind them, if there is one, may change.
 template <class T>
-[[gnu::always_inline]] inline void store_columns(T* y, const Vector<T>* columns, Index rows,
-                                                 Index cols) {
+[[gnu::always_inline]] inline void store_columns(T* y, Vector<T>* columns, Index rows, Index cols) {
     for (Index c = 0; c < cols; c += lanes<T>) {
         Vector<T> tile[lanes<T>];
         HANDGRAD_UNROLL
         for (int i = 0; i < lanes<T>; ++i) tile[i] = columns[c + i];
         transpose_blocks<T, lanes<T>>(tile);
         HANDGRAD_UNROLL
-        for (int r = 0; r < lanes<T>; ++r)
-            if (r < rows) store_first(y + r * cols + c, cols - c, tile[r]);
+        for (int r = 0; r < lanes<T>; ++r) columns[c + r] = tile[r];
     }
+    for (Index r = 0; r < smaller(lanes<T>, rows); ++r)
+        for (Index c = 0; c < cols; c += lanes<T>)
+            store_first(y + r * cols + c, (rows - r) * cols - c, columns[c + r]);
 }
 
 /// The same where they are few: lanes<T> rows at once, one in each lane.
-template <class T, class Each>
+template <Rows make, class T, class Each>
 void softmax_short_rows(T* y, const T* x, Index begin, Index end, Index cols, Each each) {
     Vector<T> columns[few_cols];
     for (; begin < end; begin += lanes<T>) {
-        const Index count = smaller(lanes<T>, end - begin);
-        load_columns(columns, x + begin * cols, count, cols);
+        load_columns(columns, x + begin * cols, end - begin, cols);
         Vector<T> highest = columns[0], sum = {};
         for (Index c = 1; c < cols; ++c) highest = columns[c] > highest ? columns[c] : highest;
         for (Index c = 0; c < cols; ++c) {
-            columns[c] = exp_of_negative<T>(columns[c] - highest);
-            sum += columns[c];
+            columns[c] -= highest;
+            const Vector<T> e = exp_of_negative<T>(columns[c]);
+            sum += e;
+            if (make == Rows::probabilities) columns[c] = e;
         }
-        if (y != nullptr) {
-            const Vector<T> inverse = T{1} / sum;
-            for (Index c = 0; c < cols; ++c) columns[c] *= inverse;
-            store_columns(y + begin * cols, columns, count, cols);
-        }
-        const Vector<T> log_sum = log<T>(sum);
-        for (Index i = 0; i < count; ++i) each(begin + i, LogSumExp<T>{highest[i], log_sum[i]});
+        const Vector<T> inverse = T{1} / sum, log_sum = log<T>(sum);
+        for (Index c = 0; c < cols; ++c)
+            columns[c] = make == Rows::probabilities ? columns[c] * inverse : columns[c] - log_sum;
+        store_columns(y + begin * cols, columns, end - begin, cols);
+        for (Index i = 0; i < smaller(lanes<T>, end - begin); ++i)
+            each(begin + i, LogSumExp<T>{highest[i], log_sum[i]});
     }
 }
 
-/// For each row of x, y = softmax(x) where y is not null, and then each(row, logsumexp(x)).
-template <class T, class Each>
+/// For each row of x, makes softmax(x) or its logarithms in y, and then calls
+/// each(row, logsumexp(x)).
+template <Rows make, class T, class Each>
 void softmax_rows(T* y, const T* x, Index rows, Index cols, Each each) {
     if (cols == 0) return;
     const auto body = [=](Index begin, Index end) {
         if (cols <= few_cols)
-            softmax_short_rows(y, x, begin, end, cols, each);
+            softmax_short_rows<make>(y, x, begin, end, cols, each);
         else
-            softmax_long_rows(y, x, begin, end, cols, each);
+            softmax_long_rows<make>(y, x, begin, end, cols, each);
     };
     parallel_ranges(rows, exp_of_each<T>(rows, cols, 2), body, 1);
 }
 
 template <class T>
 void softmax_forward(T* y, const T* x, Index rows, Index cols) {
-    softmax_rows(y, x, rows, cols, [](Index, LogSumExp<T>) {});
+    softmax_rows<Rows::probabilities>(y, x, rows, cols, [](Index, LogSumExp<T>) {});
 }
 
 template <class T>
@@ -150,8 +163,9 @@ void softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols) {
                 return load_padded(d + c, n, T{0}) * load_padded(p + c, n, T{0});
             });
             for (Index c = 0; c < cols; c += lanes<T>) {
-                const Vector<T> v = load_padded(d + c, cols - c, T{0}) - dot;
-                store_first(dx + r * cols + c, cols - c, load_padded(p + c, cols - c, T{0}) * v);
+                const Index left = (end - r) * cols - c;
+                const Vector<T> v = load_padded(d + c, left, T{0}) - dot;
+                store_first(dx + r * cols + c, left, load_padded(p + c, left, T{0}) * v);
             }
         }
     };
@@ -160,12 +174,7 @@ void softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols) {
 
 template <class T>
 void log_softmax_forward(T* y, const T* x, Index rows, Index cols) {
-    softmax_rows<T>(nullptr, x, rows, cols, [=](Index r, LogSumExp<T> lse) {
-        for (Index c = 0; c < cols; c += lanes<T>) {
-            const Vector<T> v = load_padded(x + r * cols + c, cols - c, T{0});
-            store_first(y + r * cols + c, cols - c, (v - lse.highest) - lse.log_sum);
-        }
-    });
+    softmax_rows<Rows::logarithms>(y, x, rows, cols, [](Index, LogSumExp<T>) {});
 }
 
 template <class T>
@@ -175,9 +184,9 @@ void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols
             const T *d = dy + r * cols, *p = y + r * cols;
             const T sum = sum_of(d, cols, [](Vector<T> v) { return v; });
             for (Index c = 0; c < cols; c += lanes<T>) {
-                const Vector<T> e = exp<T>(load_padded(p + c, cols - c, T{0}));
-                store_first(dx + r * cols + c, cols - c,
-                            load_padded(d + c, cols - c, T{0}) - e * sum);
+                const Index left = (end - r) * cols - c;
+                const Vector<T> e = exp<T>(load_padded(p + c, left, T{0}));
+                store_first(dx + r * cols + c, left, load_padded(d + c, left, T{0}) - e * sum);
             }
         }
     };
