@@ -122,18 +122,48 @@ template <class T>
     return x > T{0} ? one : x < T{0} ? -one : x;
 }
 
+// a < b ? a : b and a > b ? a : b, and so b where either is NaN. One instruction each, where GCC 12
+// makes two of a comparison with AVX-512. The masked forms, with no lane masked: it warns of the
+// others.
+
+template <class T>
+[[gnu::always_inline]] inline Vector<T> lower(Vector<T> a, Vector<T> b) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return reinterpret_cast<Vector<T>>(
+            _mm512_maskz_min_ps(0xffff, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
+    else
+        return reinterpret_cast<Vector<T>>(
+            _mm512_maskz_min_pd(0xff, reinterpret_cast<__m512d>(a), reinterpret_cast<__m512d>(b)));
+#else
+    return a < b ? a : b;
+#endif
+}
+
+template <class T>
+[[gnu::always_inline]] inline Vector<T> higher(Vector<T> a, Vector<T> b) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return reinterpret_cast<Vector<T>>(
+            _mm512_maskz_max_ps(0xffff, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
+    else
+        return reinterpret_cast<Vector<T>>(
+            _mm512_maskz_max_pd(0xff, reinterpret_cast<__m512d>(a), reinterpret_cast<__m512d>(b)));
+#else
+    return a > b ? a : b;
+#endif
+}
+
 /// x where that is lower than the limit, or NaN.
 template <class T>
 [[gnu::always_inline]] inline Vector<T> at_most(T limit, Vector<T> x) {
-    const Vector<T> limits = Vector<T>{} + limit;
-    return limits < x ? limits : x;
+    return lower<T>(Vector<T>{} + limit, x);
 }
 
 /// x where that is higher than the limit, or NaN.
 template <class T>
 [[gnu::always_inline]] inline Vector<T> at_least(T limit, Vector<T> x) {
-    const Vector<T> limits = Vector<T>{} + limit;
-    return limits > x ? limits : x;
+    return higher<T>(Vector<T>{} + limit, x);
 }
 
 /// terms[0] + terms[1] x + terms[2] x^2 + ..
@@ -208,7 +238,6 @@ template <class T>
 template <class T>
 [[gnu::always_inline]] inline Vector<T> times_two_n(Vector<T> y, const Reduced<T>& x) {
 #if defined(__AVX512F__)
-    // The masked forms, with no lane masked: GCC 12 warns of the others.
     if constexpr (sizeof(T) == 4)
         return reinterpret_cast<Vector<T>>(_mm512_maskz_scalef_ps(
             0xffff, reinterpret_cast<__m512>(y), reinterpret_cast<__m512>(x.n())));

@@ -29,7 +29,7 @@ template <class T>
     Vector<T> highest = Vector<T>{} + x[0];
     for (Index c = 0; c < cols; c += lanes<T>) {
         const Vector<T> v = load_padded(x + c, cols - c, x[0]);
-        highest = v > highest ? v : highest;
+        highest = higher<T>(v, highest);
     }
     return highest_lane<T>(highest);
 }
@@ -119,7 +119,7 @@ void softmax_short_rows(T* y, const T* x, Index begin, Index end, Index cols, Ea
     for (; begin < end; begin += lanes<T>) {
         load_columns(columns, x + begin * cols, end - begin, cols);
         Vector<T> highest = columns[0], sum = {};
-        for (Index c = 1; c < cols; ++c) highest = columns[c] > highest ? columns[c] : highest;
+        for (Index c = 1; c < cols; ++c) highest = higher<T>(columns[c], highest);
         for (Index c = 0; c < cols; ++c) {
             columns[c] -= highest;
             const Vector<T> e = exp_of_negative<T>(columns[c]);

@@ -2,6 +2,7 @@
 // error in units of the last place, on every instruction set.
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <limits>
 #include <string>
 
@@ -194,14 +195,64 @@ TEST_CASE("functions of double are within their bounds", "[kernels][math]") {
     }
 }
 
-// Minutes, and so only by name: handgrad_tests "every float" -s
+// Half an hour in all, and so only by name: handgrad_tests "every float is within its bound" -c exp
 TEST_CASE("every float is within its bound", "[.][exhaustive]") {
     for (const Function<float>& function : functions<float>()) {
-        double worst = 0;
-        constexpr std::uint32_t block = 1 << 20;
-        for (std::uint32_t i = 0; i < 4096; ++i)
-            check(function, bit_patterns<float>(i * block, i * block + (block - 1), 1), worst);
-        WARN(function.name << ": " << worst << " ulp");
-        CHECK(worst <= function.ulps);
+        DYNAMIC_SECTION(function.name) {
+            double worst = 0;
+            constexpr std::uint32_t block = 1 << 20;
+            for (std::uint32_t i = 0; i < 4096; ++i) {
+                std::vector<float> x(block);
+                for (std::uint32_t j = 0; j < block; ++j)
+                    x[j] = std::bit_cast<float>(i * block + j);
+                check(function, x, worst);
+            }
+            WARN(function.name << ": " << worst << " ulp");
+            CHECK(worst <= function.ulps);
+        }
     }
+}
+
+// Threads cut an array where they like, and a row's place among others differs.
+TEMPLATE_TEST_CASE("no bit of a function depends on where its element stands", "[kernels][math]",
+                   float, double) {
+    const std::vector<TestType> x = numbers<TestType>(131, 5);
+    on_every_backend<TestType>([&](const Backend<TestType>& backend) {
+        for (const Function<TestType>& function : functions<TestType>()) {
+            INFO(function.name);
+            std::vector<TestType> whole(x.size()), part(x.size());
+            function.run(backend, whole.data(), x.data(), 131);
+            for (const Index begin : {1, 5, 16, 67}) {
+                for (const Index n : {1, 3, 16, 33})
+                    function.run(backend, part.data() + begin, x.data() + begin, n);
+                CHECK(std::memcmp(part.data() + begin, whole.data() + begin,
+                                  33 * sizeof(TestType)) == 0);
+            }
+        }
+        // Rows of softmax: few columns and many.
+        for (const Index cols : {1, 3, 10, 16, 17, 64, 65, 130}) {
+            INFO(cols << " columns");
+            constexpr Index rows = 37;
+            const std::vector<TestType> logits = numbers<TestType>(rows * cols, 7);
+            std::vector<TestType> whole(logits.size()), part(logits.size());
+            for (const bool logarithm : {false, true}) {
+                const auto run = [&](std::vector<TestType>& y, Index first, Index count) {
+                    TestType* to = y.data() + first * cols;
+                    const TestType* from = logits.data() + first * cols;
+                    if (logarithm)
+                        backend.log_softmax_forward(to, from, count, cols);
+                    else
+                        backend.softmax_forward(to, from, count, cols);
+                };
+                run(whole, 0, rows);
+                // The last rows first: what is stored behind a part must not be touched.
+                Index end = rows;
+                for (const Index begin : {36, 20, 16, 5, 4, 0}) {
+                    run(part, begin, end - begin);
+                    end = begin;
+                }
+                CHECK(part == whole);
+            }
+        }
+    });
 }
