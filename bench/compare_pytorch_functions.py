@@ -55,11 +55,13 @@ def handgrad_ns(program, name, size, seconds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--program", default="build/release/bench/bench_elementwise")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.05, help="for each timing")
-    parser.add_argument("--size", choices=BYTES, default="8MiB", help="of input and output together")
+    parser.add_argument("--size", choices=BYTES, default="8MiB", help="of input and output")
     args = parser.parse_args()
 
     torch.set_num_threads(1)
@@ -77,7 +79,8 @@ def main():
     for name in FUNCTIONS:
         ours, theirs = times["handgrad", name], times["pytorch", name]
         ratio = statistics.median(t / o for o, t in zip(ours, theirs))
-        print(f"{name:15} {statistics.median(ours):8.3f} {statistics.median(theirs):8.3f} {ratio:10.2f}")
+        print(f"{name:15} {statistics.median(ours):8.3f} {statistics.median(theirs):8.3f}"
+              f" {ratio:10.2f}")
 
 
 if __name__ == "__main__":

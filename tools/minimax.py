@@ -1,20 +1,20 @@
 #!/usr/bin/python3
 """Find the polynomials of kernels/cpu/math.h. Needs mpmath (python3-mpmath).
 
-For each function, the polynomial p of least degree-given maximal error max |w(x) (f(x) - p(x))| over
-an interval, by the exchange algorithm of Remez (1934): p is best where the error reaches its maximum
-at degree + 2 points with alternating signs; so solve for p and the maximum at guessed points, move
-the points to where the error is extreme, and repeat. w makes the error relative to the result that
-the polynomial is part of. Coefficients are printed from the constant up, and the error that is left
-once they are rounded to float or double.
+For each function f, the polynomial p of a given degree with the least max |w(x) (f(x) - p(x))| over
+an interval, by the exchange algorithm of Remez (1934): p is best where the error reaches its
+maximum at degree + 2 points with alternating signs; so solve for p and the maximum at guessed
+points, move the points to where the error is extreme, and repeat. w makes the error relative to the
+result that the polynomial is part of. Coefficients are printed from the constant up, and the error
+that is left once they are rounded to float or double.
 
     tools/minimax.py [NAME ...]
 """
 
 import sys
 
-from mpmath import (atanh, cos, erf, erfc, exp, expm1, linspace, log, lu_solve, matrix, mp, mpf, nstr, pi,
-                    polyval, sqrt, tanh)
+from mpmath import (atanh, cos, erf, erfc, exp, expm1, linspace, log, lu_solve, matrix, mp, mpf,
+                    nstr, pi, polyval, sqrt, tanh)
 
 mp.dps = 50
 
@@ -22,12 +22,15 @@ mp.dps = 50
 def remez(f, w, low, high, degree):
     """The minimax polynomial's coefficients, constant first."""
     count = degree + 2
-    points = [(low + high) / 2 - (high - low) / 2 * cos(pi * k / (count - 1)) for k in range(count)]
+    middle, half = (low + high) / 2, (high - low) / 2
     # Dense towards the ends, as the extremes are.
-    grid = [(low + high) / 2 - (high - low) / 2 * cos(pi * k / (40 * count)) for k in range(40 * count + 1)]
+    points = [middle - half * cos(pi * k / (count - 1)) for k in range(count)]
+    grid = [middle - half * cos(pi * k / (40 * count)) for k in range(40 * count + 1)]
     values = [(x, f(x), w(x)) for x in grid]
     for _ in range(30):
-        rows = [[x**k for k in range(degree + 1)] + [(-1) ** i / w(x)] for i, x in enumerate(points)]
+        rows = [
+            [x**k for k in range(degree + 1)] + [(-1) ** i / w(x)] for i, x in enumerate(points)
+        ]
         solution = lu_solve(matrix(rows), matrix([f(x) for x in points]))
         coefficients = list(solution)[:-1]
         error = [(x, wx * (fx - polyval(coefficients[::-1], x))) for x, fx, wx in values]
@@ -45,8 +48,8 @@ def remez(f, w, low, high, degree):
         points = [x for x, _ in extremes]
         sizes = [abs(e) for _, e in extremes]
         if max(sizes) < 1.001 * min(sizes):
-            break
-    return coefficients
+            return coefficients
+    raise SystemExit("the exchange does not come to an end")
 
 
 def rounded(c, bits):
@@ -61,10 +64,11 @@ def report(name, f, w, low, high, degrees):
     for kind, bits, digits in ("float", 24, 9), ("double", 53, 17):
         top = high[kind] if isinstance(high, dict) else high
         coefficients = [rounded(c, bits) for c in remez(f, w, low, top, degrees[kind])]
-        worst = max(abs(w(x) * (f(x) - polyval(coefficients[::-1], x))) for x in linspace(low, top, 2001))
+        worst = max(
+            abs(w(x) * (f(x) - polyval(coefficients[::-1], x))) for x in linspace(low, top, 2001)
+        )
         print(f"{name}, {kind}: degree {degrees[kind]}, error 2^{nstr(log(worst, 2), 4)}")
-        print("   ", ", ".join(nstr(c, digits, min_fixed=0, max_fixed=0, show_zero_exponent=False)
-                               for c in coefficients))
+        print("   ", ", ".join(nstr(c, digits, min_fixed=0, max_fixed=0) for c in coefficients))
 
 
 def series_near_zero(f, at_zero):
@@ -87,8 +91,8 @@ polynomials = {
         series_near_zero(lambda r: r**2 / abs(expm1(r)), mpf(10) ** -15),
         -log(2) / 2, log(2) / 2, {"float": 4, "double": 9},
     ),
-    # log((1 + s) / (1 - s)) = 2 s + s z p(z) with z = s^2, s = f / (2 + f), f from 1 / sqrt 2 - 1 to
-    # 1/2.
+    # log((1 + s) / (1 - s)) = 2 s + s z p(z) with z = s^2, s = f / (2 + f), f from sqrt(1/2) - 1
+    # to 1/2.
     "log": (
         series_near_zero(lambda z: (2 * atanh(sqrt(z)) / sqrt(z) - 2) / z, mpf(2) / 3),
         lambda z: z / 2,

@@ -61,8 +61,15 @@ void map_weighted_columns(Index rows, Index cols, F f, T* y, const T* pos_weight
         return map_vectors(
             rows * cols, 2, [=](auto... v) { return f(v..., Vector<T>{} + p); }, y, x...);
     }
-    for (Index r = 0; r < rows; ++r)
-        map_vectors(cols, 2, f, y + r * cols, (x + r * cols)..., pos_weight);
+    const auto body = [=](Index begin, Index end) {
+        for (Index r = begin; r < end; ++r)
+            for (Index c = 0; c < cols; c += lanes<T>) {
+                const Index i = r * cols + c, left = end * cols - i;
+                const Vector<T> p = load_padded(pos_weight + c, cols - c, T{1});
+                store_first(y + i, left, f(load_padded(x + i, left, T{0})..., p));
+            }
+    };
+    parallel_ranges(rows, exp_of_each<T>(rows, 2 * cols, 2), body, 1);
 }
 
 template <class T>
