@@ -64,6 +64,24 @@ struct Axis {
     Index size, y, a, b;
 };
 
+/// Windows that slide along one axis of an image: `out` of them over `in` elements. Window i looks
+/// at the elements i stride - padding + k dilation for k < kernel; those outside 0 .. in-1 are
+/// padding.
+struct WindowAxis {
+    Index in = 1, out = 1, kernel = 1, stride = 1, padding = 0, dilation = 1;
+};
+/// Windows (kernel_h, kernel_w) over images (in_h, in_w); there are (out_h, out_w) of them.
+struct Windows {
+    WindowAxis h, w;
+};
+
+/// The sizes of a convolution: a batch of n images. The channels are cut into `groups` equal parts,
+/// and each part of the outputs sees one part of the inputs; groups divides both.
+struct Conv2dSizes {
+    Index n = 0, in_channels = 1, out_channels = 1, groups = 1;
+    Windows windows;
+};
+
 /// The numbers of one optimiser step; Backend::sgd_step and its neighbours say what they do.
 template <class T>
 struct SgdStep {
@@ -97,6 +115,13 @@ class Backend {
     /// length. beta = 0 never reads C, so C may hold NaN; alpha = 0 or K = 0 never reads A or B.
     virtual void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, const T* A,
                       Index lda, const T* B, Index ldb, T beta, T* C, Index ldc) const = 0;
+
+    /// y = x W' + bias in every row: x (rows, in), W (out, in), bias (out), y (rows, out).
+    virtual void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
+                                Index out) const {
+        gemm(Trans::no, Trans::yes, rows, out, in, T{1}, x, in, w, in, T{0}, y, out);
+        add_to_rows(y, bias, rows, out);
+    }
 
     // ---- elementwise, n elements ----------------------------------------------------------------
 
@@ -142,6 +167,81 @@ class Backend {
     /// dx[r, c] = dy[r, c] - exp(y[r, c]) sum_k dy[r, k]
     virtual void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows,
                                       Index cols) const = 0;
+
+    /// y[r, c] = x[r, c] scale[r]. May be in place.
+    virtual void scale_rows(T* y, const T* x, const T* scale, Index rows, Index cols) const = 0;
+
+    // ---- normalisation --------------------------------------------------------------------------
+
+    // Of channels x is (outer, channels, inner); channel c is x[o, c, i] for all o and i. Sums run
+    // in double, variances in a second pass over x - mean, whatever the mean.
+
+    /// mean[c] and var[c] = mean of (x - mean[c])^2 over channel c, which has an element.
+    virtual void channel_moments(T* mean, T* var, const T* x, Index outer, Index channels,
+                                 Index inner) const = 0;
+    /// average[i] = keep average[i] + gain x[i], n elements
+    virtual void moving_average(T* average, const T* x, T keep, T gain, Index n) const = 0;
+    /// y = weight[c] xn + bias[c], with xn = (x - mean[c]) / sqrt(var[c] + eps), over channel c.
+    /// weight and bias may be null: 1 and 0.
+    virtual void batch_norm_forward(T* y, const T* x, const T* mean, const T* var, const T* weight,
+                                    const T* bias, T eps, Index outer, Index channels,
+                                    Index inner) const = 0;
+    /// Over channel c of n elements: dbias[c] += sum dy, dweight[c] += sum dy xn, and
+    ///   dx = weight[c] / sqrt(var[c] + eps) (dy - (sum dy) / n - xn (sum dy xn) / n)
+    /// where of_batch says that mean and var are those of x; else they are constants and
+    ///   dx = weight[c] / sqrt(var[c] + eps) dy.
+    /// weight may be null, and then dweight and dbias are null as well.
+    virtual void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x,
+                                     const T* mean, const T* var, const T* weight, T eps,
+                                     bool of_batch, Index outer, Index channels,
+                                     Index inner) const = 0;
+    /// y[r, c] = weight[c] xn[r, c] + bias[c], with xn = (x - mean[r]) rstd[r], mean[r] that of the
+    /// row x[r, :] and rstd[r] = 1 / sqrt(mean of (x - mean[r])^2 + eps). weight and bias may be
+    /// null: 1 and 0. cols at least 1.
+    virtual void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight,
+                                    const T* bias, T eps, Index rows, Index cols) const = 0;
+    /// dbias[c] += sum_r dy[r, c], dweight[c] += sum_r dy[r, c] xn[r, c], and with g = dy weight
+    ///   dx[r, c] = rstd[r] (g[r, c] - (sum_k g[r, k]) / cols - xn[r, c] (sum_k g xn[r, k]) / cols)
+    /// weight may be null, and then dweight and dbias are null as well.
+    virtual void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x,
+                                     const T* mean, const T* rstd, const T* weight, Index rows,
+                                     Index cols) const = 0;
+
+    // ---- convolution and pooling ----------------------------------------------------------------
+
+    // x (n, in_channels, h.in, w.in), y (n, out_channels, h.out, w.out), with h and w the windows',
+    // weight (out_channels, in_channels / groups, h.kernel, w.kernel), bias (out_channels). Derived
+    // in src/layers/conv2d.cpp and src/layers/pool2d.cpp.
+
+    /// y[n, o, window] = bias[o] + sum_{c,k} weight[o, c, k] x[n, c, element k of the window], with
+    /// c over the channels of o's group, and padding 0. bias may be null.
+    virtual void conv2d_forward(T* y, const T* x, const T* weight, const T* bias,
+                                const Conv2dSizes& s) const = 0;
+    /// dx[n, c, i] = sum of weight[o, c, k] dy[n, o, window] over the windows whose element k is i.
+    virtual void conv2d_backward_input(T* dx, const T* dy, const T* weight,
+                                       const Conv2dSizes& s) const = 0;
+    /// dweight[o, c, k] += sum_{n,window} dy[n, o, window] x[n, c, element k of the window], and
+    /// dbias[o] += sum_{n,window} dy[n, o, window] unless dbias is null.
+    virtual void conv2d_backward_weight(T* dweight, T* dbias, const T* dy, const T* x,
+                                        const Conv2dSizes& s) const = 0;
+
+    // A pool works on each of `planes` = n * channels images alone. Each window holds an element of
+    // its image.
+
+    /// y[p, window] = the greatest element of the window, NaN where there is one. chosen is where
+    /// in the image that stands: the first of several that are equal. h.in * w.in < 2^31.
+    virtual void max_pool2d_forward(T* y, std::int32_t* chosen, const T* x, Index planes,
+                                    const Windows& windows) const = 0;
+    /// dx[p, i] = sum of dy[p, window] over the windows that chose element i.
+    virtual void max_pool2d_backward(T* dx, const T* dy, const std::int32_t* chosen, Index planes,
+                                     const Windows& windows) const = 0;
+    /// y[p, window] = the sum of the window's elements, divided by their number; padding counts as
+    /// zeros if count_padding, else not at all.
+    virtual void avg_pool2d_forward(T* y, const T* x, Index planes, const Windows& windows,
+                                    bool count_padding) const = 0;
+    /// dx[p, i] = sum of dy[p, window] / number over the windows that hold element i.
+    virtual void avg_pool2d_backward(T* dx, const T* dy, Index planes, const Windows& windows,
+                                     bool count_padding) const = 0;
 
     // ---- losses ---------------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Writes the golden values of tests/golden: what PyTorch and numpy give for the calls that handgrad repeats.
+"""Writes the golden values of tests/golden: what PyTorch, numpy and scikit-learn give for the calls that handgrad repeats.
 
 The files are part of the repository, so this is run only to add calls, or with another seed to see
-that the tests pass for any. Needs numpy and torch (Debian: python3-torch).
+that the tests pass for any. Needs numpy, torch and scikit-learn (Debian: python3-torch,
+python3-sklearn).
 
     tools/make_golden.py
     tools/make_golden.py --seed 7 --out /tmp/golden && HANDGRAD_GOLDEN=/tmp/golden make test
@@ -15,6 +16,9 @@ import pathlib
 
 import numpy as np
 import torch
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import MinMaxScaler
 from torch.utils.data import DataLoader
 
 
@@ -87,7 +91,10 @@ def linear_init(seed):
         linear = torch.nn.Linear(n_in, n_out)
         layers.append({"in": n_in, "out": n_out, "weight_head": linear.weight.flatten()[:12].tolist(),
                        "bias": linear.bias.tolist()})
-    return {"seed": seed, "layers": layers}
+    torch.manual_seed(seed)
+    conv = torch.nn.Conv2d(4, 6, (3, 2), groups=2)
+    return {"seed": seed, "layers": layers,
+            "conv": {"weight": conv.weight.flatten().tolist(), "bias": conv.bias.tolist()}}
 
 
 def data_loader(seed):
@@ -141,8 +148,12 @@ def layer(name, module, x):
     y.backward(dy)
     parameters = {n: {"value": numbers(p.detach()), "grad": numbers(p.grad)}
                   for n, p in module.named_parameters()}
-    return {"layer": name, "x": numbers(x.detach()), "y": numbers(y.detach()), "dy": numbers(dy),
+    case = {"layer": name, "x": numbers(x.detach()), "y": numbers(y.detach()), "dy": numbers(dy),
             "dx": numbers(x.grad), "parameters": parameters}
+    buffers = {n: numbers(b) for n, b in module.named_buffers() if n.startswith("running")}
+    if buffers:  # as they are afterwards; in evaluation mode that is as they were before
+        case.update(training=module.training, buffers=buffers)
+    return case
 
 
 def layers(seed):
@@ -154,6 +165,49 @@ def layers(seed):
     prelu = nn.PReLU(5)
     with torch.no_grad():
         prelu.weight.uniform_(0.1, 0.9)
+
+    def drawn(module):
+        """With weights and running statistics at which it is not the identity."""
+        with torch.no_grad():
+            for value in (*module.parameters(), *module.buffers()):
+                if value.is_floating_point():
+                    value.uniform_(0.5, 2)
+        return module
+
+    def normalisations():
+        bn = nn.BatchNorm1d(5)
+        bn.weight.data, bn.bias.data = inputs(5, 0.5, 2), inputs(5, -1, 1)
+        options = {"eps": 0.01, "momentum": 0.3, "affine": False}
+        yield layer("BatchNorm1d(5)", bn, inputs((4, 5), -4, 4))
+        yield layer("BatchNorm1d(5, eps 0.01, momentum 0.3, not affine)",
+                    nn.BatchNorm1d(5, **options), inputs((2, 5, 3), -4, 4))
+        yield layer("BatchNorm1d(5)", drawn(nn.BatchNorm1d(5)).eval(), inputs((4, 5), -4, 4))
+        yield layer("BatchNorm2d(2)", nn.BatchNorm2d(2), inputs((2, 2, 3, 2), -4, 4))
+        yield layer("BatchNorm2d(2)", drawn(nn.BatchNorm2d(2)).eval(), inputs((2, 2, 3, 2), -4, 4))
+        yield layer("LayerNorm((5))", drawn(nn.LayerNorm(5)), x)
+        yield layer("LayerNorm((3, 4), eps 0.01, not affine)",
+                    nn.LayerNorm((3, 4), eps=0.01, elementwise_affine=False),
+                    inputs((2, 3, 4), -4, 4))
+
+    def images():
+        def conv(name, shape, *arguments, **options):
+            return layer(name, nn.Conv2d(*arguments, **options), inputs(shape, -1, 1))
+
+        yield conv("Conv2d(2, 3, 3)", (2, 2, 5, 4), 2, 3, 3)
+        yield conv("Conv2d(3, 2, 1, {.bias = false})", (2, 3, 2, 3), 3, 2, 1, bias=False)
+        yield conv("Conv2d(2, 4, {3, 2}, {.stride = {1, 2}, .padding = {2, 1}, "
+                   ".dilation = {2, 1}, .groups = 2})", (2, 2, 5, 4), 2, 4, (3, 2), stride=(1, 2),
+                   padding=(2, 1), dilation=(2, 1), groups=2)
+        x = inputs((1, 2, 5, 6), -4, 4).round()  # many are equal
+        yield layer("MaxPool2d(2)", nn.MaxPool2d(2), x)
+        yield layer("MaxPool2d(3, {2, 1}, 1)", nn.MaxPool2d(3, (2, 1), 1), x)
+        yield layer("AvgPool2d({2, 3})", nn.AvgPool2d((2, 3)), x)
+        yield layer("AvgPool2d(3, 2, 1)", nn.AvgPool2d(3, 2, 1), x)
+        yield layer("AvgPool2d(3, 2, 1, false)",
+                    nn.AvgPool2d(3, 2, 1, count_include_pad=False), x)
+        yield layer("Flatten()", nn.Flatten(), x)
+        yield layer("Flatten(-2)", nn.Flatten(-2), x)
+
     return {"seed": seed, "cases": [
         layer("Linear(5, 3)", nn.Linear(5, 3), inputs((4, 5), -1, 1)),
         layer("ReLU()", nn.ReLU(), x),
@@ -175,6 +229,8 @@ def layers(seed):
         layer("Softmax()", nn.Softmax(dim=-1), inputs((2, 3, 4), -4, 4)),
         layer("LogSoftmax()", nn.LogSoftmax(dim=-1), x),
         layer("LogSoftmax()", nn.LogSoftmax(dim=-1), inputs((2, 3, 4), -4, 4)),
+        *normalisations(),
+        *images(),
     ]}
 
 
@@ -227,6 +283,16 @@ def losses(seed):
             loss("CrossEntropyLoss(0.2, weight)" + name, nn.CrossEntropyLoss, logits, to,
                  label_smoothing=0.2, weight=weight),
         ]
+    pixels = inputs((2, 3, 2, 2), -4, 4)
+    pixel_labels, pixel_shares = torch.randint(3, (2, 2, 2)), inputs((2, 3, 2, 2), 0, 1)
+    cases += [
+        loss("NLLLoss(weight)", nn.NLLLoss, pixels, pixel_labels, weight=weight),
+        loss("CrossEntropyLoss of labels", nn.CrossEntropyLoss, pixels, pixel_labels),
+        loss("CrossEntropyLoss(0.2, weight) of labels", nn.CrossEntropyLoss, pixels, pixel_labels,
+             label_smoothing=0.2, weight=weight),
+        loss("CrossEntropyLoss(0.2, weight) of soft targets", nn.CrossEntropyLoss, pixels,
+             pixel_shares, label_smoothing=0.2, weight=weight),
+    ]
 
     def scalar(name, function, x):
         x = x.clone().requires_grad_()
@@ -458,6 +524,26 @@ def npy(seed):
     return {"cases": cases, "images": whole.ravel().tolist(), "archives": archives}
 
 
+def notebook_sets(seed):
+    """The notebook's get_dataset on the embedded digits, scikit-learn's splits, and its diabetes set."""
+    splits = []
+    for n in (2, 5, 10, 11, 411, 442, 1797, 2062, 4000):
+        for state in (42, seed + 1):
+            train, val = train_test_split(np.arange(n), test_size=0.2, random_state=state)
+            splits.append({"seed": state, "train": digest(train), "val": digest(val)})
+    table = np.loadtxt(ROOT / "data" / "digits.csv", delimiter=",", skiprows=1)
+    x = MinMaxScaler(feature_range=(-0.5, 0.5)).fit_transform(table[:, :64] / 16)
+    x_train, x_val, y_train, y_val = train_test_split(x, table[:, 64], test_size=0.2, random_state=42)
+    parts = [{"part": name, "shape": part.shape, "first_row": part[0].tolist(), "column_sums": part.sum(axis=0).tolist(),
+              "labels": labels[:20].astype(int).tolist()}
+             for name, part, labels in (("train", x_train, y_train), ("val", x_val, y_val))]
+    diabetes = load_diabetes(scaled=False)
+    columns = np.column_stack([diabetes.data, diabetes.target])
+    return {"splits": splits, "digits": parts,
+            "diabetes": {"names": list(diabetes.feature_names), "mean": columns.mean(axis=0).tolist(),
+                         "std": columns.std(axis=0, ddof=1).tolist(), "last_row": columns[-1].tolist()}}
+
+
 def take_arrays(value, arrays):
     """The value without its tensors and lists of fractions, each of which becomes one of `arrays`
     and leaves {"array": its name}, or {"list": its name}, in its place."""
@@ -504,7 +590,8 @@ def main():
     for name, make in (("random", random_streams), ("linear_init", linear_init),
                        ("data_loader", data_loader), ("training", training), ("layers", layers),
                        ("losses", losses), ("tape", tape), ("optimizers", optimizers),
-                       ("schedules", schedules), ("clipping", clipping), ("npy", npy)):
+                       ("schedules", schedules), ("clipping", clipping), ("npy", npy),
+                       ("notebook_sets", notebook_sets)):
         write(arguments.out, name, make(arguments.seed))
 
 

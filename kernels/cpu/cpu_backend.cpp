@@ -1,9 +1,12 @@
 // Compiled once for each instruction set; see isa.h.
 #include "kernels/cpu/activations.h"
+#include "kernels/cpu/conv.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/losses.h"
+#include "kernels/cpu/normalize.h"
 #include "kernels/cpu/optimizers.h"
+#include "kernels/cpu/pool.h"
 #include "kernels/cpu/primitives.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax.h"
@@ -17,6 +20,10 @@ class CpuBackend final : public Backend<T> {
     void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, const T* A,
               Index lda, const T* B, Index ldb, T beta, T* C, Index ldc) const override {
         HANDGRAD_ISA::gemm(trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
+    }
+    void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
+                        Index out) const override {
+        HANDGRAD_ISA::linear_forward(y, x, w, bias, rows, in, out);
     }
     void fill(T* x, T value, Index n) const override { HANDGRAD_ISA::fill(x, value, n); }
     void multiply(T* y, const T* x, const T* scale, Index n) const override {
@@ -58,6 +65,66 @@ class CpuBackend final : public Backend<T> {
     void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows,
                               Index cols) const override {
         HANDGRAD_ISA::log_softmax_backward(dx, dy, y, rows, cols);
+    }
+    void scale_rows(T* y, const T* x, const T* scale, Index rows, Index cols) const override {
+        HANDGRAD_ISA::scale_rows(y, x, scale, rows, cols);
+    }
+    void channel_moments(T* mean, T* var, const T* x, Index outer, Index channels,
+                         Index inner) const override {
+        HANDGRAD_ISA::channel_moments(mean, var, x, {outer, channels, inner});
+    }
+    void moving_average(T* average, const T* x, T keep, T gain, Index n) const override {
+        HANDGRAD_ISA::moving_average(average, x, keep, gain, n);
+    }
+    void batch_norm_forward(T* y, const T* x, const T* mean, const T* var, const T* weight,
+                            const T* bias, T eps, Index outer, Index channels,
+                            Index inner) const override {
+        HANDGRAD_ISA::batch_norm_forward(y, x, mean, var, weight, bias, eps,
+                                         {outer, channels, inner});
+    }
+    void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
+                             const T* var, const T* weight, T eps, bool of_batch, Index outer,
+                             Index channels, Index inner) const override {
+        HANDGRAD_ISA::batch_norm_backward(dx, dweight, dbias, dy, x, mean, var, weight, eps,
+                                          of_batch, {outer, channels, inner});
+    }
+    void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias,
+                            T eps, Index rows, Index cols) const override {
+        HANDGRAD_ISA::layer_norm_forward(y, mean, rstd, x, weight, bias, eps, rows, cols);
+    }
+    void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
+                             const T* rstd, const T* weight, Index rows,
+                             Index cols) const override {
+        HANDGRAD_ISA::layer_norm_backward(dx, dweight, dbias, dy, x, mean, rstd, weight, rows,
+                                          cols);
+    }
+    void conv2d_forward(T* y, const T* x, const T* weight, const T* bias,
+                        const Conv2dSizes& s) const override {
+        HANDGRAD_ISA::conv2d_forward(y, x, weight, bias, s);
+    }
+    void conv2d_backward_input(T* dx, const T* dy, const T* weight,
+                               const Conv2dSizes& s) const override {
+        HANDGRAD_ISA::conv2d_backward_input(dx, dy, weight, s);
+    }
+    void conv2d_backward_weight(T* dweight, T* dbias, const T* dy, const T* x,
+                                const Conv2dSizes& s) const override {
+        HANDGRAD_ISA::conv2d_backward_weight(dweight, dbias, dy, x, s);
+    }
+    void max_pool2d_forward(T* y, std::int32_t* chosen, const T* x, Index planes,
+                            const Windows& windows) const override {
+        HANDGRAD_ISA::max_pool2d_forward(y, chosen, x, planes, windows);
+    }
+    void max_pool2d_backward(T* dx, const T* dy, const std::int32_t* chosen, Index planes,
+                             const Windows& windows) const override {
+        HANDGRAD_ISA::max_pool2d_backward(dx, dy, chosen, planes, windows);
+    }
+    void avg_pool2d_forward(T* y, const T* x, Index planes, const Windows& windows,
+                            bool count_padding) const override {
+        HANDGRAD_ISA::avg_pool2d_forward(y, x, planes, windows, count_padding);
+    }
+    void avg_pool2d_backward(T* dx, const T* dy, Index planes, const Windows& windows,
+                             bool count_padding) const override {
+        HANDGRAD_ISA::avg_pool2d_backward(dx, dy, planes, windows, count_padding);
     }
     void pointwise_loss_forward(PointwiseLoss l, T* losses, const T* x, const T* target, T a,
                                 Index n) const override {

@@ -16,6 +16,7 @@ namespace handgrad::cpu {
 namespace {
 
 int threads_allowed = omp_get_max_threads();
+thread_local bool in_region = false;
 
 // The floating-point mode of this thread: MXCSR on x86, FPCR on Arm.
 #if defined(__x86_64__)
@@ -98,7 +99,7 @@ int threads_for(Cost cost) {
     const Index near = std::min(cost.bytes, in_l2);
     const Index nanoseconds = cost.flops / 100 + near / 50 + (cost.bytes - near) / 10;
     // Less than this is never worth two threads, and not worth asking.
-    if (threads_allowed == 1 || nanoseconds < 10'000) return 1;
+    if (threads_allowed == 1 || in_region || nanoseconds < 10'000) return 1;
     const Index threads = std::max<Index>(1, nanoseconds / worth_a_thread());
     return static_cast<int>(std::min<Index>(threads, threads_allowed));
 }
@@ -107,7 +108,9 @@ void run_parallel(int threads, void (*body)(void*, int, int), void* context) {
     const std::uint64_t caller_mode = float_mode();
     const auto work = [=](int thread, int team) {
         if (float_mode() != caller_mode) set_float_mode(caller_mode);
+        in_region = true;
         body(context, thread, team);
+        in_region = false;
     };
 #ifdef __SANITIZE_THREAD__
     // ThreadSanitizer sees nothing of libgomp's barriers and would report races that are none.

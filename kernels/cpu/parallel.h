@@ -20,7 +20,8 @@ struct Cost {
     Index bytes = 0;
 };
 
-/// How many threads `cost` is worth: 1 .. max_threads().
+/// How many threads `cost` is worth: 1 .. max_threads(). 1 within a parallel region, whose threads
+/// have their work already.
 int threads_for(Cost cost);
 
 /// Calls body(context, thread, threads) once for each thread 0 .. threads-1, and returns when all

@@ -67,6 +67,17 @@ void gather_rows(T* out, const T* x, const Index* indices, Index n, Index cols) 
     parallel_ranges(n, streaming<T>(n * cols, 2), body, 1);
 }
 
+template <class T>
+void scale_rows(T* y, const T* x, const T* scale, Index rows, Index cols) {
+    const auto body = [=](Index begin, Index end) {
+        for (Index r = begin; r < end; ++r) {
+            const T s = scale[r];
+            for (Index i = r * cols; i < (r + 1) * cols; ++i) y[i] = x[i] * s;
+        }
+    };
+    parallel_ranges(rows, streaming<T>(rows * cols, 2), body, 1);
+}
+
 // How other files store rows: in whole vectors that run over a row's end into the next row, which
 // is stored after it. Only at the end of a thread's rows must the last vector be cut: a masked
 // store can take several times as long as a whole one.

@@ -212,9 +212,10 @@ void check_model(Lesson& lesson, Sequential<float>& trained, const Settings& set
 void show_one_step(Lesson& lesson, Sequential<float>& model, const Batch& batch) {
     lesson.section("One step, slowly");
     CrossEntropyLoss<float> loss;
-    const Tensor<float> logits = model.forward(batch.x);
-    const float value = loss.forward(logits, batch.y).item();
-    const Tensor<float> dlogits = loss.backward();
+    const Device device = lesson.options().device;
+    const Tensor<float> logits = model.forward(batch.x.to(device));
+    const float value = loss.forward(logits, batch.y.to(device)).item();
+    const Tensor<float> dlogits = loss.backward().to(Device::cpu);
     lesson.line("x       " + batch.x.shape().str() + ", labels " + batch.y.shape().str());
     lesson.line("logits  " + logits.shape().str() + ", the first sample's:");
     lesson.line("        " + logits.rows(0, 1).reshape({logits.dim(1)}).str());
@@ -309,11 +310,11 @@ void save_and_load(Lesson& lesson, Sequential<float>& model, const Settings& set
                    const Dataset& set, const Score& score) {
     lesson.section("Saving the weights");
     const LessonOptions& options = lesson.options();
-    save_parameters(lesson.path("weights.safetensors"), model.parameters());
+    save_model(lesson.path("weights.safetensors"), model);
     Random other_random(options.seed + 1);
     Sequential<float> loaded =
         mlp<float>(settings.widths, other_random, settings.dropout, options.device);
-    load_parameters(lesson.path("weights.safetensors"), loaded.parameters());
+    load_model(lesson.path("weights.safetensors"), loaded);
     bool equal = evaluate(loaded, set, options.device).loss == score.loss;
     std::vector<Row> rows;
     for (std::size_t i = 0; i < model.parameters().size(); ++i) {

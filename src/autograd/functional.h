@@ -43,6 +43,35 @@ Variable<T> softmax(const Variable<T>& x);
 template <class T>
 Variable<T> log_softmax(const Variable<T>& x);
 
+/// Each channel of x (N, C, ...) normalised by its own mean and variance, or by those given (C).
+/// weight (C) and bias (C) may be left out.
+template <class T>
+Variable<T> batch_norm(const Variable<T>& x, const Variable<T>& weight = {},
+                       const Variable<T>& bias = {}, double eps = 1e-5,
+                       const Tensor<T>& running_mean = {}, const Tensor<T>& running_var = {});
+/// The last axes of x normalised together, as many as normalized_shape has, which is their sizes.
+/// weight and bias, of normalized_shape, may be left out.
+template <class T>
+Variable<T> layer_norm(const Variable<T>& x, const Shape& normalized_shape,
+                       const Variable<T>& weight = {}, const Variable<T>& bias = {},
+                       double eps = 1e-5);
+
+/// The convolution of x (N, C, H, W) with weight (O, C / groups, KH, KW), and bias (O) where it is
+/// defined: (N, O, OH, OW).
+template <class T>
+Variable<T> conv2d(const Variable<T>& x, const Variable<T>& weight, const Variable<T>& bias = {},
+                   const UnfoldOptions& windows = {}, Index groups = 1);
+/// The greatest number of each window of x (N, C, H, W), and the mean: (N, C, OH, OW).
+template <class T>
+Variable<T> max_pool2d(const Variable<T>& x, std::array<Index, 2> kernel_size,
+                       const UnfoldOptions& windows);
+template <class T>
+Variable<T> avg_pool2d(const Variable<T>& x, std::array<Index, 2> kernel_size,
+                       const UnfoldOptions& windows, bool count_include_pad = true);
+/// All axes from start_dim on as one.
+template <class T>
+Variable<T> flatten(const Variable<T>& x, int start_dim = 1);
+
 // ---- losses -------------------------------------------------------------------------------------
 // Input and target have one shape, but for labels.
 
@@ -64,7 +93,8 @@ template <class T>
 Variable<T> binary_cross_entropy_with_logits(const Variable<T>& x, const Tensor<T>& target,
                                              Reduction reduction = Reduction::mean,
                                              const Tensor<T>& pos_weight = {});
-/// Logits (N, C) and labels (N), or the share (N, C) of each class; weight (C) where defined.
+/// Logits (N, C, ...) and labels (N, ...), or the share (N, C, ...) of each class; weight (C) where
+/// defined.
 template <class T>
 Variable<T> cross_entropy(const Variable<T>& logits, const Labels& labels,
                           Reduction reduction = Reduction::mean, double label_smoothing = 0,
@@ -73,7 +103,7 @@ template <class T>
 Variable<T> cross_entropy(const Variable<T>& logits, const Tensor<T>& shares,
                           Reduction reduction = Reduction::mean, double label_smoothing = 0,
                           const Tensor<T>& weight = {});
-/// Logarithms of probabilities (N, C) and labels (N).
+/// Logarithms of probabilities (N, C, ...) and labels (N, ...).
 template <class T>
 Variable<T> nll_loss(const Variable<T>& log_probabilities, const Labels& labels,
                      Reduction reduction = Reduction::mean, const Tensor<T>& weight = {});

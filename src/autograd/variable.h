@@ -37,6 +37,7 @@ class Variable {
     /// moves. Between forward and backward the numbers must stand still.
     explicit Variable(Tensor<T> value, bool requires_grad = false);
 
+    [[nodiscard]] bool defined() const { return node_ != nullptr; }
     [[nodiscard]] const Tensor<T>& value() const;
     [[nodiscard]] const Shape& shape() const { return value().shape(); }
     [[nodiscard]] T item() const { return value().item(); }

@@ -1,6 +1,7 @@
 #include "check/registry.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <span>
@@ -8,16 +9,24 @@
 
 #include "autograd/functional.h"
 #include "layers/activations.h"
+#include "layers/batch_norm.h"
+#include "layers/conv2d.h"
 #include "layers/dropout.h"
+#include "layers/flatten.h"
+#include "layers/layer_norm.h"
 #include "layers/linear.h"
 #include "layers/mlp.h"
+#include "layers/pool2d.h"
 #include "layers/prelu.h"
+#include "layers/residual.h"
 #include "layers/softmax.h"
+#include "layers/stochastic_depth.h"
 #include "losses/cross_entropy.h"
 #include "losses/donsker_varadhan.h"
 #include "losses/nll.h"
 #include "losses/penalty.h"
 #include "losses/pointwise.h"
+#include "train/safetensors.h"
 
 namespace handgrad {
 namespace {
@@ -33,20 +42,24 @@ TapeForward of_x(const Function& f) {
     return [f](const Var& x, Vars) { return f(x); };
 }
 
-/// Dropout in training mode that draws the same mask at every forward, as the check needs.
-class SameDropout final : public Layer<double> {
+/// A layer in training mode that draws the same numbers at every forward, as the check needs: a
+/// new one each time.
+class SameDraws final : public Layer<double> {
   public:
-    explicit SameDropout(std::uint64_t seed) : seed_(seed) {}
+    using Make = std::function<std::unique_ptr<Layer<double>>()>;
+    explicit SameDraws(Make make) : make_(std::move(make)) {}
     Input forward(const Input& x) override {
-        dropout_ = std::make_unique<Dropout<double>>(0.3, seed_);
-        return dropout_->forward(x);
+        layer_ = make_();
+        return layer_->forward(x);
     }
-    Input backward(const Input& dy) override { return dropout_->backward(dy); }
-    [[nodiscard]] std::string describe() const override { return "Dropout(0.3) in training"; }
+    Input backward(const Input& dy) override { return layer_->backward(dy); }
+    [[nodiscard]] std::string describe() const override {
+        return make_()->describe() + " in training";
+    }
 
   private:
-    std::uint64_t seed_;
-    std::unique_ptr<Dropout<double>> dropout_;
+    Make make_;
+    std::unique_ptr<Layer<double>> layer_;
 };
 
 /// A loss as a layer: y = loss(x, target).
@@ -139,8 +152,19 @@ class Cases {
         return x;
     }
 
-    Labels labels(Index n, Index classes) {
-        Labels y = Labels::zeros({n});
+    /// Numbers that differ from each other by 0.02 at least, and are not 0.
+    Input distinct(const Shape& shape) {
+        const Input x = Input::empty(shape);
+        std::vector<Index> order;
+        random_.permutation(order, x.size());
+        for (Index i = 0; i < x.size(); ++i)
+            x.data()[i] = 0.01 + 0.02 * static_cast<double>(order[static_cast<std::size_t>(i)] -
+                                                            x.size() / 2);
+        return x;
+    }
+
+    Labels labels(const Shape& shape, Index classes) {
+        Labels y = Labels::zeros(shape);
         for (std::int32_t& label : y.span()) label = static_cast<std::int32_t>(below(classes));
         return y;
     }
@@ -172,6 +196,215 @@ class Cases {
     int random_shapes_;
     std::vector<GradientCase> list_;
 };
+
+/// L(args..., seed), which drops some of its input, in training and in evaluation mode.
+template <class L, class... Args>
+void add_drop(Cases& cases, std::uint64_t first_seed, Args... args) {
+    const std::vector<Shape> shapes = {{13}, {5, 7}, {2, 3, 4, 5}};
+    cases.add(shapes, {}, [&](const Shape& shape) {
+        // The first seed that does not drop all.
+        for (std::uint64_t seed = first_seed;; ++seed) {
+            auto layer =
+                std::make_shared<SameDraws>([=] { return std::make_unique<L>(args..., seed); });
+            const Input scale = layer->forward(Input::full(shape, 1));
+            if (scale.values() == std::vector<double>(scale.values().size(), 0)) continue;
+            return Cases::on(layer, cases.input(shape, -3, 3),
+                             of_x([scale](const Var& x) { return x * Var(scale); }));
+        }
+    });
+    cases.add(shapes, {}, [&](const Shape& shape) {
+        auto layer = std::make_shared<L>(args..., first_seed);
+        layer->eval();
+        return Cases::on(layer, cases.input(shape, -3, 3),
+                         of_x([](const Var& x) { return x * 1; }));
+    });
+}
+
+/// Draws all that a layer keeps: weights and running statistics at which it is not the identity.
+void draw_state(Layer<double>& layer, Random& random) {
+    for (const auto& [name, value] : state_dict(layer)) random.uniform(value, 0.5, 2);
+}
+
+/// In shape s, x has the shape of s with three more rows: where a channel has fewer than four
+/// values, the normalisation leaves next to nothing of dy, and little to check.
+template <class Norm>
+void add_batch_norm(Cases& cases, const std::vector<Shape>& shapes, int lowest, int highest) {
+    for (const bool training : {true, false})
+        for (const bool affine : {true, false})
+            cases.add(shapes, {.lowest = lowest, .highest = highest}, [&](const Shape& s) {
+                BatchNormOptions options;
+                options.affine = affine;
+                const auto norm = std::make_shared<Norm>(s[1], options);
+                draw_state(*norm, cases.random());
+                norm->train(training);
+                const auto tape = [=](const Var& x, Vars w) {
+                    const Var weight = affine ? w[0] : Var(), bias = affine ? w[1] : Var();
+                    if (training) return F::batch_norm(x, weight, bias);
+                    return F::batch_norm(x, weight, bias, 1e-5, norm->running_mean.value,
+                                         norm->running_var.value);
+                };
+                GradientCase on = Cases::on(norm, cases.input(s.with_rows(s[0] + 3), -3, 3), tape);
+                if (!training) on.name += " in evaluation";
+                return on;
+            });
+}
+
+void add_layer_norm(Cases& cases) {
+    for (const int axes : {1, 2, 3})
+        for (const bool affine : {true, false})
+            cases.add({{2, 3, 4}, {2, 3, 4, 5}}, {.lowest = axes, .least_last = 4},
+                      [&](const Shape& shape) {
+                          std::vector<Index> last;
+                          for (int axis = -axes; axis < 0; ++axis) last.push_back(shape[axis]);
+                          const Shape normalized{std::span<const Index>(last)};
+                          const auto norm = std::make_shared<LayerNorm<double>>(
+                              normalized, LayerNormOptions{.elementwise_affine = affine});
+                          draw_state(*norm, cases.random());
+                          return Cases::on(
+                              norm, cases.input(shape, -3, 3), [=](const Var& x, Vars w) {
+                                  return F::layer_norm(x, normalized, affine ? w[0] : Var(),
+                                                       affine ? w[1] : Var());
+                              });
+                      });
+}
+
+void add_residuals(Cases& cases) {
+    cases.add({{1, 3}, {5, 7}}, {.lowest = 2, .highest = 2}, [&](const Shape& s) {
+        auto branch = std::make_unique<Sequential<double>>();
+        branch->add<Linear<double>>(s[1], 3, cases.random());
+        branch->add<Tanh<double>>();
+        branch->add<Linear<double>>(3, s[1], cases.random());
+        return Cases::on(std::make_shared<Residual<double>>(std::move(branch)),
+                         cases.input(s, -1, 1), [](const Var& x, Vars w) {
+                             return x + F::linear(tanh(F::linear(x, w[0], w[1])), w[2], w[3]);
+                         });
+    });
+    // In evaluation mode, which must reach all that is nested.
+    cases.add({{1, 3}, {5, 7}}, {.lowest = 2, .highest = 2}, [&](const Shape& s) {
+        auto branch = std::make_unique<Sequential<double>>();
+        const auto& norm = branch->add<BatchNorm1d<double>>(s[1]);
+        branch->add<Linear<double>>(s[1], 4, cases.random());
+        branch->add<StochasticDepth<double>>(0.9, StochasticDepth<double>::Mode::row, 0);
+        auto model = std::make_shared<Sequential<double>>();
+        model->add<Residual<double>>(std::move(branch),
+                                     std::make_unique<Linear<double>>(s[1], 4, cases.random()));
+        draw_state(*model, cases.random());
+        model->eval();
+        return Cases::on(model, cases.input(s, -1, 1), [model, &norm](const Var& x, Vars w) {
+            const Var y =
+                F::batch_norm(x, w[0], w[1], 1e-5, norm.running_mean.value, norm.running_var.value);
+            return F::linear(x, w[4], w[5]) + F::linear(y, w[2], w[3]);
+        });
+    });
+}
+
+std::array<Index, 2> both(const Pair& pair) {
+    return {pair.h, pair.w};
+}
+
+/// On x (N, in_channels / groups, H, W): shapes say how many channels a group has.
+GradientCase conv_case(Cases& cases, const Shape& s, Index out_channels, Pair kernel_size,
+                       const Conv2dOptions& options) {
+    const Index channels = s[1] * options.groups;
+    auto conv = std::make_shared<Conv2d<double>>(channels, out_channels, kernel_size,
+                                                 cases.random(), options);
+    return Cases::on(conv, cases.input({s[0], channels, s[2], s[3]}, -1, 1),
+                     [options](const Var& x, Vars w) {
+                         return F::conv2d(x, w[0], options.bias ? w[1] : Var(),
+                                          {.stride = both(options.stride),
+                                           .padding = both(options.padding),
+                                           .dilation = both(options.dilation)},
+                                          options.groups);
+                     });
+}
+
+void add_convolutions(Cases& cases) {
+    cases.add(conv_case(cases, {1, 1, 1, 1}, 1, 1, {}));
+    cases.add(conv_case(cases, {2, 3, 5, 4}, 2, {5, 4}, {}));  // kernel = image
+    cases.add(conv_case(cases, {2, 1, 7, 5}, 3, 3, {.padding = 1}));
+    cases.add(conv_case(cases, {2, 5, 3, 2}, 3, 1, {.bias = false}));
+    cases.add(conv_case(cases, {1, 3, 11, 13}, 2, 1, {}));
+    cases.add(conv_case(cases, {3, 2, 7, 6}, 2, 2, {.stride = 3}));  // stride > kernel
+    cases.add(conv_case(cases, {2, 2, 9, 8}, 3, {3, 2},
+                        {.stride = {2, 1}, .padding = {2, 3}, .dilation = {2, 3}}));
+    cases.add(conv_case(cases, {2, 1, 5, 5}, 3, 3, {.padding = 1, .groups = 3}));  // = channels
+    cases.add(conv_case(cases, {2, 2, 4, 5}, 6, 2, {.groups = 3, .bias = false}));
+    cases.add({}, {.lowest = 4, .highest = 4}, [&](const Shape& s) {
+        const auto pair = [&](Index least, Index count) {
+            return Pair{least + cases.below(count), least + cases.below(count)};
+        };
+        const Pair kernel = pair(1, 3), stride = pair(1, 3), dilation = pair(1, 2);
+        // A multiple of dilation, so that the first window has a pixel even of the smallest image;
+        // and as much as a window needs to fit.
+        const auto padding = [&](Index size, Index k, Index d) {
+            const Index drawn = d * cases.below(k), reach = d * (k - 1);
+            return size + 2 * drawn > reach ? drawn : reach;
+        };
+        const Index groups = 1 + cases.below(3);
+        return conv_case(
+            cases, s, groups * (1 + cases.below(3)), kernel,
+            {.stride = stride,
+             .padding = {padding(s[2], kernel.h, dilation.h), padding(s[3], kernel.w, dilation.w)},
+             .dilation = dilation,
+             .groups = groups,
+             .bias = cases.below(2) == 1});
+    });
+}
+
+/// pool_case(shape of x, kernel_size, stride, padding) at awkward shapes and at random ones.
+template <class PoolCase>
+void add_pools(Cases& cases, const PoolCase& pool_case) {
+    cases.add(pool_case({1, 1, 1, 1}, 1, 1, 0));
+    cases.add(pool_case({2, 3, 4, 6}, 2, 2, 0));
+    cases.add(pool_case({2, 2, 5, 7}, {5, 7}, 1, 0));  // kernel = image
+    cases.add(pool_case({2, 2, 7, 5}, 3, 2, 1));
+    cases.add(pool_case({1, 2, 11, 8}, 2, {3, 5}, {1, 0}));  // stride > kernel
+    cases.add(pool_case({2, 2, 1, 2}, {3, 5}, 1, {1, 2}));   // kernel > image
+    cases.add({}, {.lowest = 4, .highest = 4}, [&](const Shape& s) {
+        const Pair kernel{1 + cases.below(s[2]), 1 + cases.below(s[3])};
+        const Pair stride{1 + cases.below(3), 1 + cases.below(3)};
+        const Pair padding{cases.below(kernel.h / 2 + 1), cases.below(kernel.w / 2 + 1)};
+        return pool_case(s, kernel, stride, padding);
+    });
+}
+
+void add_pools(Cases& cases) {
+    add_pools(cases, [&](const Shape& s, Pair kernel, Pair stride, Pair padding) {
+        const UnfoldOptions windows{.stride = both(stride), .padding = both(padding)};
+        return Cases::on(
+            std::make_shared<MaxPool2d<double>>(kernel, stride, padding), cases.distinct(s),
+            of_x([=](const Var& x) { return F::max_pool2d(x, both(kernel), windows); }));
+    });
+    for (const bool count : {true, false})
+        add_pools(cases, [&](const Shape& s, Pair kernel, Pair stride, Pair padding) {
+            const UnfoldOptions windows{.stride = both(stride), .padding = both(padding)};
+            return Cases::on(std::make_shared<AvgPool2d<double>>(kernel, stride, padding, count),
+                             cases.input(s, -1, 1), of_x([=](const Var& x) {
+                                 return F::avg_pool2d(x, both(kernel), windows, count);
+                             }));
+        });
+}
+
+void add_flatten(Cases& cases) {
+    for (const int start : {0, 1, 2})
+        cases.add({{5, 7, 3}, {2, 3, 4, 5}}, {.lowest = start + 1}, [&](const Shape& shape) {
+            return Cases::on(std::make_shared<Flatten<double>>(start), cases.input(shape, -3, 3),
+                             of_x([start](const Var& x) { return F::flatten(x, start); }));
+        });
+    // A small network of all of them.
+    cases.add({{2, 2, 7, 6}}, {.lowest = 4, .highest = 4}, [&](const Shape& s) {
+        auto model = std::make_shared<Sequential<double>>();
+        model->add<Conv2d<double>>(s[1], 2, 3, cases.random(), Conv2dOptions{.padding = 1});
+        model->add<Tanh<double>>();
+        model->add<AvgPool2d<double>>(2, 1, 1);
+        model->add<Conv2d<double>>(2, 3, 1, cases.random());
+        model->add<Flatten<double>>();
+        return Cases::on(model, cases.input(s, -1, 1), [](const Var& x, Vars w) {
+            const Var h = tanh(F::conv2d(x, w[0], w[1], {.padding = {1, 1}}));
+            return F::flatten(F::conv2d(F::avg_pool2d(h, {2, 2}, {.padding = {1, 1}}), w[2], w[3]));
+        });
+    });
+}
 
 void add_layers(Cases& cases, std::uint64_t seed) {
     // A shape of Linear is (N, in, out).
@@ -213,19 +446,20 @@ void add_layers(Cases& cases, std::uint64_t seed) {
     cases.add_layer<Softmax<double>>({.ranks = {.least_last = 2}}, of_x(F::softmax<double>));
     cases.add_layer<LogSoftmax<double>>({.ranks = {.least_last = 2}}, of_x(F::log_softmax<double>));
 
-    cases.add({{13}, {5, 7}, {2, 3, 4, 5}}, {}, [&](const Shape& shape) {
-        const auto resting = std::make_shared<Dropout<double>>(0.5, seed);
-        resting->eval();
-        return Cases::on(resting, cases.input(shape, -3, 3),
-                         of_x([](const Var& x) { return x * 1; }));
-    });
-    // A mask that drops all of twelve elements is one in two million.
-    cases.add_layer<SameDropout>({.ranks = {.least_last = 12}}, of_x([seed](const Var& x) {
-                                     const Input scale =
-                                         SameDropout(seed).forward(Input::full(x.shape(), 1));
-                                     return x * Var(scale);
-                                 }),
-                                 seed);
+    add_convolutions(cases);
+    add_pools(cases);
+    add_flatten(cases);
+
+    using Depth = StochasticDepth<double>;
+    add_drop<Dropout<double>>(cases, seed, 0.3);
+    add_drop<Depth>(cases, seed, 0.3, Depth::Mode::batch);
+    add_drop<Depth>(cases, seed, 0.3, Depth::Mode::row);
+
+    // A shape is that of x but for the first axis, which is three longer.
+    add_batch_norm<BatchNorm1d<double>>(cases, {{1, 1}, {2, 3}, {14, 10}, {1, 2, 3}}, 2, 3);
+    add_batch_norm<BatchNorm2d<double>>(cases, {{1, 1, 1, 1}, {1, 2, 3, 2}, {2, 3, 4, 5}}, 4, 4);
+    add_layer_norm(cases);
+    add_residuals(cases);
 
     const std::vector<Index> widths = {13, 11, 5, 3};
     cases.add(Cases::on(std::make_shared<Sequential<double>>(mlp<double>(widths, cases.random())),
@@ -286,45 +520,54 @@ void add_losses(Cases& cases, Reduction reduction) {
                              }));
         });
 
-    const std::vector<Shape> rows = {{1, 2}, {1, 10}, {3, 2}, {17, 10}, {3, 33}};
+    // A shape is that of x but for one class more: with a single one every gradient is zero.
+    const std::vector<Shape> rows = {{1, 1},  {1, 9},    {3, 1},      {17, 9},
+                                     {3, 32}, {2, 2, 3}, {2, 1, 3, 2}};
+    const auto scores = [&](const Shape& shape, double low, double high) {
+        std::vector<Index> sizes;
+        for (int axis = 0; axis < shape.rank(); ++axis) sizes.push_back(shape[axis] + (axis == 1));
+        return cases.input(Shape(std::span<const Index>(sizes)), low, high);
+    };
     for (const bool weighted : {false, true}) {
-        cases.add(rows, {.lowest = 2, .highest = 2, .least_last = 2}, [&](const Shape& shape) {
-            const Input weight = weighted ? cases.input({shape[1]}, 0.5, 2) : Input();
+        cases.add(rows, {.lowest = 2}, [&](const Shape& shape) {
+            const Input x = scores(shape, -3, 0);
+            const Input weight = weighted ? cases.input({x.dim(1)}, 0.5, 2) : Input();
             auto loss = std::make_shared<NLLLoss<double>>(reduction, weight);
-            const Labels labels = cases.labels(shape[0], shape[1]);
+            const Labels labels = cases.labels(without_classes(shape), x.dim(1));
             return Cases::on(
-                std::make_shared<LossLayer>(loss, "", labels), cases.input(shape, -3, 0),
-                of_x([=](const Var& x) { return F::nll_loss(x, labels, reduction, weight); }));
+                std::make_shared<LossLayer>(loss, "", labels), x,
+                of_x([=](const Var& v) { return F::nll_loss(v, labels, reduction, weight); }));
         });
         for (const double smoothing : {0.0, 0.2})
             for (const std::string target : {" of labels", " of one-hot", " of soft targets"})
-                cases.add(
-                    rows, {.lowest = 2, .highest = 2, .least_last = 2}, [&](const Shape& shape) {
-                        const Index n = shape[0], classes = shape[1];
-                        const Input weight = weighted ? cases.input({classes}, 0.5, 2) : Input();
-                        auto loss = std::make_shared<CrossEntropyLoss<double>>(reduction, smoothing,
-                                                                               weight);
-                        const auto tape = [=](const auto& t) {
-                            return of_x([=](const Var& x) {
-                                return F::cross_entropy(x, t, reduction, smoothing, weight);
-                            });
-                        };
-                        const Labels labels = cases.labels(n, classes);
-                        const Input x = cases.input(shape, -3, 3);
-                        if (target == " of labels")
-                            return Cases::on(std::make_shared<LossLayer>(loss, target, labels), x,
-                                             tape(labels));
-                        const Input shares = cases.input(shape, 0, 1);
-                        for (Index r = 0; r < n; ++r) {
-                            double sum = 0;
-                            for (Index c = 0; c < classes; ++c) sum += shares(r, c);
-                            for (Index c = 0; c < classes; ++c)
-                                shares(r, c) = target == " of one-hot" ? (c == labels(r) ? 1 : 0)
-                                                                       : shares(r, c) / sum;
-                        }
-                        return Cases::on(std::make_shared<LossLayer>(loss, target, shares), x,
-                                         tape(shares));
-                    });
+                cases.add(rows, {.lowest = 2}, [&](const Shape& shape) {
+                    const Input x = scores(shape, -3, 3);
+                    const Index classes = x.dim(1), inner = x.size() / (x.dim(0) * classes);
+                    const Input weight = weighted ? cases.input({classes}, 0.5, 2) : Input();
+                    auto loss =
+                        std::make_shared<CrossEntropyLoss<double>>(reduction, smoothing, weight);
+                    const auto tape = [=](const auto& t) {
+                        return of_x([=](const Var& v) {
+                            return F::cross_entropy(v, t, reduction, smoothing, weight);
+                        });
+                    };
+                    const Labels labels = cases.labels(without_classes(shape), classes);
+                    if (target == " of labels")
+                        return Cases::on(std::make_shared<LossLayer>(loss, target, labels), x,
+                                         tape(labels));
+                    const Input shares = cases.input(x.shape(), 0, 1);
+                    for (Index i = 0; i < labels.size(); ++i) {
+                        double* share = shares.data() + i / inner * classes * inner + i % inner;
+                        double sum = 0;
+                        for (Index c = 0; c < classes; ++c) sum += share[c * inner];
+                        for (Index c = 0; c < classes; ++c)
+                            share[c * inner] = target == " of one-hot"
+                                                   ? (c == labels.data()[i] ? 1 : 0)
+                                                   : share[c * inner] / sum;
+                    }
+                    return Cases::on(std::make_shared<LossLayer>(loss, target, shares), x,
+                                     tape(shares));
+                });
     }
 }
 

@@ -10,29 +10,40 @@
 
 namespace handgrad {
 
-enum class Device : std::uint8_t { cpu, cuda };
+/// cuda is the first NVIDIA GPU. emulated is a GPU that this program plays on one CPU thread, with
+/// the same kernels: slow, in every build, and it throws where a kernel does what it must not.
+enum class Device : std::uint8_t { cpu, cuda, emulated };
 
-/// "cpu" or "cuda".
+/// "cpu", "cuda" or "emulated".
 std::string_view name_of(Device device);
 
-/// The device that a user named: "cpu" or "cuda". Throws DeviceError, with the reason, where the
-/// name is unknown or this machine or this build does not have it.
+/// The device that a user named, as name_of names it. Throws DeviceError, with the reason, where
+/// the name is unknown or this machine or this build does not have it.
 Device parse_device(std::string_view name);
 
 /// The kernels of a device, for T = float and double. Throws DeviceError where there are none.
 template <class T>
 const Backend<T>& backend(Device device);
 
-/// One line on what runs where, for reports: "cpu (avx512, 2 threads)".
+/// One line on what runs where, for reports: "cpu (avx512, 2 threads)", "cuda (NVIDIA H100)".
 std::string describe(Device device);
 
-/// `bytes` of a device's memory, aligned to 64, uninitialised. Released blocks are kept and given
-/// out again, so that a loop that repeats the same shapes asks the system for memory only once:
-/// the system would hand out fresh pages every time, and touching those costs more than most
-/// kernels. Throws Error when there is not enough memory.
+/// `bytes` of a device's memory, aligned to 64, uninitialised, to be read and written by its
+/// kernels alone. Released blocks are kept and given out again, so that a loop that repeats the
+/// same shapes asks the system for memory only once: the system would hand out fresh pages every
+/// time, and touching those costs more than most kernels. Throws Error when there is not enough
+/// memory.
 std::shared_ptr<void> allocate(Device device, std::size_t bytes);
 
-/// The same for the CPU, without the shared_ptr. `bytes` must be equal in both calls.
+/// Copies between the memories of two devices, in the order of the kernels that they were asked
+/// for. A copy to the CPU returns when it is done; others when `from` may be written again.
+void copy_bytes(void* to, Device to_device, const void* from, Device from_device,
+                std::size_t bytes);
+
+/// Waits until the device has done all that it was asked for.
+void synchronize(Device device);
+
+/// allocate for the CPU, without the shared_ptr. `bytes` must be equal in both calls.
 void* take_block(std::size_t bytes);
 void release_block(void* block, std::size_t bytes) noexcept;
 
@@ -48,7 +59,7 @@ struct CachedAllocator {
     bool operator==(const CachedAllocator&) const = default;
 };
 
-/// Gives all kept blocks back to the system.
+/// Gives all kept blocks, of all devices, back to the system.
 void empty_cache();
 
 /// Blocks asked of the system so far: it stands still in a training loop after the first step.

@@ -35,7 +35,7 @@ Tensor<T> Tensor<T>::empty(Shape shape, Device device) {
     x.shape_ = shape;
     x.device_ = device;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    std::memset(x.data_, 0xff, bytes_of(shape.size(), sizeof(T)));
+    if (device == Device::cpu) std::memset(x.data_, 0xff, bytes_of(shape.size(), sizeof(T)));
 #endif
     return x;
 }
@@ -159,8 +159,9 @@ void Tensor<T>::fill(T value) const {
     if constexpr (std::is_floating_point_v<T>) {
         backend<T>(device_).fill(data_, value, size());
     } else {
-        const std::span<T> all = span();
-        std::fill(all.begin(), all.end(), value);
+        const Tensor host = device_ == Device::cpu ? *this : empty(shape_);
+        std::fill(host.data_, host.data_ + size(), value);
+        if (device_ != Device::cpu) copy_from(host);
     }
 }
 
@@ -169,7 +170,7 @@ void Tensor<T>::copy_from(const Tensor& source) const {
     if (shape_ != source.shape_)
         throw Error("Tensor.copy_from: the shapes differ",
                     source.shape_.str() + " into " + shape_.str(), "equal shapes");
-    if (size() > 0) std::memmove(data_, source.data_, bytes_of(size(), sizeof(T)));
+    copy_bytes(data_, device_, source.data_, source.device_, bytes_of(size(), sizeof(T)));
 }
 
 namespace {
@@ -267,8 +268,11 @@ HANDGRAD_INSTANTIATE(std::int32_t)
 HANDGRAD_INSTANTIATE(Index)
 #undef HANDGRAD_INSTANTIATE
 
+template Tensor<float> Tensor<float>::cast() const;
 template Tensor<double> Tensor<float>::cast() const;
 template Tensor<float> Tensor<double>::cast() const;
+template Tensor<float> Tensor<std::int32_t>::cast() const;
+template Tensor<double> Tensor<std::int32_t>::cast() const;
 template void matmul(const Tensor<float>&, const Tensor<float>&, const Tensor<float>&,
                      const MatmulOptions&);
 template void matmul(const Tensor<double>&, const Tensor<double>&, const Tensor<double>&,

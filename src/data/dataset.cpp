@@ -1,6 +1,7 @@
 #include "data/dataset.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 
 #include "core/error.h"
@@ -79,6 +80,41 @@ Split random_split(const Dataset& dataset, double fraction, std::uint32_t seed) 
     const std::span<const Index> all = order;
     const auto split_at = static_cast<std::size_t>(cut);
     return {dataset.subset(all.first(split_at)), dataset.subset(all.subspan(split_at))};
+}
+
+RowSplit split_rows(Index n, double fraction, std::uint32_t seed) {
+    const bool possible = n > 1 && fraction > 0 && fraction < 1;  // false for NaN, too
+    const Index cut =
+        possible ? static_cast<Index>(std::ceil(static_cast<double>(n) * fraction)) : n;
+    if (cut >= n)
+        throw Error("split_rows: a part would be empty",
+                    std::to_string(n) + " samples and the fraction " + std::to_string(fraction),
+                    "at least one sample in either part");
+    const std::vector<Index> order = numpy_permutation(seed, n);
+    return {{order.begin() + cut, order.end()}, {order.begin(), order.begin() + cut}};
+}
+
+Dataset two_classes(const Dataset& dataset, std::int32_t first, std::int32_t second) {
+    const std::string classes = std::to_string(first) + " and " + std::to_string(second);
+    const auto count = std::ssize(dataset.classes);
+    if (first < 0 || second < 0 || first >= count || second >= count || first == second)
+        throw Error("two_classes of '" + dataset.name + "'", "the classes " + classes,
+                    "two of 0 to " + std::to_string(count - 1));
+    std::vector<Index> rows;
+    Index of_first = 0;
+    for (const std::int32_t wanted : {first, second}) {
+        for (Index i = 0; i < dataset.size(); ++i)
+            if (dataset.y(i) == wanted) rows.push_back(i);
+        if (wanted == first) of_first = std::ssize(rows);
+    }
+    if (of_first == 0 || of_first == std::ssize(rows))
+        throw Error("two_classes of '" + dataset.name + "'", "no samples of one of " + classes,
+                    "samples of both");
+    Dataset pair = dataset.subset(rows);
+    for (Index i = 0; i < pair.size(); ++i) pair.y(i) = i < of_first ? 0 : 1;
+    pair.classes = {dataset.classes[static_cast<std::size_t>(first)],
+                    dataset.classes[static_cast<std::size_t>(second)]};
+    return pair;
 }
 
 }  // namespace handgrad

@@ -41,4 +41,27 @@ struct Split {
 };
 Split random_split(const Dataset& dataset, double fraction, std::uint32_t seed);
 
+/// The rows that scikit-learn's train_test_split(..., test_size=fraction, random_state=seed) gives:
+/// of numpy_permutation(seed, n), the first ceil(n fraction) are to validate with, the others to
+/// train on, in this order. Throws Error where a part would be empty.
+struct RowSplit {
+    std::vector<Index> train, val;
+};
+RowSplit split_rows(Index n, double fraction = 0.2, std::uint32_t seed = 42);
+
+/// A set, split so. Set is Dataset, or whatever has size() and subset().
+template <class Set>
+struct TrainVal {
+    Set train, val;
+};
+template <class Set>
+TrainVal<Set> train_test_split(const Set& set, double fraction = 0.2, std::uint32_t seed = 42) {
+    const RowSplit rows = split_rows(set.size(), fraction, seed);
+    return {set.subset(rows.train), set.subset(rows.val)};
+}
+
+/// The samples of two classes alone, those of `first` before those of `second`, as labels 0 and 1.
+/// Throws Error where the set has no such classes, or none of their samples.
+Dataset two_classes(const Dataset& dataset, std::int32_t first, std::int32_t second);
+
 }  // namespace handgrad

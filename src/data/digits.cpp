@@ -1,36 +1,23 @@
 #include "data/digits.h"
 
-#include <charconv>
+#include "data/csv.h"
 
 namespace handgrad {
 
 Dataset load_digits() {
     constexpr Index pixels = 64;
-    constexpr float white = 16;
+    constexpr double white = 16;
 
-    const std::string_view csv = embedded_digits_csv();
-    const char* at = csv.data() + csv.find('\n');
-    const char* const end = csv.data() + csv.size();
-    std::vector<float> x;
-    std::vector<std::int32_t> y;
-    // Every number of the file follows a comma or the end of a line. The build put the file here,
-    // so it is what it is known to be.
-    for (Index column = 0; at + 1 < end; column = (column + 1) % (pixels + 1)) {
-        std::int32_t number = 0;
-        at = std::from_chars(at + 1, end, number).ptr;
-        if (column < pixels)
-            x.push_back(static_cast<float>(number) / white);
-        else
-            y.push_back(number);
+    const CsvTable table = parse_csv(embedded_digits_csv(), "the embedded digits");
+    const Index n = table.values.dim(0);
+    const Tensor<float> x = Tensor<float>::empty({n, pixels});
+    const Labels y = Labels::empty({n});
+    for (Index i = 0; i < n; ++i) {
+        for (Index k = 0; k < pixels; ++k) x(i, k) = static_cast<float>(table.values(i, k) / white);
+        y(i) = static_cast<std::int32_t>(table.values(i, pixels));
     }
 
-    const auto n = static_cast<Index>(y.size());
-    Dataset digits{"digits",
-                   Tensor<float>::from({n, pixels}, x),
-                   Labels::from({n}, y),
-                   {8, 8},
-                   digit_classes(),
-                   "embedded"};
+    Dataset digits{"digits", x, y, {8, 8}, digit_classes(), "embedded"};
     digits.validate();
     return digits;
 }

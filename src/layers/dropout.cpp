@@ -18,6 +18,7 @@ Dropout<T>::Dropout(double p, std::uint64_t seed) : p_(p), random_(seed) {
 
 template <class T>
 Tensor<T> Dropout<T>::forward(const Tensor<T>& x) {
+    this->require_input(x);
     if (!this->training()) {
         scale_ = {};
         y_ = x;

@@ -19,6 +19,16 @@ void Layer<T>::require_input(const Tensor<T>& x) const {
 }
 
 template <class T>
+void Layer<T>::require_same_device(const Tensor<T>& x, const Parameter<T>& parameter) const {
+    if (x.device() != parameter.value.device())
+        throw Error(
+            describe() + ".forward: the input is on another device",
+            "x on " + std::string(name_of(x.device())),
+            "x on " + std::string(name_of(parameter.value.device())) + ", where the parameters are",
+            "move x with to(), or build the layer on its device");
+}
+
+template <class T>
 void Layer<T>::require_gradient_of(const Tensor<T>& y, const Tensor<T>& dy) const {
     if (!y.defined())
         throw Error(describe() + ".backward: nothing to go back through",
@@ -29,6 +39,11 @@ void Layer<T>::require_gradient_of(const Tensor<T>& y, const Tensor<T>& dy) cons
                     dy.defined() ? "dy of shape " + dy.shape().str() : "an undefined dy",
                     "dy of shape " + y.shape().str() + ", that of the last output",
                     "pass dL/dy for the y that the last forward returned");
+    if (dy.device() != y.device())
+        throw Error(describe() + ".backward: the gradient is on another device",
+                    "dy on " + std::string(name_of(dy.device())),
+                    "dy on " + std::string(name_of(y.device())) + ", where the last output is",
+                    "move it with to()");
 }
 
 template class Layer<float>;

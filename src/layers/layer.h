@@ -26,6 +26,13 @@ struct Parameter {
     Tensor<T> grad;  // the same shape; zero_grad() before each step
 };
 
+/// What a layer keeps beside its parameters: evaluation needs it, but no gradient moves it.
+template <class T>
+struct Buffer {
+    std::string name;  // "running_mean"; inside a Sequential "1.running_mean"
+    Tensor<T> value;
+};
+
 /// A number as describe() writes it, in as few digits as tell it from its neighbours: "0.01".
 std::string number_str(double value);
 
@@ -50,11 +57,14 @@ class Layer {
 
     /// What training changes, in a fixed order. The pointers live as long as the layer.
     virtual std::vector<Parameter<T>*> parameters() { return {}; }
+    /// What is saved with the parameters, in a fixed order. The pointers live as long as the layer.
+    virtual std::vector<Buffer<T>*> buffers() { return {}; }
     [[nodiscard]] virtual Features features() const { return {}; }
     /// How the layer is built, as code: "Linear(784, 128)".
     [[nodiscard]] virtual std::string describe() const = 0;
 
-    /// Training mode (the state of a new layer) or evaluation mode: Dropout rests in the latter.
+    /// Training mode (the state of a new layer) or evaluation mode: in the latter Dropout rests,
+    /// and BatchNorm uses its running statistics. A layer made of layers passes it on to them.
     virtual void train(bool on = true) { training_ = on; }
     void eval() { train(false); }
     [[nodiscard]] bool training() const { return training_; }
@@ -66,12 +76,23 @@ class Layer {
 
     /// For forward: throws Error where x is an undefined tensor.
     void require_input(const Tensor<T>& x) const;
-    /// For backward: throws Error unless dy has the shape of y, the last output, and there was one.
+    /// For forward: throws Error unless x is where the layer's parameters are.
+    void require_same_device(const Tensor<T>& x, const Parameter<T>& parameter) const;
+    /// For backward: throws Error unless dy has the shape of y, the last output, and is on its
+    /// device, and there was one.
     void require_gradient_of(const Tensor<T>& y, const Tensor<T>& dy) const;
 
   private:
     bool training_ = true;
 };
+
+/// Puts `prefix` before the name of each parameter and buffer of a layer: for layers made of
+/// layers.
+template <class T>
+void prefix_names(Layer<T>& layer, const std::string& prefix) {
+    for (Parameter<T>* parameter : layer.parameters()) parameter->name = prefix + parameter->name;
+    for (Buffer<T>* buffer : layer.buffers()) buffer->name = prefix + buffer->name;
+}
 
 /// How many numbers training may change.
 template <class T>

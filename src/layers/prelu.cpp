@@ -23,6 +23,7 @@ PReLU<T>::PReLU(Index num_parameters, double init, Device device) {
 template <class T>
 Tensor<T> PReLU<T>::forward(const Tensor<T>& x) {
     this->require_input(x);
+    this->require_same_device(x, weight);
     const Index channels = weight.value.dim(0);
     if (channels > 1 && (x.rank() < 2 || x.dim(1) != channels))
         throw Error(describe() + ".forward: the input does not fit",

@@ -26,9 +26,7 @@ void Sequential<T>::append(std::unique_ptr<Layer<T>> layer) {
                         "equal numbers", "change one of the two widths");
         break;
     }
-    // Layers count their parameters by name; the place of the layer leads.
-    for (Parameter<T>* parameter : layer->parameters())
-        parameter->name = std::to_string(layers_.size()) + "." + parameter->name;
+    prefix_names(*layer, std::to_string(layers_.size()) + ".");
     layers_.push_back(std::move(layer));
 }
 
@@ -58,6 +56,14 @@ std::vector<Parameter<T>*> Sequential<T>::parameters() {
     std::vector<Parameter<T>*> all;
     for (const auto& layer : layers_)
         for (Parameter<T>* parameter : layer->parameters()) all.push_back(parameter);
+    return all;
+}
+
+template <class T>
+std::vector<Buffer<T>*> Sequential<T>::buffers() {
+    std::vector<Buffer<T>*> all;
+    for (const auto& layer : layers_)
+        for (Buffer<T>* buffer : layer->buffers()) all.push_back(buffer);
     return all;
 }
 

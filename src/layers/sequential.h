@@ -8,7 +8,8 @@
 
 namespace handgrad {
 
-/// y = f_k(... f_1(f_0(x))). Its parameters are named "0.weight", "0.bias", "2.weight", ...
+/// y = f_k(... f_1(f_0(x))). Its parameters and buffers are named "0.weight", "0.bias",
+/// "1.running_mean", ...
 template <class T>
 class Sequential final : public Layer<T> {
   public:
@@ -36,6 +37,7 @@ class Sequential final : public Layer<T> {
     void backward_parameters(const Tensor<T>& dy) override;
 
     std::vector<Parameter<T>*> parameters() override;
+    std::vector<Buffer<T>*> buffers() override;
     [[nodiscard]] Features features() const override;
     [[nodiscard]] std::string describe() const override;
     void train(bool on = true) override;

@@ -17,6 +17,8 @@
 //   v[n,c] = w[c] ((1 - e) t[n,c] + e/C)        t[n,c] = [c = y_n] where labels are given
 //   L_n    = -sum_c v[n,c] log q[n,c] = sum_k v[n,k] (log sum_c exp(o[n,c])) - sum_c v[n,c] o[n,c]
 //   dL_n/do[n,c] = q[n,c] sum_k v[n,k] - v[n,c]
+//
+// With logits (N, C, d1, ...) each position is a sample of its own: N runs over N d1 ... rows.
 
 namespace handgrad {
 
@@ -31,19 +33,21 @@ CrossEntropyLoss<T>::CrossEntropyLoss(Reduction reduction, double label_smoothin
 template <class T>
 Tensor<T> CrossEntropyLoss<T>::forward(const Tensor<T>& logits, const Labels& labels) {
     this->require_labels(logits, labels);
-    this->require_weights(logits, weight_);
-    const Index n = logits.dim(0), classes = logits.dim(1);
+    this->require_weights(logits, weight_, 1);
+    logits_shape_ = logits.shape();
+    const Tensor<T> rows = class_rows(logits);
+    const Index n = rows.dim(0), classes = rows.dim(1);
     if (!weight_.defined() && label_smoothing_ == 0) {
         shares_ = {};
         labels_ = labels.clone();  // the caller may reuse his for the next batch
-        probabilities_ = Tensor<T>::empty(logits.shape(), logits.device());
-        const Tensor<T> losses = Tensor<T>::empty({n}, logits.device());
-        backend<T>(logits.device())
-            .cross_entropy_forward(losses.data(), probabilities_.data(), logits.data(),
+        probabilities_ = Tensor<T>::empty(rows.shape(), rows.device());
+        const Tensor<T> losses = Tensor<T>::empty(labels.shape(), rows.device());
+        backend<T>(rows.device())
+            .cross_entropy_forward(losses.data(), probabilities_.data(), rows.data(),
                                    labels_.data(), n, classes);
         return this->reduce(losses, static_cast<double>(n));
     }
-    shares_ = Tensor<T>::zeros(logits.shape());
+    shares_ = Tensor<T>::zeros(rows.shape());
     const Labels host_labels = labels.to(Device::cpu);
     double count = 0;
     for (Index r = 0; r < n; ++r) {
@@ -51,25 +55,27 @@ Tensor<T> CrossEntropyLoss<T>::forward(const Tensor<T>& logits, const Labels& la
         shares_.data()[r * classes + label] = 1;
         count += weight_.defined() ? static_cast<double>(weight_.data()[label]) : 1;
     }
-    return forward_weighted(logits, count);
+    return forward_weighted(rows, count);
 }
 
 template <class T>
 Tensor<T> CrossEntropyLoss<T>::forward(const Tensor<T>& logits, const Tensor<T>& targets) {
     this->require_equal_shapes(logits, targets);
-    if (logits.rank() != 2)
+    if (logits.rank() < 2)
         throw Error(describe() + ".forward: the inputs do not fit",
                     "logits and targets of shape " + logits.shape().str(),
-                    "logits and targets of shape (N, C)", "a row of C shares for each sample");
-    this->require_weights(logits, weight_);
-    shares_ = targets.to(Device::cpu).clone();
-    return forward_weighted(logits, static_cast<double>(logits.dim(0)));
+                    "logits and targets of shape (N, C) or (N, C, d1, ...)",
+                    "one sample is a batch, too: reshape({1, C})");
+    this->require_weights(logits, weight_, 1);
+    logits_shape_ = logits.shape();
+    shares_ = class_rows(targets).to(Device::cpu).clone();
+    return forward_weighted(class_rows(logits), static_cast<double>(shares_.dim(0)));
 }
 
-/// From shares_ = t on.
+/// From shares_ = t on, with the logits as rows.
 template <class T>
-Tensor<T> CrossEntropyLoss<T>::forward_weighted(const Tensor<T>& logits, double count) {
-    const Index n = logits.dim(0), classes = logits.dim(1);
+Tensor<T> CrossEntropyLoss<T>::forward_weighted(const Tensor<T>& rows, double count) {
+    const Index n = rows.dim(0), classes = rows.dim(1);
     const T kept = static_cast<T>(1 - label_smoothing_);
     const T spread = static_cast<T>(label_smoothing_ / static_cast<double>(classes));
     for (Index r = 0; r < n; ++r)
@@ -78,11 +84,11 @@ Tensor<T> CrossEntropyLoss<T>::forward_weighted(const Tensor<T>& logits, double 
             v = kept * v + spread;
             if (weight_.defined()) v *= weight_.data()[c];
         }
-    shares_ = shares_.to(logits.device());
-    probabilities_ = Tensor<T>::empty(logits.shape(), logits.device());
-    const Tensor<T> losses = Tensor<T>::empty({n}, logits.device());
-    backend<T>(logits.device())
-        .soft_cross_entropy_forward(losses.data(), probabilities_.data(), logits.data(),
+    shares_ = shares_.to(rows.device());
+    probabilities_ = Tensor<T>::empty(rows.shape(), rows.device());
+    const Tensor<T> losses = Tensor<T>::empty(without_classes(logits_shape_), rows.device());
+    backend<T>(rows.device())
+        .soft_cross_entropy_forward(losses.data(), probabilities_.data(), rows.data(),
                                     shares_.data(), n, classes);
     return this->reduce(losses, count);
 }
@@ -90,15 +96,15 @@ Tensor<T> CrossEntropyLoss<T>::forward_weighted(const Tensor<T>& logits, double 
 template <class T>
 Tensor<T> CrossEntropyLoss<T>::input_gradient(const Tensor<T>& dlosses) {
     const Tensor<T>& q = probabilities_;
-    Tensor<T> dlogits = Tensor<T>::empty(q.shape(), q.device());
+    Tensor<T> drows = Tensor<T>::empty(q.shape(), q.device());
     const Backend<T>& device = backend<T>(q.device());
     if (shares_.defined())
-        device.soft_cross_entropy_backward(dlogits.data(), dlosses.data(), q.data(), shares_.data(),
+        device.soft_cross_entropy_backward(drows.data(), dlosses.data(), q.data(), shares_.data(),
                                            q.dim(0), q.dim(1));
     else
-        device.cross_entropy_backward(dlogits.data(), dlosses.data(), q.data(), labels_.data(),
+        device.cross_entropy_backward(drows.data(), dlosses.data(), q.data(), labels_.data(),
                                       q.dim(0), q.dim(1));
-    return dlogits;
+    return from_class_rows(drows, logits_shape_);
 }
 
 template <class T>

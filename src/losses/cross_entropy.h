@@ -6,8 +6,9 @@
 namespace handgrad {
 
 /// Logits o (N, C), and either labels y (N) or targets t (N, C) that give each class a share (a
-/// one-hot row, or a soft one that sums to 1) -> a loss for each row. Softmax and logarithm are one
-/// step, so that neither exp overflows nor log meets a zero.
+/// one-hot row, or a soft one that sums to 1) -> a loss for each row. Or logits (N, C, d1, ...)
+/// with labels (N, d1, ...) or targets (N, C, d1, ...) -> losses (N, d1, ...), one for each pixel,
+/// say. Softmax and logarithm are one step, so that neither exp overflows nor log meets a zero.
 template <class T>
 class CrossEntropyLoss final : public Loss<T> {
   public:
@@ -29,13 +30,14 @@ class CrossEntropyLoss final : public Loss<T> {
     Tensor<T> input_gradient(const Tensor<T>& dlosses) override;
 
   private:
-    Tensor<T> forward_weighted(const Tensor<T>& logits, double count);
+    Tensor<T> forward_weighted(const Tensor<T>& rows, double count);
 
     double label_smoothing_;
     Tensor<T> weight_;         // (C), on the CPU, or undefined
-    Tensor<T> probabilities_;  // softmax of the last logits
-    Labels labels_;            // of the last forward, where neither weights nor shares came in
-    Tensor<T> shares_;         // v of the last forward, where they did
+    Shape logits_shape_;       // of the last forward
+    Tensor<T> probabilities_;  // softmax of its logits, as rows (N d1 ..., C)
+    Labels labels_;            // of it, where neither weights nor shares came in
+    Tensor<T> shares_;         // v, as rows, where they did
 };
 
 }  // namespace handgrad

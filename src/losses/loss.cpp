@@ -1,5 +1,10 @@
 #include "losses/loss.h"
 
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "core/device_graph.h"
 #include "core/error.h"
 
 // Mean and sum: L = s sum_i l_i with s = 1/count or 1
@@ -12,6 +17,15 @@ namespace {
 template <class T>
 std::string shape_of(const Tensor<T>& x) {
     return x.defined() ? "of shape " + x.shape().str() : "undefined";
+}
+
+template <class T, class B>
+void require_same_device(const Loss<T>& loss, const Tensor<T>& input, const Tensor<B>& target) {
+    if (input.device() != target.device())
+        throw Error(loss.describe() + ".forward: the inputs are on two devices",
+                    "input on " + std::string(name_of(input.device())) + ", target on " +
+                        std::string(name_of(target.device())),
+                    "both on one device", "move one with to()");
 }
 
 }  // namespace
@@ -46,7 +60,8 @@ Tensor<T> Loss<T>::backward(const Tensor<T>& dloss) {
         throw Error(describe() + ".backward: the gradient does not fit",
                     "dloss of shape " + dloss.shape().str(),
                     "dloss of shape " + (reduced ? Shape{} : losses_.shape()).str() +
-                        ", that of the last loss");
+                        ", that of the last loss",
+                    "pass dL/dloss for what the last forward returned, or nothing where that is L");
     if (!reduced) return input_gradient(dloss);
     const T dl = dloss.defined() ? scale_ * dloss.item() : scale_;
     return input_gradient(Tensor<T>::full(losses_.shape(), dl, losses_.device()));
@@ -62,16 +77,21 @@ void Loss<T>::require_equal_shapes(const Tensor<T>& input, const Tensor<T>& targ
                     input.defined() && target.defined() && input.size() == target.size()
                         ? "reshape one of them to the shape of the other"
                         : "one target for each element of the input");
+    require_same_device(*this, input, target);
 }
 
 template <class T>
 void Loss<T>::require_labels(const Tensor<T>& input, const Labels& labels) const {
-    if (!input.defined() || !labels.defined() || input.rank() != 2 || labels.rank() != 1 ||
-        input.dim(0) != labels.dim(0) || input.size() == 0)
-        throw Error(describe() + ".forward: the inputs do not fit",
-                    "input " + shape_of(input) + ", labels " + shape_of(labels),
-                    "input (N, C) and labels (N), N and C at least 1",
-                    "one label for each row of the input");
+    if (!input.defined() || !labels.defined() || input.rank() < 2 ||
+        labels.shape() != without_classes(input.shape()) || input.size() == 0)
+        throw Error(
+            describe() + ".forward: the inputs do not fit",
+            "input " + shape_of(input) + ", labels " + shape_of(labels),
+            "input (N, C) and labels (N), or input (N, C, d1, ...) and labels (N, d1, ...), "
+            "no size being 0",
+            "one label for each row of scores; classes are the second axis");
+    require_same_device(*this, input, labels);
+    if (recording(labels.device())) return;  // the labels are those of each replay
     const Index classes = input.dim(1);
     const Labels host_labels = labels.to(Device::cpu);
     for (const std::int32_t label : host_labels.span())
@@ -84,14 +104,57 @@ void Loss<T>::require_labels(const Tensor<T>& input, const Labels& labels) const
 }
 
 template <class T>
-void Loss<T>::require_weights(const Tensor<T>& input, const Tensor<T>& weight) const {
-    if (weight.defined() && weight.shape() != Shape{input.dim(-1)})
+void Loss<T>::require_weights(const Tensor<T>& input, const Tensor<T>& weight, int axis) const {
+    if (weight.defined() && weight.shape() != Shape{input.dim(axis)})
         throw Error(describe() + ".forward: the weights do not fit",
                     "weights " + shape_of(weight) + " for input " + shape_of(input),
-                    "weights of shape " + Shape{input.dim(-1)}.str(),
-                    "give one weight for each entry of the last axis");
+                    "weights of shape " + Shape{input.dim(axis)}.str(),
+                    axis == 1 ? "give one weight for each class, the second axis of the input"
+                              : "give one weight for each entry of the last axis");
 }
 
+namespace {
+
+/// Walks along (N, d1 d2 ..., C) through y = rows and a = (N, C, d1, d2, ...).
+std::array<Axis, 3> rows_walk(const Shape& shape) {
+    const Index classes = shape[1], inner = shape.row_size() / std::max<Index>(classes, 1);
+    return {Axis{shape[0], inner * classes, inner * classes, 0}, Axis{inner, classes, 1, 0},
+            Axis{classes, 1, inner, 0}};
+}
+
+}  // namespace
+
+template <class T>
+Tensor<T> class_rows(const Tensor<T>& x) {
+    if (x.rank() == 2) return x;
+    const auto walk = rows_walk(x.shape());
+    Tensor<T> rows = Tensor<T>::empty({walk[0].size * walk[1].size, x.dim(1)}, x.device());
+    backend<T>(x.device()).copy_walk(rows.data(), x.data(), walk.data(), 3);
+    return rows;
+}
+
+template <class T>
+Tensor<T> from_class_rows(const Tensor<T>& rows, const Shape& shape) {
+    if (shape.rank() == 2) return rows;
+    auto walk = rows_walk(shape);
+    for (Axis& axis : walk) std::swap(axis.y, axis.a);
+    Tensor<T> x = Tensor<T>::empty(shape, rows.device());
+    backend<T>(rows.device()).copy_walk(x.data(), rows.data(), walk.data(), 3);
+    return x;
+}
+
+Shape without_classes(const Shape& shape) {
+    std::array<Index, Shape::max_rank> sizes{};
+    std::size_t rank = 0;
+    for (int axis = 0; axis < shape.rank(); ++axis)
+        if (axis != 1) sizes[rank++] = shape[axis];
+    return Shape(std::span<const Index>(sizes.data(), rank));
+}
+
+template Tensor<float> class_rows(const Tensor<float>&);
+template Tensor<double> class_rows(const Tensor<double>&);
+template Tensor<float> from_class_rows(const Tensor<float>&, const Shape&);
+template Tensor<double> from_class_rows(const Tensor<double>&, const Shape&);
 template class Loss<float>;
 template class Loss<double>;
 

@@ -50,17 +50,27 @@ class Loss {
 
     /// For forward: throws Error unless input and target have one shape, with an element at least.
     void require_equal_shapes(const Tensor<T>& input, const Tensor<T>& target) const;
-    /// For forward: throws Error unless input is (N, C), labels are (N), N and C at least 1, and
-    /// each label is one of 0 .. C-1.
+    /// For forward: throws Error unless input is (N, C, ...), labels are (N, ...) with the same
+    /// axes after N, no size is 0, and each label is one of 0 .. C-1.
     void require_labels(const Tensor<T>& input, const Labels& labels) const;
-    /// For forward: throws Error unless weight, where there is one, has a number for each of the C
-    /// columns of input.
-    void require_weights(const Tensor<T>& input, const Tensor<T>& weight) const;
+    /// For forward: throws Error unless weight, where there is one, has a number for each entry of
+    /// this axis of input.
+    void require_weights(const Tensor<T>& input, const Tensor<T>& weight, int axis) const;
 
   private:
     Reduction reduction_;
     Tensor<T> losses_;  // of the last forward
     T scale_ = 1;       // dL/dlosses, where they are reduced
 };
+
+/// x (N, C, d1, d2, ...) with the classes last, as rows (N d1 d2 ..., C): each pixel, say, is a
+/// sample. (N, C) is given back as it is.
+template <class T>
+Tensor<T> class_rows(const Tensor<T>& x);
+/// The way back, to the shape of x.
+template <class T>
+Tensor<T> from_class_rows(const Tensor<T>& rows, const Shape& shape);
+/// (N, d1, d2, ...): the shape of the labels for x (N, C, d1, d2, ...).
+Shape without_classes(const Shape& shape);
 
 }  // namespace handgrad

@@ -17,10 +17,12 @@ NLLLoss<T>::NLLLoss(Reduction reduction, Tensor<T> weight)
 template <class T>
 Tensor<T> NLLLoss<T>::forward(const Tensor<T>& input, const Labels& labels) {
     this->require_labels(input, labels);
-    this->require_weights(input, weight_);
+    this->require_weights(input, weight_, 1);
+    weight_ = weight_.to(input.device());
     input_shape_ = input.shape();
     labels_ = labels.clone();  // the caller may reuse his for the next batch
-    const Index n = input.dim(0);
+    const Tensor<T> rows = class_rows(input);
+    const Index n = rows.dim(0);
     double count = static_cast<double>(n);
     if (weight_.defined()) {
         count = 0;
@@ -29,19 +31,19 @@ Tensor<T> NLLLoss<T>::forward(const Tensor<T>& input, const Labels& labels) {
         for (const std::int32_t label : host_labels.span())
             count += static_cast<double>(weight.data()[label]);
     }
-    const Tensor<T> losses = Tensor<T>::empty({n}, input.device());
+    const Tensor<T> losses = Tensor<T>::empty(labels.shape(), input.device());
     backend<T>(input.device())
-        .nll_forward(losses.data(), input.data(), labels_.data(), weight_.data(), n, input.dim(1));
+        .nll_forward(losses.data(), rows.data(), labels_.data(), weight_.data(), n, rows.dim(1));
     return this->reduce(losses, count);
 }
 
 template <class T>
 Tensor<T> NLLLoss<T>::input_gradient(const Tensor<T>& dlosses) {
-    Tensor<T> dx = Tensor<T>::empty(input_shape_, dlosses.device());
-    backend<T>(dx.device())
-        .nll_backward(dx.data(), dlosses.data(), labels_.data(), weight_.data(), dx.dim(0),
-                      dx.dim(1));
-    return dx;
+    Tensor<T> drows = Tensor<T>::empty({labels_.size(), input_shape_[1]}, dlosses.device());
+    backend<T>(drows.device())
+        .nll_backward(drows.data(), dlosses.data(), labels_.data(), weight_.data(), drows.dim(0),
+                      drows.dim(1));
+    return from_class_rows(drows, input_shape_);
 }
 
 template <class T>

@@ -6,7 +6,8 @@
 namespace handgrad {
 
 /// Input (N, C), as LogSoftmax gives it, and labels (N) -> a loss for each row. LogSoftmax and
-/// NLLLoss together are CrossEntropyLoss.
+/// NLLLoss together are CrossEntropyLoss. Or input (N, C, d1, ...) and labels (N, d1, ...) ->
+/// losses (N, d1, ...).
 template <class T>
 class NLLLoss final : public Loss<T> {
   public:

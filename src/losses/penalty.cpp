@@ -25,6 +25,12 @@ Tensor<T> WeightPenalty<T>::forward() const {
     const Device device = parameters_[0]->value.device();
     Tensor<T> sum = Tensor<T>::zeros({}, device);
     for (const Parameter<T>* parameter : parameters_)
+        if (parameter->value.device() != device)
+            throw Error(describe() + ": parameters on two devices",
+                        std::string(name_of(device)) + " and " +
+                            std::string(name_of(parameter->value.device())),
+                        "one device", "make a penalty for the parameters of each device");
+    for (const Parameter<T>* parameter : parameters_)
         backend<T>(device).penalty_forward(R_, sum.data(), parameter->value.data(),
                                            static_cast<T>(strength_), parameter->value.size());
     return sum;

@@ -75,7 +75,8 @@ BCEWithLogitsLoss<T>::BCEWithLogitsLoss(Reduction reduction, Tensor<T> pos_weigh
 template <class T>
 Tensor<T> BCEWithLogitsLoss<T>::forward(const Tensor<T>& input, const Tensor<T>& target) {
     this->require_equal_shapes(input, target);
-    if (pos_weight_.defined()) this->require_weights(input, pos_weight_);
+    if (pos_weight_.defined()) this->require_weights(input, pos_weight_, -1);
+    pos_weight_ = pos_weight_.to(input.device());
     input_ = input;
     target_ = target;
     const Tensor<T> losses = Tensor<T>::empty(input.shape(), input.device());

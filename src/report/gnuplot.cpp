@@ -61,20 +61,32 @@ std::string quoted(std::string_view text) {
     return result + '\'';
 }
 
-std::string look(int width, int height) {
-    const std::string size = format(" size %d,%d font 'sans,19'\n", width, height);
-    return "if (strstrt(GPVAL_TERMINALS, 'pngcairo')) {\n"
-           "set terminal pngcairo noenhanced background '#ffffff' linewidth 1" +
-           size + "} else {\nset terminal png noenhanced background '#ffffff'" + size +
-           "}\n"
-           "set encoding utf8\n"
-           "set title font ',23'\n"
+std::string terminal(std::string_view suffix, int width, int height, double frame_seconds) {
+    // The text is large, since a picture is also read on a phone and from the last row.
+    const std::string size =
+        format(" noenhanced background '#ffffff' size %d,%d font 'sans,24'\n", width, height);
+    // Points of one size are twice as large in an SVG as in a PNG; plots multiply theirs by dot.
+    if (suffix == ".svg") return "dot = 0.5\nset terminal svg" + size;
+    if (suffix == ".gif")
+        return format("dot = 1\nset terminal gif animate loop 0 delay %d",
+                      static_cast<int>(100 * frame_seconds)) +
+               size;
+    return "dot = 1\nif (strstrt(GPVAL_TERMINALS, 'pngcairo')) {\nset terminal pngcairo linewidth "
+           "1" +
+           size + "} else {\nset terminal png" + size + "}\n";
+}
+
+std::string look() {
+    return "set encoding utf8\n"
+           "set title font ',28' offset 0,-0.4\n"
+           "set tmargin 2.9\n"
+           "set xlabel offset 0,0.4\n"
            "set border 3 linecolor '#555555'\n"
            "set tics nomirror out textcolor '#333333'\n"
            "set grid linetype 1 linecolor '#e0e0e0' linewidth 1\n"
            "set format '%g'\n"
-           "set key bmargin center horizontal Left reverse samplen 2 spacing 1.2 width 1 height "
-           "0.7\n"
+           "set key bmargin center horizontal Left reverse samplen 2 spacing 1.2 width 2 height "
+           "0.5\n"
            "set autoscale xfix\n"
            "set rmargin 4\n";
 }
@@ -125,8 +137,11 @@ bool run(const std::string& script, const std::filesystem::path& path) {
     }
 
     const std::string picture = contents(out.get());
-    const bool drawn =
-        WIFEXITED(status) && WEXITSTATUS(status) == 0 && picture.starts_with("\x89PNG\r\n\x1a\n");
+    const std::string suffix = path.extension().string();
+    const std::string_view start = suffix == ".svg"   ? "<?xml"
+                                   : suffix == ".gif" ? "GIF89a"
+                                                      : "\x89PNG\r\n\x1a\n";
+    const bool drawn = WIFEXITED(status) && WEXITSTATUS(status) == 0 && picture.starts_with(start);
     if (!drawn) {
         std::cerr << "gnuplot failed to draw " << path.string() << ":\n" << contents(errors.get());
         return false;

@@ -3,7 +3,8 @@
 namespace handgrad {
 namespace {
 
-// Pictures are drawn on white, so they lie on white cards in the dark as well.
+// Plots are drawn dark on white. For readers in the dark they are turned over: light and dark
+// change places, and turning the hue by half a circle brings each colour back to about what it was.
 constexpr const char* style = R"(
 :root { color-scheme: light dark; --text: #1d2127; --soft: #5b6470; --line: #d8dde3;
         --page: #fdfdfc; --box: #f2f4f6; --pass: #00704e; --fail: #b33a00; }
@@ -31,6 +32,22 @@ th { color: var(--soft); font-weight: 600; }
 figure { margin: 1.6rem 0; }
 figure img { display: block; margin: 0 auto; max-width: 100%; height: auto; background: #fff;
              border: 1px solid var(--line); border-radius: .6rem; padding: .5rem; }
+figure label { display: block; overflow-x: auto; cursor: zoom-in; }
+figure input { position: absolute; opacity: 0; }
+figure input:focus-visible + img { outline: 3px solid var(--pass); }
+figure input:checked + img { max-width: none; min-width: 60rem; cursor: zoom-out; }
+@media (prefers-color-scheme: dark) {
+    .plot img { filter: invert(.91) hue-rotate(180deg); border-color: #fff; }
+}
+.card { display: flex; flex-wrap: wrap; gap: 1.2rem; align-items: center; margin: 1.2rem 0;
+        padding: 1.1rem; border: 1px solid var(--line); border-radius: .6rem; color: inherit;
+        text-decoration: none; }
+.card:hover, .card:focus-visible { border-color: var(--pass); }
+.card h2 { border: 0; margin: 0; padding: 0; }
+.card p { margin: .3rem 0 0; }
+.card div { flex: 1 1 18rem; }
+.card img { flex: 0 1 14rem; width: 14rem; max-height: 9rem; object-fit: contain; background: #fff;
+            border-radius: .4rem; }
 figcaption { color: var(--soft); font-size: .95rem; margin-top: .5rem; text-align: center; }
 .check { margin: .4rem 0; padding-left: 4.2rem; text-indent: -4.2rem; }
 .check b { display: inline-block; width: 4.2rem; text-indent: 0; }
@@ -116,9 +133,20 @@ void HtmlPage::table(const Row& header, const std::vector<Row>& rows) {
     body_ += "</table></div>\n";
 }
 
-void HtmlPage::figure(std::string_view png, const std::string& caption) {
-    body_ += "<figure><img alt=\"" + escape_html(caption) + "\" src=\"data:image/png;base64," +
-             base64(png) + "\">\n" + element("figcaption", caption) + "</figure>\n";
+void HtmlPage::figure(std::string_view picture, const std::string& caption, Picture kind) {
+    const std::string type = picture.starts_with("GIF8") ? "gif" : "png";
+    body_ += std::string("<figure") + (kind == Picture::plot ? " class=\"plot\"" : "") +
+             "><label><input type=\"checkbox\"><img alt=\"" + escape_html(caption) +
+             "\" src=\"data:image/" + type + ";base64," + base64(picture) + "\"></label>\n" +
+             element("figcaption", caption) + "</figure>\n";
+}
+
+void HtmlPage::card(const std::string& link, const std::string& title, const std::string& text,
+                    const std::string& verdict, bool ok, const std::string& picture) {
+    body_ += "<a class=\"card\" href=\"" + escape_html(link) + "\">";
+    if (!picture.empty()) body_ += "<img alt=\"\" src=\"" + escape_html(picture) + "\">";
+    body_ += "<div>" + element("h2", title) + element("p", text) + "<p class=\"" +
+             (ok ? "pass" : "fail") + "\"><b>" + escape_html(verdict) + "</b></p></div></a>\n";
 }
 
 void HtmlPage::check(const std::string& name, bool ok, const std::string& detail) {

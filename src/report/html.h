@@ -1,6 +1,7 @@
 // The report of a lesson: one HTML page that needs nothing beside it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +26,16 @@ class HtmlPage {
     bool line(const std::string& text);
     void preformatted(const std::string& text);
     void table(const Row& header, const std::vector<Row>& rows);
-    /// A picture, embedded: the bytes of a PNG file.
-    void figure(std::string_view png, const std::string& caption);
+    /// A picture, embedded: the bytes of a PNG or GIF file. It fits the page, and a click or a tap
+    /// shows it large. A plot, drawn dark on white, is turned over for readers in the dark; a
+    /// photograph is not.
+    enum class Picture : std::uint8_t { plot, photograph };
+    void figure(std::string_view picture, const std::string& caption,
+                Picture kind = Picture::photograph);
+    /// A lesson on the index page: a link to its report, what it is about, how it went, and a
+    /// picture, if there is one.
+    void card(const std::string& link, const std::string& title, const std::string& text,
+              const std::string& verdict, bool ok, const std::string& picture);
     void check(const std::string& name, bool ok, const std::string& detail);
 
     /// The whole page; the verdict stands under the summary.

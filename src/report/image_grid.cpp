@@ -11,7 +11,7 @@
 namespace handgrad {
 namespace {
 
-constexpr Index image_side = 112;  // about as large as an image is drawn: 4 x 28, 14 x 8
+constexpr Index image_side = 112;  // about as large as an image is drawn: 4 x 28, 2 x 64
 constexpr Index gap = 10;          // pixels between images, and around the picture
 constexpr Index font_scale = 2;
 constexpr Index letter_step = (font::width + 1) * font_scale;
@@ -96,8 +96,10 @@ void write_image_grid(const std::filesystem::path& path, const Tensor<float>& im
     const Index columns =
         std::min(n, grid.columns > 0 ? grid.columns : static_cast<Index>(std::ceil(std::sqrt(n))));
     const Index rows = (n + columns - 1) / columns;
-    const Index scale =
-        grid.scale > 0 ? grid.scale : std::max<Index>(1, image_side / std::max(height, width));
+    const Index scale = grid.scale > 0
+                            ? grid.scale
+                            : std::max<Index>(1, (image_side + std::max(height, width) / 2) /
+                                                     std::max(height, width));
 
     // A cell is as wide as the image or as the longest caption.
     Index cell_width = width * scale;

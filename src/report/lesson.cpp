@@ -65,6 +65,7 @@ struct Lesson::State {
     LessonInfo info;
     HtmlPage page;
     Json results;
+    Json figures = Json::array();
     Json checks = Json::array();
     std::vector<std::string> failed;    // checks
     std::vector<std::string> left_out;  // pictures
@@ -74,10 +75,15 @@ struct Lesson::State {
 Lesson::Lesson(const LessonInfo& info, LessonOptions options)
     : options_(std::move(options)), state_(std::make_unique<State>()) {
     state_->info = info;
-    state_->results = {{"lesson", info.name},         {"title", info.title},
-                       {"seed", options_.seed},       {"device", name_of(options_.device)},
-                       {"threads", options_.threads}, {"quick", options_.quick},
-                       {"epochs", options_.epochs},   {"data", options_.data}};
+    state_->results = {{"lesson", info.name},
+                       {"title", info.title},
+                       {"summary", info.summary},
+                       {"seed", options_.seed},
+                       {"device", name_of(options_.device)},
+                       {"threads", options_.threads},
+                       {"quick", options_.quick},
+                       {"epochs", options_.epochs},
+                       {"data", options_.data}};
     std::cout << info.title << '\n'
               << std::string(columns_of(info.title), '=') << "\n\n"
               << wrap(info.summary, terminal_width) << "\n\n"
@@ -116,21 +122,41 @@ void Lesson::table(const Row& header, const std::vector<Row>& rows) {
     state_->page.table(header, rows);
 }
 
-void Lesson::figure(const std::string& file, const std::string& caption) {
-    state_->page.figure(read_file(path(file)), caption);
+void Lesson::show(const std::string& file, const std::string& caption, bool plot) {
+    state_->page.figure(read_file(path(file)), caption,
+                        plot ? HtmlPage::Picture::plot : HtmlPage::Picture::photograph);
+    state_->figures.push_back(file);
     std::cout << "\n[" << path(file).string() << "]\n"
               << wrap(caption, terminal_width) << std::endl;
 }
 
-void Lesson::figure(const std::string& file, const std::string& caption, const Plot& plot) {
-    if (draw(plot, path(file)))
-        figure(file, caption);
-    else
+void Lesson::figure(const std::string& file, const std::string& caption) {
+    show(file, caption, false);
+}
+
+void Lesson::figure(const std::string& file, const std::string& caption, const Drawing& drawing) {
+    if (!draw(drawing, path(file))) {
         state_->left_out.push_back(file);
+        return;
+    }
+    draw(drawing, path(file).replace_extension(".svg"));
+    show(file, caption, true);
+}
+
+void Lesson::figure(const std::string& file, const std::string& caption, const Plot& plot) {
+    figure(file, caption, Drawing(plot));
+}
+
+void Lesson::animation(const std::string& name, const std::string& caption,
+                       const std::vector<Drawing>& frames, double frame_seconds) {
+    if (const auto drawn = animate(frames, path(name), frame_seconds))
+        show(drawn->filename().string(), caption, true);
+    else
+        state_->left_out.push_back(name);
 }
 
 void Lesson::result(const std::string& name, ResultValue value) {
-    if (name == "checks" || state_->results.contains(name))
+    if (name == "checks" || name == "figures" || state_->results.contains(name))
         throw Error("Lesson.result: the name is taken", "'" + name + "' a second time",
                     "a name of its own for each result");
     state_->results[name] = std::visit([](const auto& v) { return to_json(v); }, value);
@@ -160,6 +186,7 @@ bool Lesson::finish() {
         for (const std::string& file : state.left_out) verdict += " " + file;
     }
 
+    state.results["figures"] = state.figures;
     state.results["checks"] = state.checks;
     // Text that is not UTF-8 (a path, say) is mended rather than refused.
     write_file_atomically(path("results.json"),
@@ -186,7 +213,7 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
     CLI::App app(info.title + ". " + info.summary, "lesson_" + info.name);
     app.add_option("--data", options.data,
                    "mnist, fashion-mnist, embedded, or a folder [the first that is found]");
-    app.add_option("--device", device, "cpu or cuda")->capture_default_str();
+    app.add_option("--device", device, "cpu, cuda, or emulated: a GPU played on the CPU")->capture_default_str();
     CLI::Option* epochs =
         app.add_option("--epochs", options.epochs,
                        format("passes over the training data [%d, or %d with --quick]", info.epochs,

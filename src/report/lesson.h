@@ -31,6 +31,7 @@
 
 namespace handgrad {
 
+struct Drawing;
 struct Plot;
 
 /// A flag of one lesson alone. Its target holds the default, and must outlive run_lesson.
@@ -89,9 +90,15 @@ class Lesson {
     void table(const Row& header, const std::vector<Row>& rows);
     /// A picture that has been written to path(file). Throws Error where there is none.
     void figure(const std::string& file, const std::string& caption);
-    /// Draws the plot to path(file) and shows it. Where gnuplot cannot, the report does without,
-    /// and the end of the lesson says so.
+    /// Draws a plot of any kind (Plot, Panels, HeatMap, ...) to path(file), a .png, and shows it.
+    /// The same lies beside it as .svg. Where gnuplot cannot, the report does without, and the end
+    /// of the lesson says so.
+    void figure(const std::string& file, const std::string& caption, const Drawing& drawing);
     void figure(const std::string& file, const std::string& caption, const Plot& plot);
+    /// Draws frames one after another to path(name) with .gif after it, or as a strip of some of
+    /// them with .png (see animate), and shows it.
+    void animation(const std::string& name, const std::string& caption,
+                   const std::vector<Drawing>& frames, double frame_seconds = 0.15);
 
     /// Keeps a figure for results.json. Throws Error where the name is taken.
     void result(const std::string& name, ResultValue value);
@@ -100,6 +107,7 @@ class Lesson {
     bool check(const std::string& name, bool ok, const std::string& detail = {});
 
   private:
+    void show(const std::string& file, const std::string& caption, bool plot);
     friend int run_lesson(int argc, char** argv, const LessonInfo& info,
                           const std::function<void(Lesson&)>& story);
     Lesson(const LessonInfo& info, LessonOptions options);
@@ -115,10 +123,11 @@ class Lesson {
 /// Returns the program's exit code: 0; 1 where a check failed or the story threw, its message on
 /// stderr; 2 where a flag is wrong or the device is not there.
 ///
-/// results.json holds "lesson", "title", "seed", "device", "threads", "quick", "epochs", "data",
-/// then the story's results in the order in which they came, then "checks": a list of
-/// {"name", "passed", "detail"}. The frame adds no times: a story that gives no speed writes equal
-/// files in equal runs. Those of an earlier run are removed first.
+/// results.json holds "lesson", "title", "summary", "seed", "device", "threads", "quick", "epochs",
+/// "data", then the story's results in the order in which they came, then "figures", the names of
+/// the pictures shown, and "checks": a list of {"name", "passed", "detail"}. The frame adds no
+/// times: a story that gives no speed writes equal files in equal runs. Those of an earlier run are
+/// removed first.
 int run_lesson(int argc, char** argv, const LessonInfo& info,
                const std::function<void(Lesson&)>& story);
 

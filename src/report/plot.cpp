@@ -1,8 +1,9 @@
 #include "report/plot.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
+#include <limits>
+#include <optional>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -11,32 +12,24 @@
 namespace handgrad {
 namespace {
 
-void append_number(std::string& text, double value) {
-    char digits[32];
-    text.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
-}
-
 /// The points of a series, one a line, with an empty line for a gap.
 struct Data {
     std::string lines;
     std::size_t points = 0;
 };
 
-Data data_of(const Series& series, bool log_y) {
+Data data_of(const Series& series, bool log_x, bool log_y) {
     Data data;
     bool gap = true;  // none at the start, and never two in a row: that would end the data set
     for (std::size_t i = 0; i < series.y.size(); ++i) {
         const double x = series.x.empty() ? static_cast<double>(i) : series.x[i];
         const double y = series.y[i];
-        if (!std::isfinite(x) || !std::isfinite(y) || (log_y && y <= 0)) {
+        if (!std::isfinite(x) || !std::isfinite(y) || (log_x && x <= 0) || (log_y && y <= 0)) {
             if (!gap) data.lines += '\n';
             gap = true;
             continue;
         }
-        append_number(data.lines, x);
-        data.lines += ' ';
-        append_number(data.lines, y);
-        data.lines += '\n';
+        data.lines += gnuplot_number(x) + ' ' + gnuplot_number(y) + '\n';
         ++data.points;
         gap = false;
     }
@@ -45,11 +38,28 @@ Data data_of(const Series& series, bool log_y) {
 
 /// "with lines ..." for a series; a line of one point would not be seen.
 std::string drawn_with(const Series& series, int number, bool one_point) {
+    const std::string color = " linecolor '" + gnuplot::color(number) + "'";
     if (series.style == Style::points || one_point)
-        return "with points pointtype 7 pointsize 1.5 linecolor '" + gnuplot::color(number) + "'";
+        return "with points pointtype 7 pointsize 1.5*dot" + color;
     if (series.style == Style::thin)
         return "with lines linewidth 1 linecolor '" + gnuplot::pale_color(number) + "'";
-    return "with lines linewidth 3 linecolor '" + gnuplot::color(number) + "'";
+    if (series.style == Style::dashed) return "with lines linewidth 3 dashtype (10, 8)" + color;
+    if (series.style == Style::path)
+        return "with linespoints linewidth 2.5 pointtype 7 pointsize 0.9*dot" + color;
+    return "with lines linewidth 4" + color;
+}
+
+/// The colour of an axis that belongs to one series alone, else that of all text.
+std::string axis_color(const Plot& plot, bool right) {
+    int only = -1, count = 0;
+    for (std::size_t i = 0; i < plot.series.size(); ++i) {
+        const Series& series = plot.series[i];
+        if (series.right != right) continue;
+        const int number = series.color >= 0 ? series.color : static_cast<int>(i);
+        count += number != only;  // a smoothed series is two of one colour
+        only = number;
+    }
+    return count == 1 ? gnuplot::color(only) : "#333333";
 }
 
 void require_equal_lengths(const std::string& operation, std::size_t x, std::size_t y) {
@@ -59,33 +69,117 @@ void require_equal_lengths(const std::string& operation, std::size_t x, std::siz
                     "as many x as y, or no x");
 }
 
+/// Round steps for a linear axis: gnuplot's own are too dense for large text. `value` picks x or y.
+template <class Value>
+std::string tics(const std::string& axis, const AxisRange& range, const Plot& plot, int most,
+                 Value value) {
+    if (range.chosen()) return set_tics(axis, range.low, range.high, most);
+    double low = std::numeric_limits<double>::infinity(), high = -low;
+    for (const Series& series : plot.series)
+        for (std::size_t i = 0; i < series.y.size(); ++i) {
+            const std::optional<double> v = value(series, i);
+            if (!v || !std::isfinite(*v)) continue;
+            low = std::min(low, *v);
+            high = std::max(high, *v);
+        }
+    return low < high ? set_tics(axis, low, high, most) : "";
+}
+
+std::string all_tics(const Plot& plot) {
+    using Number = std::optional<double>;
+    const auto y = [](bool right) {
+        return [right](const Series& series, std::size_t i) {
+            return series.right == right ? Number(series.y[i]) : std::nullopt;
+        };
+    };
+    const auto x = [](const Series& series, std::size_t i) -> Number {
+        return series.x.empty() ? static_cast<double>(i) : series.x[i];
+    };
+    return (plot.log_x ? "" : tics("x", plot.x_range, plot, 6, x)) +
+           (plot.log_y ? "" : tics("y", plot.y_range, plot, 5, y(false))) +
+           tics("y2", plot.right_range, plot, 5, y(true));
+}
+
 }  // namespace
 
-bool draw(const Plot& plot, const std::filesystem::path& path) {
-    std::string script = gnuplot::look(1200, 700);
-    script += "set title " + gnuplot::quoted(plot.title) + "\n";
-    script += "set xlabel " + gnuplot::quoted(plot.x_label) + "\n";
-    script += "set ylabel " + gnuplot::quoted(plot.y_label) + "\n";
-    if (plot.log_y) script += "set logscale y\n";
+SeriesScript series_script(const Series& series, const std::string& name, int number, bool log_x,
+                           bool log_y) {
+    require_equal_lengths("draw '" + series.label + "'", series.x.size(), series.y.size());
+    const Data data = data_of(series, log_x, log_y);
+    if (data.points == 0) return {};
+    return {"$" + name + " << END\n" + data.lines + "END\n",
+            "$" + name + " using 1:2 " + drawn_with(series, number, data.points == 1) +
+                (series.label.empty() ? " notitle" : " title " + gnuplot::quoted(series.label))};
+}
+
+Plot::operator Drawing() const {
+    for (const Series& one : series)
+        require_equal_lengths("draw '" + one.label + "'", one.x.size(), one.y.size());
+    std::string script =
+        set_labels(title, x_label, y_label) + set_range("x", x_range) + set_range("y", y_range);
+    if (log_x) script += "set logscale x\n";
+    if (log_y) script += "set logscale y\n";
+    if (zero_lines) script += "set zeroaxis linetype 1 linecolor '#888888' linewidth 1.5\n";
+    const bool two_axes =
+        std::any_of(series.begin(), series.end(), [](const Series& s) { return s.right; });
+    if (two_axes)
+        for (const bool right : {false, true}) {
+            const std::string axis = right ? "y2" : "y";
+            const std::string color = " textcolor '" + axis_color(*this, right) + "'\n";
+            script += "set " + axis + "tics nomirror out" + color + "set " + axis + "label " +
+                      gnuplot::quoted(right ? right_label : y_label) + color;
+        }
+    if (two_axes) script += "set border 11\nunset rmargin\n" + set_range("y2", right_range);
+    script += all_tics(*this);
 
     std::string curves;
-    for (std::size_t i = 0; i < plot.series.size(); ++i) {
-        const Series& series = plot.series[i];
-        require_equal_lengths("draw '" + series.label + "'", series.x.size(), series.y.size());
-        const Data data = data_of(series, plot.log_y);
-        if (data.points == 0) continue;
-        const std::string name = "$data" + std::to_string(i);
-        script += name + " << END\n" + data.lines + "END\n";
-        const int number = series.color >= 0 ? series.color : static_cast<int>(i);
-        curves += (curves.empty() ? "plot " : ", ") + name + " using 1:2 " +
-                  drawn_with(series, number, data.points == 1) +
-                  (series.label.empty() ? " notitle" : " title " + gnuplot::quoted(series.label));
+    for (std::size_t i = 0; i < series.size(); ++i) {
+        const Series& one = series[i];
+        const int number = one.color >= 0 ? one.color : static_cast<int>(i);
+        const SeriesScript drawn =
+            series_script(one, "data" + std::to_string(i), number, log_x, log_y && !one.right);
+        if (drawn.plotted.empty()) continue;
+        script += drawn.data;
+        curves +=
+            (curves.empty() ? "plot " : ", ") + drawn.plotted + (one.right ? " axes x1y2" : "");
     }
     if (curves.empty())  // a run that diverged at once still has its picture
         curves =
             "unset logscale\nset label 'no finite values' at graph 0.5,0.5 center\n"
             "plot [0:1] [0:1] NaN notitle";
-    return gnuplot::run(script + curves + "\n", path);
+    return {script + curves + "\n"};
+}
+
+bool draw(const Plot& plot, const std::filesystem::path& path) {
+    return draw(Drawing(plot), path);
+}
+
+Series curve(const std::string& label, const std::function<double(double)>& f, AxisRange x, int n) {
+    Series series{.label = label};
+    for (int i = 0; i < n; ++i) {
+        const double at = x.low + (x.high - x.low) * i / std::max(n - 1, 1);
+        series.x.push_back(at);
+        series.y.push_back(f(at));
+    }
+    return series;
+}
+
+Plot function_and_derivative(const std::string& title, const std::function<double(double)>& f,
+                             const std::function<double(double)>& df, AxisRange x) {
+    Plot plot{.title = title,
+              .series = {curve("the function", f, x), curve("its derivative", df, x)},
+              .zero_lines = true};
+    plot.series[1].style = Style::dashed;
+    return plot;
+}
+
+std::vector<double> linspace(double first, double last, Index count) {
+    if (count < 2) throw Error("linspace: too few", std::to_string(count), "at least 2");
+    std::vector<double> numbers;
+    for (Index i = 0; i < count; ++i)
+        numbers.push_back(first + (last - first) * static_cast<double>(i) /
+                                      static_cast<double>(count - 1));
+    return numbers;
 }
 
 Points moving_average(std::span<const double> y, Index window, std::span<const double> x) {

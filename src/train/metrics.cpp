@@ -1,5 +1,6 @@
 #include "train/metrics.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -7,36 +8,58 @@
 
 namespace handgrad {
 
-template <class T>
-Index count_correct(const Tensor<T>& logits, const Labels& labels) {
+namespace {
+
+/// Calls visit(label, class) for each row: the class is that of the greatest logit, the first of
+/// equal ones, or -1 where one is NaN.
+template <class T, class Visit>
+void visit_predictions(const std::string& operation, const Tensor<T>& logits, const Labels& labels,
+                       Visit visit) {
     if (!logits.defined() || !labels.defined() || logits.rank() != 2 || logits.dim(1) < 1 ||
         labels.rank() != 1 || labels.dim(0) != logits.dim(0))
-        throw Error("count_correct: the shapes do not fit",
+        throw Error(operation + ": the shapes do not fit",
                     "logits " + (logits.defined() ? logits.shape().str() : "undefined") +
                         ", labels " + (labels.defined() ? labels.shape().str() : "undefined"),
                     "logits (N, C) with C at least 1, labels (N)");
     const Tensor<T> scores = logits.to(Device::cpu);
     const Labels truth = labels.to(Device::cpu);
     const Index n = scores.dim(0), classes = scores.dim(1);
-    Index correct = 0;
     for (Index row = 0; row < n; ++row) {
-        const T* x = scores.data() + row * classes;
+        const T* const x = scores.data() + row * classes;
         const Index label = truth.data()[row];
         if (label < 0 || label >= classes)
-            throw Error("count_correct: no such class",
+            throw Error(operation + ": no such class",
                         "label " + std::to_string(label) + " in row " + std::to_string(row),
                         "labels from 0 to " + std::to_string(classes - 1));
-        // Right if all before it are less and none after it is greater; NaN is neither.
-        bool right = !std::isnan(x[label]);
-        for (Index c = 0; c < label; ++c) right = right && x[c] < x[label];
-        for (Index c = label + 1; c < classes; ++c) right = right && x[c] <= x[label];
-        correct += right;
+        const bool has_nan = std::any_of(x, x + classes, [](T v) { return std::isnan(v); });
+        visit(label, has_nan ? Index{-1} : std::max_element(x, x + classes) - x);
     }
+}
+
+}  // namespace
+
+template <class T>
+Index count_correct(const Tensor<T>& logits, const Labels& labels) {
+    Index correct = 0;
+    visit_predictions("count_correct", logits, labels,
+                      [&](Index label, Index predicted) { correct += label == predicted; });
     return correct;
+}
+
+template <class T>
+Tensor<Index> confusion_matrix(const Tensor<T>& logits, const Labels& labels) {
+    const Index classes = logits.defined() && logits.rank() == 2 ? logits.dim(1) : 0;
+    const Tensor<Index> counts = Tensor<Index>::zeros({classes, classes});
+    visit_predictions("confusion_matrix", logits, labels, [&](Index label, Index predicted) {
+        if (predicted >= 0) ++counts(label, predicted);
+    });
+    return counts;
 }
 
 template Index count_correct(const Tensor<float>&, const Labels&);
 template Index count_correct(const Tensor<double>&, const Labels&);
+template Tensor<Index> confusion_matrix(const Tensor<float>&, const Labels&);
+template Tensor<Index> confusion_matrix(const Tensor<double>&, const Labels&);
 
 // The p for which the observed share lies z standard deviations of that p away,
 //   (correct/n - p)^2 = z^2 p (1 - p) / n,

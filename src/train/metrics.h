@@ -10,6 +10,12 @@ namespace handgrad {
 template <class T>
 Index count_correct(const Tensor<T>& logits, const Labels& labels);
 
+/// How often the class of a row was taken for the class of a column: (C, C) from logits (N, C). The
+/// first of equal logits counts; a row that holds NaN is left out. From any device. Throws Error
+/// where the shapes do not fit.
+template <class T>
+Tensor<Index> confusion_matrix(const Tensor<T>& logits, const Labels& labels);
+
 struct Interval {
     double low, high;
 };

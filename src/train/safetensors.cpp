@@ -247,42 +247,36 @@ void copy_by_name(std::string_view operation, const std::vector<NamedTensor<T>>&
     for (const auto& [name, value] : targets) value.copy_from(found.at(name));
 }
 
-namespace {
-
 template <class T>
-std::vector<NamedTensor<T>> values_of(const std::vector<Parameter<T>*>& parameters) {
-    std::vector<NamedTensor<T>> tensors;
-    for (const Parameter<T>* parameter : parameters)
-        tensors.push_back({parameter->name, parameter->value});
-    return tensors;
-}
-
-}  // namespace
-
-template <class T>
-void save_parameters(const std::filesystem::path& path,
-                     const std::vector<Parameter<T>*>& parameters, const Metadata& metadata) {
-    save_safetensors(path, values_of(parameters), metadata);
+std::vector<NamedTensor<T>> state_dict(Layer<T>& model) {
+    std::vector<NamedTensor<T>> state;
+    for (const Parameter<T>* parameter : model.parameters())
+        state.push_back({parameter->name, parameter->value});
+    for (const Buffer<T>* buffer : model.buffers()) state.push_back({buffer->name, buffer->value});
+    return state;
 }
 
 template <class T>
-Metadata load_parameters(const std::filesystem::path& path,
-                         const std::vector<Parameter<T>*>& parameters) {
+void save_model(const std::filesystem::path& path, Layer<T>& model, const Metadata& metadata) {
+    save_safetensors(path, state_dict(model), metadata);
+}
+
+template <class T>
+Metadata load_model(const std::filesystem::path& path, Layer<T>& model) {
     const SafeTensors<T> file = load_safetensors<T>(path);
-    copy_by_name("load_parameters " + path.string(), values_of(parameters), file.tensors);
+    copy_by_name("load_model " + path.string(), state_dict(model), file.tensors);
     return file.metadata;
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                                    \
-    template void save_safetensors(const std::filesystem::path&,                                   \
-                                   const std::vector<NamedTensor<T>>&, const Metadata&);           \
-    template SafeTensors<T> load_safetensors(const std::filesystem::path&);                        \
-    template void copy_by_name(std::string_view, const std::vector<NamedTensor<T>>&,               \
-                               const std::vector<NamedTensor<T>>&);                                \
-    template void save_parameters(const std::filesystem::path&, const std::vector<Parameter<T>*>&, \
-                                  const Metadata&);                                                \
-    template Metadata load_parameters(const std::filesystem::path&,                                \
-                                      const std::vector<Parameter<T>*>&);
+#define HANDGRAD_INSTANTIATE(T)                                                          \
+    template void save_safetensors(const std::filesystem::path&,                         \
+                                   const std::vector<NamedTensor<T>>&, const Metadata&); \
+    template SafeTensors<T> load_safetensors(const std::filesystem::path&);              \
+    template void copy_by_name(std::string_view, const std::vector<NamedTensor<T>>&,     \
+                               const std::vector<NamedTensor<T>>&);                      \
+    template std::vector<NamedTensor<T>> state_dict(Layer<T>&);                          \
+    template void save_model(const std::filesystem::path&, Layer<T>&, const Metadata&);  \
+    template Metadata load_model(const std::filesystem::path&, Layer<T>&);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)
 #undef HANDGRAD_INSTANTIATE

@@ -45,16 +45,18 @@ template <class T>
 void copy_by_name(std::string_view operation, const std::vector<NamedTensor<T>>& targets,
                   const std::vector<NamedTensor<T>>& sources);
 
-/// The values of a model's parameters, under their names.
+/// A model's parameters, then its buffers, under their names. The tensors are the model's own.
 template <class T>
-void save_parameters(const std::filesystem::path& path,
-                     const std::vector<Parameter<T>*>& parameters, const Metadata& metadata = {});
+std::vector<NamedTensor<T>> state_dict(Layer<T>& model);
 
-/// Reads what save_parameters wrote into a model of the same make; returns the metadata. Throws
-/// Error, with every name that is missing, not expected or of another shape, and then leaves the
-/// model as it was.
+/// Writes the model's state_dict.
 template <class T>
-Metadata load_parameters(const std::filesystem::path& path,
-                         const std::vector<Parameter<T>*>& parameters);
+void save_model(const std::filesystem::path& path, Layer<T>& model, const Metadata& metadata = {});
+
+/// Reads what save_model wrote into a model of the same make; returns the metadata. Throws Error,
+/// with every name that is missing, not expected or of another shape, and then leaves the model as
+/// it was.
+template <class T>
+Metadata load_model(const std::filesystem::path& path, Layer<T>& model);
 
 }  // namespace handgrad

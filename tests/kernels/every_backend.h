@@ -7,6 +7,8 @@
 #include "catch.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cuda/device_query.h"
+#include "kernels/on_host_memory.h"
 
 namespace handgrad {
 
@@ -28,7 +30,8 @@ bool close(const std::vector<T>& got, const std::vector<T>& expected, double tol
     return got.size() == expected.size();
 }
 
-/// Calls body(backend, epsilon) for each instruction set, and for one thread and two.
+/// Calls body(backend) for each instruction set of the CPU, on one thread and on two, then for the
+/// emulated GPU, then for a real one where there is one.
 template <class T, class Body>
 void on_every_backend(Body&& body) {
     const int before = cpu::max_threads();
@@ -41,6 +44,16 @@ void on_every_backend(Body&& body) {
         }
     }
     cpu::set_max_threads(before);
+    {
+        INFO("emulated GPU");
+        body(OnHostMemory<T>(emulated::gpu(), emulated::backend<T>()));
+    }
+#ifdef HANDGRAD_CUDA
+    if (!cuda::query().found.empty()) {
+        INFO("GPU");
+        body(OnHostMemory<T>(cuda::gpu(), cuda::backend<T>()));
+    }
+#endif
 }
 
 /// Around the vector widths, and two that are worth threads or nearly.

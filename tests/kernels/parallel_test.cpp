@@ -55,6 +55,15 @@ TEST_CASE("every thread of a region runs once", "[parallel]") {
     REQUIRE(threads_seen == 3);
 }
 
+TEST_CASE("work within a region stays on its thread", "[parallel]") {
+    const Threads two(2);
+    const cpu::Cost large{.flops = 1'000'000'000, .bytes = 0};
+    std::atomic<int> within = 0;
+    cpu::parallel(2, [&](int, int) { within += cpu::threads_for(large); });
+    REQUIRE(within == 2);
+    REQUIRE(cpu::threads_for(large) == 2);
+}
+
 #if defined(__x86_64__) || defined(__aarch64__)
 TEST_CASE("denormals are flushed in every thread, and only while asked for", "[parallel]") {
     const Threads two(2);

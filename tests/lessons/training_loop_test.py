@@ -39,6 +39,15 @@ class TrainingLoop(unittest.TestCase):
     def results(self):
         return json.loads((self.files() / "results.json").read_text())
 
+    def test_trains_on_the_emulated_gpu_as_on_the_cpu(self):
+        self.run_lesson("--device", "emulated", expect=0)
+        emulated = self.results()
+        self.assertEqual(emulated["device"], "emulated")
+        self.run_lesson(expect=0)
+        on_cpu = self.results()
+        for one, other in zip(emulated["loss"], on_cpu["loss"], strict=True):
+            self.assertAlmostEqual(one, other, delta=1e-3 * other)
+
     def test_leaves_its_results(self):
         self.run_lesson("--epochs", "3", expect=0)
         results = self.results()

@@ -94,6 +94,24 @@ TEST_CASE("class weights by hand: the mean over labels is the weighted one", "[l
                             ContainsSubstring("(2, 3)") && ContainsSubstring("(3)"));
 }
 
+TEST_CASE("cross entropy of pixels: each is a sample, its classes along the second axis",
+          "[losses]") {
+    // Two pixels with the scores (0, log 3) and (0, 0).
+    const auto logits = Tensor<double>::from({1, 2, 2}, {0, 0, std::log(3), 0});
+    const auto labels = Labels::from({1, 2}, {0, 1});
+    const auto targets = Tensor<double>::from({1, 2, 2}, {1, 0, 0, 1});
+    CrossEntropyLoss<double> none(Reduction::none), mean;
+    const Tensor<double> losses = none.forward(logits, labels);
+    REQUIRE(losses.shape() == Shape{1, 2});
+    REQUIRE(close(losses, {std::log(4), std::log(2)}));
+    REQUIRE(close(none.forward(logits, targets), {std::log(4), std::log(2)}));
+    REQUIRE(std::abs(mean.forward(logits, labels).item() - std::log(8) / 2) < 1e-15);
+    REQUIRE(mean.backward().shape() == logits.shape());
+    REQUIRE(close(mean.backward(), {-0.75 / 2, 0.5 / 2, 0.75 / 2, -0.5 / 2}));
+    REQUIRE_THROWS_WITH(mean.forward(logits, Labels::zeros({2, 2})),
+                        ContainsSubstring("(1, 2, 2)") && ContainsSubstring("(2, 2)"));
+}
+
 TEST_CASE("a NaN among the logits shows in the loss", "[losses]") {
     const auto logits = Tensor<float>::zeros({4, 10});
     logits(2, 7) = std::numeric_limits<float>::quiet_NaN();

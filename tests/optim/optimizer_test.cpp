@@ -157,19 +157,19 @@ TEMPLATE_TEST_CASE("training goes on from a saved state to the last bit", "[opti
         before.set_lr(1.0 / 3 / 10);
         const SafeTensors<T> state = before.state();
         save_safetensors(dir / "state", state.tensors, state.metadata);
-        save_parameters(dir / "model", first.model.parameters());
+        save_model(dir / "model", first.model);
         first.train(before, 3);  // must not reach what was saved
 
         auto after = make(second.model.parameters());
         second.train(after, 2);  // must leave no trace
-        load_parameters(dir / "model", second.model.parameters());
+        load_model(dir / "model", second.model);
         after.load_state(load_safetensors<T>(dir / "state"));
         CHECK(after.steps() == 7);
         second.train(after, 10);
         CHECK(second.weights() == whole.weights());
 
         auto in_memory = make(first.model.parameters());
-        load_parameters(dir / "model", first.model.parameters());
+        load_model(dir / "model", first.model);
         in_memory.load_state(state);
         first.train(in_memory, 10);
         CHECK(first.weights() == whole.weights());

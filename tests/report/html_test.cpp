@@ -26,17 +26,33 @@ TEST_CASE("a page holds what was said, in order and escaped, and refers to nothi
     REQUIRE(page.line("epoch 3"));
     page.table({"name", "value"}, {{"<w>", "1.5"}, {"b"}});
     page.figure("PNG", "a \"figure\"");
+    page.figure("GIF89a", "a plot", HtmlPage::Picture::plot);
+    page.card("a/r.html", "Card <1>", "text & more", "2 of 2", true, "a/p.png");
     page.check("grad<ient>", false, "off by 1");
     const std::string html = page.page("T<", "S<", "1 of 1 checks failed: x.", "F<");
     std::size_t at = 0;
-    for (const char* part :
-         {"<title>T&lt;</title>", "<h1>T&lt;</h1>", "S&lt;", "1 of 1 checks failed",
-          "<h2>A &amp; B</h2>", "<p>x &lt; y</p>", "<pre>epoch 1\nepoch &lt;2&gt;\n</pre>",
-          "<pre>dW = dy&#39; x</pre>", "<pre>epoch 3\n</pre>",
-          "<td>&lt;w&gt;</td><td class=\"number\">1.5</td>",
-          "alt=\"a &quot;figure&quot;\" src=\"data:image/png;base64,UE5H\"",
-          "<figcaption>a &quot;figure&quot;</figcaption>", "FAIL", "grad&lt;ient&gt;: off by 1",
-          "<footer>F&lt;</footer>"}) {
+    for (const char* part : {"<title>T&lt;</title>",
+                             "<h1>T&lt;</h1>",
+                             "S&lt;",
+                             "1 of 1 checks failed",
+                             "<h2>A &amp; B</h2>",
+                             "<p>x &lt; y</p>",
+                             "<pre>epoch 1\nepoch &lt;2&gt;\n</pre>",
+                             "<pre>dW = dy&#39; x</pre>",
+                             "<pre>epoch 3\n</pre>",
+                             "<td>&lt;w&gt;</td><td class=\"number\">1.5</td>",
+                             "alt=\"a &quot;figure&quot;\" src=\"data:image/png;base64,UE5H\"",
+                             "<figcaption>a &quot;figure&quot;</figcaption>",
+                             "<figure class=\"plot\">",
+                             "data:image/gif;base64,R0lGODlh",
+                             "href=\"a/r.html\"",
+                             "src=\"a/p.png\"",
+                             "<h2>Card &lt;1&gt;</h2>",
+                             "text &amp; more",
+                             "2 of 2",
+                             "FAIL",
+                             "grad&lt;ient&gt;: off by 1",
+                             "<footer>F&lt;</footer>"}) {
         INFO(part);
         at = html.find(part, at);
         REQUIRE(at != std::string::npos);

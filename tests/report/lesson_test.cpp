@@ -9,6 +9,8 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "kernels/cpu/parallel.h"
+#include "report/fake_gnuplot.h"
+#include "report/grid_plots.h"
 #include "report/image_grid.h"
 #include "report/plot.h"
 #include "temp_dir.h"
@@ -166,11 +168,12 @@ TEST_CASE("results.json holds the run, the results in order, and the checks") {
     });
     REQUIRE(result.code == 0);
     const Json expected = Json::parse(R"({
-        "lesson": "99_test", "title": "A test", "seed": 42, "device": "cpu", "threads": 1,
+        "lesson": "99_test", "title": "A test", "summary": "Says & does.", "seed": 42, "device": "cpu", "threads": 1,
         "quick": true, "epochs": 2, "data": "mnist",
         "zeta": 0.1, "alpha": 5, "text": "a \"b\" �", "yes": true, "count": 1099511627776,
         "losses": [1.5, "NaN", "Infinity", "-Infinity"], "names": ["a", "b"],
         "errors": {"b": "NaN", "w": 1e-9},
+        "figures": [],
         "checks": [{"name": "first", "passed": true, "detail": "detail"}]})");
     REQUIRE(read_file(dir / "99_test/results.json") == expected.dump(2) + "\n");
 }
@@ -231,12 +234,34 @@ TEST_CASE("without gnuplot a lesson runs on, and says at the end which pictures 
     ::setenv("PATH", "/nonexistent", 1);
     const Run result = run({"--out", dir.path()}, [](Lesson& lesson) {
         lesson.figure("a.png", "A", {.series = {{.y = {1, 2}}}});
-        lesson.figure("b.png", "B", {.series = {{.y = {1, 2}}}});
+        lesson.figure("b.png", "B", HeatMap{.grid = {{}, {}, 1, 1, {1}}});
+        lesson.animation("c", "C", {Plot{.series = {{.y = {1, 2}}}}});
         lesson.check("still here", true);
     });
     ::setenv("PATH", path.c_str(), 1);
     REQUIRE(result.code == 0);
     REQUIRE_THAT(result.out, ContainsSubstring("1 of 1 checks passed. Left out, since gnuplot did "
-                                               "not draw it: a.png b.png"));
+                                               "not draw it: a.png b.png c"));
     REQUIRE(std::filesystem::exists(dir / "99_test/report.html"));
+}
+
+TEST_CASE("a plot stands in the report as a PNG, and beside it as an SVG") {
+    if (!has_gnuplot()) {
+        WARN("no gnuplot here: nothing was drawn");
+        return;
+    }
+    const TempDir dir;
+    const Run result = run({"--out", dir.path()}, [](Lesson& lesson) {
+        lesson.figure("a.png", "A", HeatMap{.grid = {{}, {}, 1, 2, {1, 2}}});
+        lesson.animation("c", "C", {Plot{.series = {{.y = {1, 2}}}}});
+    });
+    REQUIRE(result.code == 0);
+    const std::filesystem::path folder = dir / "99_test";
+    REQUIRE(read_file(folder / "a.svg").starts_with("<?xml"));
+    const std::string html = read_file(folder / "report.html");
+    REQUIRE_THAT(
+        html, ContainsSubstring("<figure class=\"plot\">") && ContainsSubstring("data:image/png"));
+    const Json results = Json::parse(read_file(folder / "results.json"));
+    REQUIRE(results["figures"][0] == "a.png");
+    REQUIRE(results["figures"].size() == 2);
 }

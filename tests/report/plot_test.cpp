@@ -1,14 +1,11 @@
 #include "report/plot.h"
 
-#include <sys/stat.h>
-
 #include <cmath>
-#include <iostream>
-#include <sstream>
 
 #include "catch.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "report/fake_gnuplot.h"
 #include "report/gnuplot.h"
 #include "temp_dir.h"
 
@@ -27,35 +24,16 @@ bool same(const std::vector<double>& a, const std::vector<double>& b) {
     return true;
 }
 
-/// Looks for programs only in `folder`, and collects what is written to stderr.
-class OnlyPath {
-  public:
-    explicit OnlyPath(const std::filesystem::path& folder) {
-        ::setenv("PATH", folder.c_str(), 1);
-        buffer_ = std::cerr.rdbuf(errors_.rdbuf());
-    }
-    ~OnlyPath() {
-        ::setenv("PATH", path_.c_str(), 1);
-        std::cerr.rdbuf(buffer_);
-    }
-    OnlyPath(const OnlyPath&) = delete;
-    OnlyPath& operator=(const OnlyPath&) = delete;
-    [[nodiscard]] std::string errors() const { return errors_.str(); }
-
-  private:
-    std::string path_ = std::getenv("PATH");
-    std::ostringstream errors_;
-    std::streambuf* buffer_;
-};
-
-/// A program that stands in for gnuplot.
-void fake_gnuplot(const TempDir& dir, const std::string& script) {
-    ::chmod(dir.write("gnuplot", "#!/bin/sh\n" + script).c_str(), 0755);
-}
-
 const Plot one_line = {.title = "t", .series = {{.label = "a", .y = {1, 2}}}};
 
 }  // namespace
+
+TEST_CASE("linspace has both ends, and equal distances") {
+    REQUIRE(same(linspace(-1, 2, 4), {-1, 0, 1, 2}));
+    REQUIRE(same(linspace(5, 3, 2), {5, 3}));
+    REQUIRE(linspace(0, 0.3, 4).back() == 0.3);
+    REQUIRE_THROWS_AS(linspace(0, 1, 1), Error);
+}
 
 TEST_CASE("moving_average puts each mean at the centre of its window") {
     const std::vector<double> y = {1, 2, 6, 3, 5};
@@ -155,7 +133,7 @@ TEST_CASE("a gnuplot that is missing or fails costs the picture alone") {
 }
 
 TEST_CASE("the real gnuplot draws every kind of plot") {
-    if (std::system("gnuplot --version > /dev/null 2>&1") != 0) {
+    if (!has_gnuplot()) {
         WARN("no gnuplot here: nothing was drawn");
         return;
     }
@@ -168,6 +146,16 @@ TEST_CASE("the real gnuplot draws every kind of plot") {
         {.series = smoothed("s", std::vector<double>(1000, 0.5), 50)},  // flat
         {.series = {{.y = {0.3}}}},                                     // one point
         {.series = {{.label = "x", .y = {quiet_nan}}}, .log_y = true},  // nothing finite
+        {.series = {line, {.label = "r", .y = {5, 9}, .right = true}}, .right_label = "%"},
+        {.series = {{.y = {1, 10, 100}, .x = {0, 1, 1000}, .style = Style::dashed},
+                    {.y = {1, 2}, .style = Style::path}},
+         .log_x = true,
+         .x_range = {0.5, 2000},
+         .y_range = {-1, 300},
+         .zero_lines = true},
+        function_and_derivative(
+            "tanh", [](double t) { return std::tanh(t); },
+            [](double t) { return 1 - std::pow(std::tanh(t), 2); }, {-3, 3}),
         {},
     };
     for (const Plot& plot : plots) {
@@ -177,4 +165,28 @@ TEST_CASE("the real gnuplot draws every kind of plot") {
     }
     REQUIRE_THROWS_AS(draw({.series = {{.y = {1, 2}, .x = {1}}}}, dir / "plot.png"), Error);
     REQUIRE_THROWS_AS(draw(one_line, dir / "none/plot.png"), Error);
+}
+
+TEST_CASE("curve puts its points at equal steps, both ends included") {
+    const Series line = curve(
+        "twice", [](double x) { return 2 * x; }, {-1, 3}, 5);
+    REQUIRE(line.label == "twice");
+    REQUIRE(same(line.x, {-1, 0, 1, 2, 3}));
+    REQUIRE(same(line.y, {-2, 0, 2, 4, 6}));
+    REQUIRE(same(curve(
+                     "", [](double x) { return x; }, {7, 9}, 1)
+                     .x,
+                 {7}));
+}
+
+TEST_CASE("an axis that belongs to one series has its colour, and round steps") {
+    const Drawing drawing =
+        Plot{.series = {{.y = {0, 1}}, {.y = {10, 110}, .right = true}}, .right_label = "R"};
+    REQUIRE_THAT(drawing.script, ContainsSubstring("set y2label 'R' textcolor '#d55e00'") &&
+                                     ContainsSubstring("set ylabel '' textcolor '#0072b2'") &&
+                                     ContainsSubstring("set ytics 0.2\n") &&
+                                     ContainsSubstring("set y2tics 20\n") &&
+                                     ContainsSubstring(" axes x1y2"));
+    const Drawing log = Plot{.series = {{.y = {1, 1000}}}, .log_y = true};
+    REQUIRE(log.script.find("ytics") == std::string::npos);
 }

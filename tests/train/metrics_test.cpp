@@ -49,6 +49,19 @@ TEMPLATE_TEST_CASE("count_correct takes the first greatest value, and never a Na
     REQUIRE(count_correct(Tensor<TestType>::empty({0, 4}), labels({})) == 0);
 }
 
+TEST_CASE("confusion_matrix counts true classes in rows, predicted ones in columns") {
+    const auto n = static_cast<float>(quiet_nan);
+    const auto logits = Tensor<float>::from({5, 3}, {1, 0, 0, 0, 2, 0, 0, 0, 9, 4, 4, 0, n, 5, 0});
+    const Tensor<Index> counts = confusion_matrix(logits, labels({0, 0, 1, 2, 2}));
+    REQUIRE(counts.values() == std::vector<Index>{1, 1, 0, 0, 0, 1, 1, 0, 0});
+    REQUIRE(confusion_matrix(Tensor<float>::empty({0, 2}), labels({})).values() ==
+            std::vector<Index>(4, 0));
+    REQUIRE_THROWS_WITH(confusion_matrix(logits, labels({0, 0, 1, 2, 3})),
+                        ContainsSubstring("confusion_matrix") && ContainsSubstring("label 3"));
+    REQUIRE_THROWS_AS(confusion_matrix(logits, labels({0})), Error);
+    REQUIRE_THROWS_AS(confusion_matrix(Tensor<float>(), labels({0})), Error);
+}
+
 TEST_CASE("count_correct refuses what does not fit") {
     const auto logits = Tensor<float>::zeros({2, 3});
     REQUIRE_THROWS_WITH(count_correct(logits, labels({0})),

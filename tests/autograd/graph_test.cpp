@@ -1,4 +1,4 @@
-#include "autograd/graph_dot.h"
+#include "autograd/graph.h"
 
 #include "autograd/operations.h"
 #include "catch.h"
@@ -23,7 +23,7 @@ TEST_CASE("a graph is written for Graphviz", "[autograd]") {
     n3 -> n4
 }
 )dot";
-    REQUIRE(graph_dot(loss, {{"x", x}, {"the \"weight\"", w}}) == expected);
-    REQUIRE(graph_dot(x) ==
+    REQUIRE(graph_dot(graph_of(loss, {{"x", x}, {"the \"weight\"", w}})) == expected);
+    REQUIRE(graph_dot(graph_of(x)) ==
             "digraph {\n    rankdir=BT\n    n0 [shape=plaintext, label=\"(16, 4)\"]\n}\n");
 }

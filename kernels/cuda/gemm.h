@@ -1,0 +1,107 @@
+// Tiled products: C = alpha op(A) op(B) + beta C, and with other operands convolutions (conv.h).
+//
+// A block finds a square tile of C. For each step along K it copies a slice of A and one of B to
+// shared memory, where each number is used `tile` times; a thread keeps per_thread x per_thread
+// sums in registers, so that 2 per_thread reads of shared memory serve per_thread^2
+// multiplications.
+//
+// Small products take tiles of 16 x 16, one sum for each thread: more blocks, and less of a tile
+// that sticks out.
+#pragma once
+
+#include "kernels/cuda/launch.h"
+
+namespace handgrad::HANDGRAD_GPU {
+
+inline constexpr int gemm_depth = 16;  // of a slice along K
+
+/// One side of a product, for reading: number (i, k), where i is a row of A or a column of B. What
+/// stands in for it has these members too.
+template <class T>
+struct Operand {
+    const T* data;
+    Index along_i, along_k;  // strides
+
+    __device__ T at(Index i, Index k) const { return data[i * along_i + k * along_k]; }
+    /// Do neighbours in memory follow k, and not i?
+    __device__ bool k_is_fast() const { return along_k == 1; }
+};
+
+/// slice[k][i] = X(first + i, k0 + k), 0 outside of (size, K). Neighbouring threads read neighbours
+/// in memory, whichever way X lies. The column too many keeps the writes of one warp in different
+/// banks.
+template <class T, int tile, class X>
+__device__ void load_slice(T (&slice)[gemm_depth][tile + 1], const X& x, Index first, Index size,
+                           Index k0, Index K) {
+    const bool k_is_fast = x.k_is_fast();
+    for (int e = static_cast<int>(threadIdx.x); e < tile * gemm_depth;
+         e += static_cast<int>(block_threads)) {
+        const int i = k_is_fast ? e / gemm_depth : e % tile;
+        const int k = k_is_fast ? e % gemm_depth : e / tile;
+        const bool inside = first + i < size && k0 + k < K;
+        slice[k][i] = inside ? x.at(first + i, k0 + k) : T(0);
+    }
+}
+
+/// put(m, n, sum over k of A(m, k) B(n, k)) for each m < M, n < N.
+template <class T, int tile, int per_thread, class A, class B, class Put>
+__global__ void __launch_bounds__(block_threads)
+    product_kernel(Index M, Index N, Index K, A a, B b, Put put) {
+    constexpr int side = tile / per_thread;  // threads along each side of the tile
+    static_assert(side * side == static_cast<int>(block_threads),
+                  "the sums of all threads make up the tile");
+    __shared__ T a_slice[gemm_depth][tile + 1];
+    __shared__ T b_slice[gemm_depth][tile + 1];
+    const Index tiles_across = (N + tile - 1) / tile;
+    const Index first_row = blockIdx.x / tiles_across * tile;
+    const Index first_col = blockIdx.x % tiles_across * tile;
+    const int row = static_cast<int>(threadIdx.x) / side;
+    const int col = static_cast<int>(threadIdx.x) % side;
+
+    T sums[per_thread][per_thread] = {};
+    for (Index k0 = 0; k0 < K; k0 += gemm_depth) {
+        load_slice<T, tile>(a_slice, a, first_row, M, k0, K);
+        load_slice<T, tile>(b_slice, b, first_col, N, k0, K);
+        __syncthreads();
+        for (int k = 0; k < gemm_depth; ++k) {
+            // A thread's rows and columns stand `side` apart, so that a warp's threads read
+            // neighbours of b_slice, and write neighbours of C.
+            T from_a[per_thread], from_b[per_thread];
+            for (int i = 0; i < per_thread; ++i) from_a[i] = a_slice[k][row + i * side];
+            for (int j = 0; j < per_thread; ++j) from_b[j] = b_slice[k][col + j * side];
+            for (int i = 0; i < per_thread; ++i)
+                for (int j = 0; j < per_thread; ++j) sums[i][j] += from_a[i] * from_b[j];
+        }
+        __syncthreads();
+    }
+    for (int i = 0; i < per_thread; ++i)
+        for (int j = 0; j < per_thread; ++j) {
+            const Index m = first_row + row + i * side, n = first_col + col + j * side;
+            if (m < M && n < N) put(m, n, sums[i][j]);
+        }
+}
+
+template <class T, class A, class B, class Put>
+void product(Index M, Index N, Index K, A a, B b, Put put) {
+    if (M == 0 || N == 0) return;
+    if (M >= 64 && N >= 64)
+        launch(product_kernel<T, 64, 4, A, B, Put>, blocks_for(M, 64) * blocks_for(N, 64),
+               block_threads, 0, stream(), M, N, K, a, b, put);
+    else
+        launch(product_kernel<T, 16, 1, A, B, Put>, blocks_for(M, 16) * blocks_for(N, 16),
+               block_threads, 0, stream(), M, N, K, a, b, put);
+}
+
+template <class T>
+void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, const T* A, Index lda,
+          const T* B, Index ldb, T beta, T* C, Index ldc) {
+    const Operand<T> a = trans_a == Trans::yes ? Operand<T>{A, 1, lda} : Operand<T>{A, lda, 1};
+    const Operand<T> b = trans_b == Trans::yes ? Operand<T>{B, ldb, 1} : Operand<T>{B, 1, ldb};
+    if (alpha == T(0)) K = 0;  // A and B may hold anything, and C where beta is 0
+    product<T>(M, N, K, a, b, [=] __device__(Index m, Index n, T sum) {
+        T* const to = C + m * ldc + n;
+        *to = beta == T(0) ? alpha * sum : alpha * sum + beta * *to;
+    });
+}
+
+}  // namespace handgrad::HANDGRAD_GPU

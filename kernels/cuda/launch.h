@@ -1,0 +1,164 @@
+// What every kernel stands on: how many threads, in which stream, and the loops that most of them
+// are. Kernels for a whole array are written as on the CPU, as what happens to element i:
+//
+//     each(n, [=] __device__(Index i) { y[i] = x[i] * scale[i]; });
+#pragma once
+
+#include <math.h>  // NOLINT(modernize-deprecated-headers): exp(float) without std::, as CUDA has it
+
+#include <string>
+
+#include "kernels/cuda/failure.h"
+#include "kernels/cuda/portable.h"
+
+namespace handgrad::HANDGRAD_GPU {
+
+/// Throws cuda::Failure unless the call succeeded.
+inline void check(cudaError_t status, const std::string& call) {
+    if (status != cudaSuccess) throw cuda::Failure(call, cudaGetErrorString(status));
+}
+
+/// The stream that all work goes to.
+cudaStream_t stream();
+
+/// 1024 numbers in device memory, for what a reduction leaves between its two steps. Work in a
+/// stream is ordered, so one is enough.
+double* scratch();
+inline constexpr int scratch_size = 1024;
+
+/// Threads in a block: a multiple of the warp that leaves each thread 255 registers, and gives a
+/// multiprocessor of 2048 threads enough blocks to hide what each waits for.
+inline constexpr unsigned block_threads = 256;
+inline constexpr int warp_threads = 32;
+inline constexpr int block_warps = block_threads / warp_threads;
+
+/// The number of blocks that have `per_block` of n things each.
+inline unsigned blocks_for(Index n, Index per_block = block_threads) {
+    return static_cast<unsigned>((n + per_block - 1) / per_block);
+}
+
+/// The number of this thread among all of a launch.
+__device__ inline Index global_thread() {
+    return Index{blockIdx.x} * blockDim.x + threadIdx.x;
+}
+
+template <class F>
+__global__ void __launch_bounds__(block_threads) each_kernel(Index n, F f) {
+    const Index i = global_thread();
+    if (i < n) f(i);
+}
+
+/// f(i) for each i < n, a thread for each.
+template <class F>
+void each(Index n, F f) {
+    if (n > 0) launch(each_kernel<F>, blocks_for(n), block_threads, 0, stream(), n, f);
+}
+
+// ---- reductions --------------------------------------------------------------------------------
+
+// combine(a, b) of the values of a warp's lanes, given to all of them. Lane l takes the value of
+// lane l ^ 16, then of l ^ 8, ...: after five steps each has met all 32. All lanes combine the same
+// pairs, so all have the same bits.
+template <class T, class Combine>
+__device__ T over_warp(T value, Combine combine) {
+    for (int d = warp_threads / 2; d > 0; d /= 2)
+        value = combine(value, __shfl_xor_sync(0xffffffffU, value, d));
+    return value;
+}
+template <class T>
+__device__ T warp_sum(T value) {
+    return over_warp(value, [](T a, T b) { return a + b; });
+}
+/// The greater of two; NaN where either is.
+template <class T>
+__device__ T greater(T a, T b) {
+    return b > a || isnan(b) ? b : a;
+}
+template <class T>
+__device__ T warp_max(T value) {
+    return over_warp(value, [](T a, T b) { return greater(a, b); });
+}
+
+/// The sum of a block's values, given to all threads. To be called by all.
+template <class T>
+__device__ T block_sum(T value) {
+    __shared__ T warp_sums[block_warps];
+    value = warp_sum(value);
+    __syncthreads();  // the last call's sums have been read
+    if (threadIdx.x % warp_threads == 0) warp_sums[threadIdx.x / warp_threads] = value;
+    __syncthreads();
+    T sum = 0;
+    for (int w = 0; w < block_warps; ++w) sum += warp_sums[w];
+    return sum;
+}
+
+template <class S, class F, class Finish>
+__global__ void __launch_bounds__(block_threads) sum_kernel(Index n, F f, Finish finish) {
+    S sum = 0;
+    for (Index i = global_thread(); i < n; i += Index{gridDim.x} * block_threads) sum += f(i);
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) finish(blockIdx.x, sum);
+}
+
+/// finish(0, sum over i < n of f(i)), on the device, summed in S. The sum of each block is kept in
+/// scratch(), then one block sums those: the order depends on n alone.
+template <class S, class F, class Finish>
+void sum_all(Index n, F f, Finish finish) {
+    constexpr Index worth_a_block = 16 * block_threads;
+    const Index blocks = n / worth_a_block;
+    if (blocks <= 1) {
+        launch(sum_kernel<S, F, Finish>, 1, block_threads, 0, stream(), n, f, finish);
+        return;
+    }
+    S* const partial = reinterpret_cast<S*>(scratch());
+    const auto keep = [=] __device__(unsigned block, S sum) { partial[block] = sum; };
+    const auto kept = [=] __device__(Index i) { return partial[i]; };
+    const Index count = blocks < scratch_size ? blocks : scratch_size;
+    launch(sum_kernel<S, F, decltype(keep)>, static_cast<unsigned>(count), block_threads, 0,
+           stream(), n, f, keep);
+    launch(sum_kernel<S, decltype(kept), Finish>, 1, block_threads, 0, stream(), count, kept,
+           finish);
+}
+
+template <class F>
+__global__ void __launch_bounds__(block_threads) each_block_kernel(F f) {
+    f(Index{blockIdx.x});
+}
+
+/// f(i) for each i < n, by all threads of a block, which may use block_sum.
+template <class F>
+void each_block(Index n, F f) {
+    if (n > 0)
+        launch(each_block_kernel<F>, static_cast<unsigned>(n), block_threads, 0, stream(), f);
+}
+
+// ---- rows --------------------------------------------------------------------------------------
+
+/// One lane of the warp that works on a row.
+struct RowLane {
+    Index row;
+    int lane;
+
+    /// f(i) for this lane's part of the elements i of the row, which has `cols`.
+    template <class F>
+    __device__ void each(Index cols, F f) const {
+        for (Index c = lane; c < cols; c += warp_threads) f(row * cols + c);
+    }
+};
+
+template <class F>
+__global__ void __launch_bounds__(block_threads) each_row_kernel(Index rows, F f) {
+    const Index row = global_thread() / warp_threads;
+    // All lanes of a warp have one row: they leave together, and f may use warp functions.
+    if (row < rows) f(RowLane{row, static_cast<int>(threadIdx.x % warp_threads)});
+}
+
+/// f(lane) on a warp for each row.
+template <class F>
+void each_row(Index rows, F f) {
+    if (rows > 0)
+        launch(each_row_kernel<F>, blocks_for(rows, block_warps), block_threads, 0, stream(), rows,
+               f);
+}
+
+}  // namespace handgrad::HANDGRAD_GPU

@@ -1,0 +1,54 @@
+#include "report/image_set_pictures.h"
+
+#include <vector>
+
+#include "core/error.h"
+#include "report/image_grid.h"
+
+namespace handgrad {
+namespace {
+
+void require_image(const std::string& operation, const Shape& sample) {
+    if (sample.rank() != 2)
+        throw Error(operation, "samples of shape " + sample.str(), "images (height, width)");
+}
+
+}  // namespace
+
+void write_samples(const std::filesystem::path& path, const Dataset& set, Index of_each) {
+    require_image("write_samples", set.sample);
+    if (of_each < 1)
+        throw Error("write_samples", std::to_string(of_each) + " of each class", "1 or more");
+    std::vector<Index> rows;
+    std::vector<std::string> captions;
+    for (std::size_t label = 0; label < set.classes.size(); ++label) {
+        Index found = 0;
+        for (Index i = 0; i < set.size() && found < of_each; ++i)
+            if (set.y(i) == static_cast<std::int32_t>(label)) {
+                rows.push_back(i);
+                captions.push_back(set.classes[label]);
+                ++found;
+            }
+    }
+    write_image_grid(path, set.subset(rows).x,
+                     {.height = set.sample[0],
+                      .width = set.sample[1],
+                      .captions = captions,
+                      .columns = of_each});
+}
+
+HeatMap pixel_map(const std::string& title, std::span<const float> numbers, const Shape& sample,
+                  double limit) {
+    require_image("pixel_map '" + title + "'", sample);
+    const auto rows = static_cast<int>(sample[0]), columns = static_cast<int>(sample[1]);
+    return {.title = title,
+            .grid = {{0, columns - 1.0},
+                     {0, rows - 1.0},
+                     rows,
+                     columns,
+                     std::vector<double>(numbers.begin(), numbers.end())},
+            .limit = limit,
+            .as_image = true};
+}
+
+}  // namespace handgrad

@@ -1,0 +1,23 @@
+// Pictures of a set of images, and of numbers that belong to its pixels.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "data/dataset.h"
+#include "report/grid_plots.h"
+
+namespace handgrad {
+
+/// Writes the first `of_each` images of every class as a PNG, under their classes' names; one row
+/// for each class. Throws Error where of_each < 1, or the samples are not images.
+void write_samples(const std::filesystem::path& path, const Dataset& set, Index of_each);
+
+/// A number for each pixel of a sample (height, width), such as the weights of a linear layer: red
+/// above 0, blue below. A limit of 0 is the greatest number there is. Throws Error where the
+/// sizes differ.
+HeatMap pixel_map(const std::string& title, std::span<const float> numbers, const Shape& sample,
+                  double limit = 0);
+
+}  // namespace handgrad

@@ -1,0 +1,44 @@
+// How a training run went: the loss and the accuracy, in training and in validation.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels/backend.h"
+#include "report/drawing.h"
+
+namespace handgrad {
+
+class Lesson;
+
+struct LossAndAccuracy {
+    double loss = 0, accuracy = 0;
+};
+
+/// Two panels, drawn by gnuplot: the losses, and the accuracies. A list may be empty.
+struct TrainingCurves {
+    std::string title = {};
+    std::vector<double> epoch = {};  // of each value
+    std::vector<double> train_loss = {}, val_loss = {}, train_accuracy = {}, val_accuracy = {};
+    bool log_loss = false;
+
+    void add(double at_epoch, const LossAndAccuracy& train, const LossAndAccuracy& val);
+    [[nodiscard]] LossAndAccuracy last_train() const {
+        return {train_loss.back(), train_accuracy.back()};
+    }
+    [[nodiscard]] LossAndAccuracy last_val() const {
+        return {val_loss.back(), val_accuracy.back()};
+    }
+
+    operator Drawing() const;  // NOLINT(google-explicit-constructor)
+};
+
+/// A line of figures for every so many epochs, the first and the last.
+void log_curves(Lesson& lesson, const TrainingCurves& curves, Index every);
+
+/// Checks that the curves end where another program did from the same start: accuracies within one
+/// point, losses within `loss_tolerance`.
+bool check_reached(Lesson& lesson, const TrainingCurves& curves, const LossAndAccuracy& train,
+                   const LossAndAccuracy& val, double loss_tolerance = 0.001);
+
+}  // namespace handgrad

@@ -1,0 +1,138 @@
+#include "kernels/emulator/broken_kernels.h"
+
+#include "kernels/cuda/portable.h"
+
+namespace handgrad::HANDGRAD_GPU {
+
+template <Kernel which>
+__global__ void kernel(const float* x, float* y, int n) {
+    __shared__ float s[64];
+    __shared__ float unset[64];
+    __shared__ int count;
+    const unsigned t = threadIdx.x;
+    if constexpr (which == Kernel::neighbours || which == Kernel::missing_barrier) {
+        s[t] = x[t];
+        if constexpr (which == Kernel::neighbours) __syncthreads();
+        y[t] = s[63 - t];
+    }
+    if constexpr (which == Kernel::missing_barrier_write_after_read) {
+        s[t] = x[t];
+        __syncthreads();
+        const float other = s[63 - t];
+        s[t] = other + 1;
+        y[t] = other;
+    }
+    if constexpr (which == Kernel::neighbours_in_warp || which == Kernel::syncwarp_across_warps) {
+        s[t] = x[t];
+        __syncwarp();
+        y[t] = s[t ^ (which == Kernel::neighbours_in_warp ? 31U : 32U)];
+    }
+    if constexpr (which == Kernel::warp_functions) {
+        const int lane = static_cast<int>(t % 32);
+        const unsigned all = 0xffffffffU;
+        float sum = __shfl_sync(all, x[t], 3);                    // x of lane 3
+        sum += 10 * __shfl_up_sync(all, x[t], 1);                 // of the lane before
+        sum += 100 * __shfl_down_sync(all, x[t], 2, 8);           // of two later, in its 8
+        sum += 1000 * __shfl_xor_sync(all, x[t], 16);             // of the other half
+        sum += static_cast<float>(__ballot_sync(all, lane < 3));  // 7
+        sum += static_cast<float>(__any_sync(all, lane == 31));   // 1
+        sum += static_cast<float>(__all_sync(all, lane < 31));    // 0
+        sum += static_cast<float>(__reduce_add_sync(all, lane));  // 496
+        sum += static_cast<float>(__reduce_max_sync(all, lane));  // 31
+        if (lane < 8) sum += __shfl_sync(0xffU, 0.5F, 0);         // by a part of the warp
+        y[t] = sum;
+    }
+    if constexpr (which == Kernel::count_of_block || which == Kernel::plain_beside_atomic) {
+        if (t == 0) count = 0;
+        __syncthreads();
+        atomicAdd(&count, 1);
+        if constexpr (which == Kernel::plain_beside_atomic)
+            if (t == 1) count = 5;
+        const int odd = __syncthreads_count(static_cast<int>(t % 2));
+        y[t] = static_cast<float>(count + 1000 * odd);
+    }
+    if constexpr (which == Kernel::reverse || which == Kernel::missing_wait) {
+        float* const d = dynamic_shared<float>();
+        if (t < 16) copy_async16(d + 4 * t, x + 4 * t);
+        copy_async_commit();
+        if constexpr (which == Kernel::reverse) copy_async_wait<0>();
+        __syncthreads();
+        y[t] = d[63 - t];
+    }
+    if constexpr (which == Kernel::strided) {
+        s[t] = x[t * 33];
+        __syncthreads();
+        y[t] = s[t * 16 % 64];
+    }
+    if constexpr (which == Kernel::coalesced) {
+        s[t] = x[t];
+        __syncthreads();
+        y[t] = s[t];
+    }
+    if constexpr (which == Kernel::two_writers) {
+        s[0] = x[t];
+        __syncthreads();
+        y[t] = s[0];
+    }
+    if constexpr (which == Kernel::never_written) {
+        s[t] = x[t];
+        __syncthreads();
+        y[t] = s[t] + unset[t];
+    }
+    if constexpr (which == Kernel::shared_past_end) {
+        s[t + 1] = x[t];
+        __syncthreads();
+        y[t] = s[t];
+    }
+    if constexpr (which == Kernel::shared_into_next_array) {
+        unset[t] = x[t];
+        s[t] = x[t];
+        __syncthreads();
+        y[t] = s[t + static_cast<unsigned>(n) - 63] + unset[t + static_cast<unsigned>(n) - 63];
+    }
+    if constexpr (which == Kernel::dynamic_past_end) dynamic_shared<float>()[t + 1] = x[t];
+    if constexpr (which == Kernel::global_past_end)
+        if (static_cast<int>(t) <= n) y[t] = x[t];  // should be <
+    if constexpr (which == Kernel::global_before_begin) y[t] = x[static_cast<int>(t) - 1];
+    if constexpr (which == Kernel::divergent_barrier) {
+        if (t < 40) __syncthreads();
+        y[t] = 0;
+    }
+    if constexpr (which == Kernel::different_barriers) {
+        if (t < 32)
+            __syncthreads();
+        else
+            __syncthreads();
+        y[t] = 0;
+    }
+    if constexpr (which == Kernel::lanes_missing)
+        if (t < 20) y[t] = __shfl_xor_sync(0xffffffffU, x[t], 1);
+}
+
+template <Kernel... all>
+void run_one_of(Kernel which, const float* x, float* y, int n, unsigned threads) {
+    (void)((which == all &&
+            (launch(kernel<all>, 1, threads, 4 * threads, nullptr, x, y, n), true)) ||
+           ...);
+}
+
+void run(Kernel which, const float* x, float* y, int n, unsigned threads) {
+    using enum Kernel;
+    run_one_of<neighbours, neighbours_in_warp, warp_functions, count_of_block, reverse, strided,
+               coalesced, missing_barrier, missing_barrier_write_after_read, syncwarp_across_warps,
+               two_writers, plain_beside_atomic, never_written, shared_past_end,
+               shared_into_next_array, dynamic_past_end, global_past_end, global_before_begin,
+               divergent_barrier, different_barriers, lanes_missing, missing_wait>(which, x, y, n,
+                                                                                   threads);
+}
+
+float* device_array(std::size_t n) {
+    void* p = nullptr;
+    return cudaMalloc(&p, n * sizeof(float)) == cudaSuccess ? static_cast<float*>(p) : nullptr;
+}
+
+void free_device_array(float* p) {
+    cudaFree(p);
+}
+
+}  // namespace handgrad::HANDGRAD_GPU

@@ -1,0 +1,157 @@
+// The emulator runs right kernels rightly, and finds what is wrong with the others.
+#include <string>
+#include <vector>
+
+#include "catch.h"
+#include "kernels/emulator/broken_kernels.h"
+#include "kernels/emulator/watch.h"
+
+using namespace handgrad;
+using emulated::Kernel;
+
+namespace {
+
+/// x = 0, 1, 2, ... through a kernel on one block of 64 threads, with y of n elements.
+std::vector<float> outcome(Kernel kernel, int n = 64) {
+    const std::size_t length = 64 * 33;
+    float* x = emulated::device_array(length);
+    float* y = emulated::device_array(static_cast<std::size_t>(n));
+    for (std::size_t i = 0; i < length; ++i) x[i] = static_cast<float>(i);
+    std::string mistake;
+    try {
+        emulated::run(kernel, x, y, n, 64);
+    } catch (const emulator::Mistake& found) {
+        mistake = found.what();
+    }
+    std::vector<float> values(y, y + n);
+    emulated::free_device_array(x);
+    emulated::free_device_array(y);
+    if (!mistake.empty()) throw emulator::Mistake(mistake);
+    return values;
+}
+
+std::string mistake_of(Kernel kernel, int n = 64) {
+    try {
+        outcome(kernel, n);
+    } catch (const emulator::Mistake& mistake) {
+        return mistake.what();
+    }
+    return "none";
+}
+
+/// Is the mistake reported with all these words?
+bool says(Kernel kernel, const std::vector<std::string>& words, int n = 64) {
+    const std::string mistake = mistake_of(kernel, n);
+    INFO(mistake);
+    bool all = true;
+    for (const std::string& word : words) {
+        CHECK_THAT(mistake, Catch::Contains(word));
+        all = all && mistake.find(word) != std::string::npos;
+    }
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("the emulator runs threads, barriers and warps", "[emulator]") {
+    const auto neighbours = outcome(Kernel::neighbours);
+    const auto in_warp = outcome(Kernel::neighbours_in_warp);
+    const auto functions = outcome(Kernel::warp_functions);
+    const auto counts = outcome(Kernel::count_of_block);
+    const auto reversed = outcome(Kernel::reverse);
+    for (int t = 0; t < 64; ++t) {
+        const auto i = static_cast<std::size_t>(t);
+        const int lane = t % 32, first = t - lane;
+        CHECK(neighbours[i] == static_cast<float>(63 - t));
+        CHECK(in_warp[i] == static_cast<float>(t ^ 31));
+        CHECK(reversed[i] == static_cast<float>(63 - t));
+        CHECK(counts[i] == 64 + 1000 * 32);
+        const int sum = (first + 3) + 10 * (lane == 0 ? t : t - 1) +
+                        100 * (lane % 8 < 6 ? t + 2 : t) + 1000 * (t ^ 16) + 7 + 1 + 0 + 496 + 31;
+        CHECK(functions[i] == static_cast<float>(sum) + (lane < 8 ? 0.5F : 0.0F));
+    }
+}
+
+TEST_CASE("the emulator finds barriers and lanes that are missing", "[emulator]") {
+    CHECK(says(Kernel::divergent_barrier,
+               {"barrier not reached by all", "kernel<", "block (0, 0, 0), thread (0, 0, 0)",
+                "broken_kernels.cu:", "40 of 64 threads wait"}));
+    CHECK(says(Kernel::different_barriers, {"different barriers", "thread (32, 0, 0)"}));
+    CHECK(says(Kernel::lanes_missing, {"lanes are missing at __shfl_xor_sync", "000fffff"}));
+}
+
+TEST_CASE("the emulator refuses launches that no GPU takes", "[emulator]") {
+    float* x = emulated::device_array(4096);
+    CHECK_THROWS_AS(emulated::run(Kernel::coalesced, x, x, 0, 0), emulator::Mistake);
+    CHECK_THROWS_AS(emulated::run(Kernel::coalesced, x, x, 0, 1025), emulator::Mistake);
+    emulated::free_device_array(x);
+}
+
+TEST_CASE("the emulator finds races", "[emulator]") {
+    if (!emulator::sees_accesses()) return;
+    CHECK(mistake_of(Kernel::neighbours) == "none");
+    CHECK(mistake_of(Kernel::neighbours_in_warp) == "none");
+    CHECK(mistake_of(Kernel::count_of_block) == "none");
+    CHECK(says(Kernel::missing_barrier, {"race", "s, word ", "broken_kernels.cu:", "thread ("}));
+    CHECK(says(Kernel::missing_barrier_write_after_read, {"race of a", "s, word "}));
+    CHECK(says(Kernel::syncwarp_across_warps, {"race", "s, word 32", "thread (0, 0, 0)"}));
+    CHECK(says(Kernel::two_writers,
+               {"race of two writes", "s, word 0", "block (0, 0, 0), thread (1, 0, 0)",
+                "written by thread (0, 0, 0)"}));
+    CHECK(says(Kernel::plain_beside_atomic, {"race of two writes", "count, word 0"}));
+}
+
+TEST_CASE("the emulator finds reads of what was never written", "[emulator]") {
+    if (!emulator::sees_accesses()) return;
+    CHECK(says(Kernel::never_written, {"never written", "unset, word 0"}));
+    CHECK(says(Kernel::missing_wait, {"never written", "dynamic shared memory, word 63"}));
+    CHECK(mistake_of(Kernel::reverse) == "none");
+}
+
+TEST_CASE("the emulator finds accesses out of bounds", "[emulator]") {
+    if (!emulator::sees_accesses()) return;
+    CHECK(says(Kernel::shared_past_end,
+               {"write out of bounds", "shared memory outside every array", "thread (63, 0, 0)"}));
+    CHECK(says(Kernel::shared_into_next_array, {"read out of bounds", "thread (63, 0, 0)"}));
+    CHECK(says(Kernel::dynamic_past_end, {"write out of bounds", "byte 256", "gave 256"}));
+    CHECK(says(Kernel::global_past_end,
+               {"write out of bounds", "0 bytes past the end of a buffer of 252 bytes",
+                "thread (63, 0, 0)"},
+               63));
+    CHECK(
+        says(Kernel::global_before_begin,
+             {"read out of bounds", "4 bytes before a buffer of 8448 bytes", "thread (0, 0, 0)"}));
+    // Afterwards all is as before.
+    CHECK(outcome(Kernel::coalesced)[5] == 5);
+}
+
+TEST_CASE("the emulator counts memory traffic", "[emulator]") {
+    if (!emulator::sees_accesses()) return;
+    emulator::take_traffic();
+    emulator::set_counting(true);
+    outcome(Kernel::coalesced);
+    outcome(Kernel::strided);
+    outcome(Kernel::coalesced);
+    emulator::set_counting(false);
+    const auto traffic = emulator::take_traffic();
+    REQUIRE(traffic.size() == 2);
+    const emulator::Traffic &good = traffic[0], &bad = traffic[1];
+    CHECK(good.launches == 2);
+    // Two warps read 128 bytes each, in 4 sectors, and write as many; in two launches.
+    CHECK(good.global_requests == 8);
+    CHECK(good.global_bytes == 8 * 128);
+    CHECK(good.global_sectors == 8 * 4);
+    CHECK(good.shared_requests == 8);
+    CHECK(good.shared_wavefronts == 8);
+    CHECK(good.shared_ideal == 8);
+    // 33 floats apart each lane has a sector of its own. 16 words apart 32 lanes read 4 words,
+    // two in each of two banks.
+    CHECK(bad.launches == 1);
+    CHECK(bad.global_requests == 4);
+    CHECK(bad.global_bytes == 4 * 128);
+    CHECK(bad.global_sectors == 2 * 32 + 2 * 4);
+    CHECK(bad.shared_requests == 4);
+    CHECK(bad.shared_wavefronts == 2 * 1 + 2 * 2);
+    CHECK(bad.shared_ideal == 4);
+    CHECK(emulator::take_traffic().empty());
+}

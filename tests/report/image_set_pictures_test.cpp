@@ -1,0 +1,37 @@
+#include "report/image_set_pictures.h"
+
+#include "catch.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "data/digits.h"
+#include "report/image_grid.h"
+#include "temp_dir.h"
+
+using namespace handgrad;
+
+TEST_CASE("write_samples shows the first of each class under its name") {
+    const TempDir dir;
+    const Dataset digits = load_digits();
+    const Dataset few = digits.rows(0, 12);  // the digits 0 to 9, then 0 and 1
+    write_samples(dir / "samples.png", two_classes(few, 0, 1), 2);
+    const std::vector<Index> order = {0, 10, 1, 11};
+    write_image_grid(dir / "expected.png", digits.subset(order).x,
+                     {.height = 8, .width = 8, .captions = {"0", "0", "1", "1"}, .columns = 2});
+    CHECK(read_file(dir / "samples.png") == read_file(dir / "expected.png"));
+    CHECK_THROWS_AS(write_samples(dir / "no.png", few, 0), Error);
+    Dataset flat = few;
+    flat.sample = {64};
+    CHECK_THROWS_AS(write_samples(dir / "no.png", flat, 1), Error);
+}
+
+TEST_CASE("pixel_map lays the numbers out as the sample") {
+    const std::vector<float> numbers = {1, -2, 3, -4, 5, -6};
+    const HeatMap map = pixel_map("w", numbers, {2, 3}, 7);
+    CHECK(map.grid.rows == 2);
+    CHECK(map.grid.columns == 3);
+    CHECK(map.grid.z == std::vector<double>{1, -2, 3, -4, 5, -6});
+    CHECK(map.limit == 7);
+    CHECK(map.as_image);
+    CHECK_THROWS_AS(Drawing(pixel_map("w", numbers, {2, 2})), Error);
+    CHECK_THROWS_AS(pixel_map("w", numbers, {6}), Error);
+}
