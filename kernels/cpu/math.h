@@ -5,10 +5,11 @@
 // that is left. Nearly all of a function's error is rounding, then: as compared with the exact
 // result, in units of its last place (ulp), at most
 //   exp 1, log and log1p 1, erf 1.5, expm1 1.5, tanh 1.5, softplus 2, sigmoid 2.5, x Phi(x) 5.5
-// for every float, and by samples for double (tests/kernels/math_test.cpp).
-// NaN stays NaN; infinities, zeros with their signs and denormals are right, results that overflow
-// or underflow included. No lane depends on its neighbours, so that an element gives the same bits
-// wherever in an array it stands.
+//
+// tests/kernels/math_test.cpp holds them on samples of float and double, and on every float where
+// it is asked to. NaN stays NaN; infinities, zeros with their signs and denormals are right,
+// results that overflow or underflow included. No lane depends on its neighbours, so that an
+// element gives the same bits wherever in an array it stands.
 #pragma once
 
 #include "kernels/cpu/vectors.h"
