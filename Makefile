@@ -6,8 +6,8 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench lesson lessons known_lesson report gradcheck data format lint docs \
-	cuda asan tsan clean
+.PHONY: help setup run test bench bench-gemm lesson lessons known_lesson report gradcheck data format \
+	lint docs cuda test-gpu asan tsan clean
 MAKEFLAGS += --no-print-directory
 
 cores := $(shell getconf _NPROCESSORS_ONLN)
@@ -21,10 +21,11 @@ tidied = $(shell find $(folders) -name '*.cpp' -not -path 'tests/install/*' | \
 	sed 's|\(.*\).cpp|build/lint/\1.ok|')
 scripts := .ci/run tools/setup.sh tests/kernels/isa_symbols.sh
 nvcc := $(or $(CUDACXX),$(shell command -v nvcc),$(wildcard /usr/local/cuda/bin/nvcc))
+sanitizer := $(or $(shell command -v compute-sanitizer),$(wildcard $(dir $(nvcc))compute-sanitizer))
 
 help: ## this list
 	@echo 'make TARGET [ARGS="words for the program"]'
-	@sed -n 's/^\([a-z]*\):.* ## \(.*\)/\1|\2/p' Makefile | \
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | \
 		while IFS='|' read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
 
 setup: ## install what the build needs
@@ -41,9 +42,14 @@ test: build/release/build.ninja ## build everything and run the tests
 	@cmake --build build/release
 	@ctest --preset release -j$(cores) $(ARGS)
 
-bench: build/release/build.ninja ## run the benchmarks
+bench: build/release/build.ninja ## run the benchmarks, but for that of products
 	@cmake --build build/release --target bench/all
-	@for program in build/release/bench/bench_*; do $$program $(ARGS) || exit; done
+	@for program in $(filter-out %/bench_gemm,$(patsubst bench/%.cpp,build/release/bench/bench_%,\
+		$(sort $(wildcard bench/*.cpp)))); do $$program $(ARGS) || exit; done
+
+bench-gemm: build/release/build.ninja ## run the matrix product beside the BLASes that are installed
+	@cmake --build build/release --target bench_gemm
+	@build/release/bench/bench_gemm $(ARGS)
 
 lesson: known_lesson build/release/build.ninja ## run one lesson: make lesson N=3 ARGS="--help"
 	@cmake --build build/release --target lesson_$(lesson)
@@ -104,6 +110,12 @@ cuda: ## build with the CUDA device, to build/cuda
 	fi >&2
 	@CUDACXX="$(nvcc)" $(MAKE) -s build/cuda/build.ninja
 	@cmake --build build/cuda
+
+test-gpu: cuda ## run the device tests on a real GPU, under compute-sanitizer where there is one
+	@nvidia-smi -L || { echo "make test-gpu: no NVIDIA GPU found; make test runs the same tests on the emulator" >&2; exit 1; }
+	@$(if $(sanitizer),$(sanitizer) --error-exitcode 1) build/cuda/tests/handgrad_tests "[kernels],[emulated]" $(ARGS)
+	@build/cuda/lessons/lesson_13_first_cuda --device cuda --quick --out build/cuda/out
+	@build/cuda/lessons/lesson_10_training_loop --device cuda --quick --out build/cuda/out
 
 asan: build/asan/build.ninja ## run the tests under AddressSanitizer and UBSanitizer
 	@cmake --build build/asan --target tests/all lessons/all

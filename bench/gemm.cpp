@@ -1,198 +1,468 @@
-// The speed of the CPU's product: the shapes of training steps, and squares.
+// The CPU's product beside the libraries that this machine has: oneDNN, OpenBLAS, BLIS, MKL, Eigen.
 //
-// Every result is checked against the definition before it is timed; a wrong one prints no speed.
-// %peak compares with multiply-adds from registers, measured when the program starts, times the
-// number of threads. For a comparison on a noisy machine:
-//   bench_gemm --benchmark_repetitions=9 --benchmark_enable_random_interleaving=true
-//              --benchmark_report_aggregates_only=true
-#include <benchmark/benchmark.h>
+//   make bench-gemm                               the table, and out/bench/gemm.json
+//   make bench-gemm ARGS="--only 16x784x128"      shapes whose name holds these words
+//   make bench-gemm ARGS="--readme README.md"     also writes the table between README's markers
+//
+// The libraries are opened where they lie. On Debian their packages are libdnnl-dev, libeigen3-dev
+// (both before the build is configured), libopenblas0-openmp and libblis4-openmp; MKL comes from
+// PyPI's package mkl, and --mkl names the folder of its libmkl_rt.so.
+//
+// Shapes are M x K x N, with op(A) (M, K) and op(B) (K, N). Every result is checked against the
+// definition before it is timed; a wrong one is reported and gets no speed. All libraries take
+// turns within each round, so that a busy neighbour slows all alike. Speeds are medians over the
+// rounds; a ratio is the median of the rounds' ratios, and above 1 where handgrad is faster. Each
+// round also measures the multiply-adds that the processor can do right then; %peak is the median
+// over the rounds whose probe was within 3 % of the best.
+#include <dlfcn.h>
+#include <omp.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
 #include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <random>
+#include <sstream>
 #include <string>
-#include <type_traits>
+#include <thread>
 #include <vector>
 
-#include "kernels/cpu/cpu_backend.h"
-#include "kernels/cpu/parallel.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "core/text.h"
 #include "kernels/ladder/0_naive.h"
+#include "kernels/ladder/fma_peak.h"
+#include "peers/peer.h"
 
 using namespace handgrad;
 
 namespace {
 
-// ---- the peak -----------------------------------------------------------------------------------
+// ---- the libraries ------------------------------------------------------------------------------
 
-// Ten independent chains of multiply-adds fill the pipeline: latency times throughput is eight on
-// most processors. A macro, since each copy needs its own instruction set. Returns the operations;
-// the sums go to *out, so that the compiler can't drop them.
-#define DEFINE_FMA_CHAINS(name, isa, bytes)                                            \
-    template <class T>                                                                 \
-    isa double name(T* out) {                                                          \
-        typedef T V __attribute__((vector_size(bytes)));                               \
-        constexpr int rounds = 100000, lanes = bytes / int{sizeof(T)};                 \
-        const V f = V{} + T(0.5), g = V{} + T(1);                                      \
-        V a = g, b = g, c = g, d = g, e = g, v = g, w = g, x = g, y = g, z = g;        \
-        for (int r = 0; r < rounds; ++r) {                                             \
-            a = a * f + g, b = b * f + g, c = c * f + g, d = d * f + g, e = e * f + g; \
-            v = v * f + g, w = w * f + g, x = x * f + g, y = y * f + g, z = z * f + g; \
-        }                                                                              \
-        *out = (a + b + c + d + e + v + w + x + y + z)[0];                             \
-        return 10.0 * 2.0 * rounds * lanes;                                            \
-    }
-DEFINE_FMA_CHAINS(chains_portable, , 16)
-#if defined(__x86_64__)
-DEFINE_FMA_CHAINS(chains_avx2, __attribute__((target("avx2,fma"))), 32)
-DEFINE_FMA_CHAINS(chains_avx512, __attribute__((target("avx512f"))), 64)
-#endif
-
-template <class T>
-double chains(T* out) {
-#if defined(__x86_64__)
-    if (cpu::chosen_isa() == cpu::Isa::avx512) return chains_avx512(out);
-    if (cpu::chosen_isa() == cpu::Isa::avx2) return chains_avx2(out);
-#endif
-    return chains_portable(out);
-}
-
-/// Operations a second of one thread: the best of some tries.
-template <class T>
-double peak() {
-    static const double best = [] {
-        double fastest = 0;
-        for (int attempt = 0; attempt < 200; ++attempt) {
-            T out;
-            const auto start = std::chrono::steady_clock::now();
-            const double operations = chains(&out);
-            const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-            benchmark::DoNotOptimize(out);
-            fastest = std::max(fastest, operations / seconds.count());
-        }
-        return fastest;
-    }();
-    return best;
-}
-
-// ---- the products
-// --------------------------------------------------------------------------------
-
-struct Shape {
-    const char* trans;  // of A, of B: "NT"
-    Index M, N, K;
-    double beta;
+struct Library {
+    std::string name;
+    std::function<PeerGemm> gemm;
+    std::function<void(int)> set_threads = [](int) {};  // beyond OpenMP's own number
 };
 
-template <class T>
-struct Product {
-    Shape shape;
-    Trans trans_a, trans_b;
-    Index lda, ldb;
-    std::vector<T> A, B, C;
+void handgrad_gemm(bool trans_a, bool trans_b, long M, long N, long K, const float* A,
+                   const float* B, float* C) {
+    static const Backend<float>& backend = cpu::backend<float>(cpu::chosen_isa());
+    backend.gemm(trans_a ? Trans::yes : Trans::no, trans_b ? Trans::yes : Trans::no, M, N, K, 1.0F,
+                 A, trans_a ? M : K, B, trans_b ? K : N, 0.0F, C, N);
+}
 
-    explicit Product(const Shape& s)
-        : shape(s),
-          trans_a(s.trans[0] == 'T' ? Trans::yes : Trans::no),
-          trans_b(s.trans[1] == 'T' ? Trans::yes : Trans::no),
-          lda(trans_a == Trans::yes ? s.M : s.K),
-          ldb(trans_b == Trans::yes ? s.K : s.N),
-          A(random(s.M * s.K, 1)),
+/// The first of some files that can be opened, or null.
+void* open_first(const std::vector<std::string>& files) {
+    for (const std::string& file : files)
+        if (void* handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL)) return handle;
+    return nullptr;
+}
+
+template <class Function>
+Function* symbol(void* handle, const char* name) {
+    return reinterpret_cast<Function*>(dlsym(handle, name));
+}
+
+void add_module(std::vector<Library>& libraries, const std::string& name, const std::string& file,
+                const char* function) {
+    if (void* handle = open_first({std::string(HANDGRAD_PEERS) + "/libpeer_" + file + ".so"}))
+        libraries.push_back({name, symbol<PeerGemm>(handle, function)});
+}
+
+/// A library with the interface of the reference BLAS.
+void add_blas(std::vector<Library>& libraries, const std::string& name,
+              const std::vector<std::string>& files, const char* set_threads) {
+    using Sgemm = void(int, int, int, int, int, int, float, const float*, int, const float*, int,
+                       float, float*, int);
+    void* handle = open_first(files);
+    if (handle == nullptr) return;
+    auto* sgemm = symbol<Sgemm>(handle, "cblas_sgemm");
+    if (sgemm == nullptr) return;
+    Library library{name, [sgemm](bool trans_a, bool trans_b, long M, long N, long K,
+                                  const float* A, const float* B, float* C) {
+                        constexpr int row_major = 101, as_is = 111, transposed = 112;
+                        const int m = static_cast<int>(M), n = static_cast<int>(N);
+                        const int k = static_cast<int>(K);
+                        sgemm(row_major, trans_a ? transposed : as_is, trans_b ? transposed : as_is,
+                              m, n, k, 1.0F, A, trans_a ? m : k, B, trans_b ? k : n, 0.0F, C, n);
+                    }};
+    if (auto* set = symbol<void(int)>(handle, set_threads)) library.set_threads = set;
+    libraries.push_back(std::move(library));
+}
+
+/// handgrad and what is installed beside it. Debian's OpenBLAS and BLIS don't know newer processors
+/// and run a fraction of their speed there unless they are told of an older one; what the
+/// environment says of it may be meant for other programs.
+std::vector<Library> find_libraries(const std::string& mkl) {
+    if (cpu::supported(cpu::Isa::avx512)) {
+        setenv("OPENBLAS_CORETYPE", "SkylakeX", 1);
+        setenv("BLIS_ARCH_TYPE", "skx", 1);
+        unsetenv("OPENBLAS_L2_SIZE");
+    }
+    setenv("MKL_THREADING_LAYER", "GNU", 0);  // libgomp, as all others
+    std::vector<Library> libraries{{"handgrad", handgrad_gemm, cpu::set_max_threads}};
+    add_module(libraries, "oneDNN sgemm", "onednn", "peer_sgemm");
+    add_module(libraries, "oneDNN matmul", "onednn", "peer_matmul");
+    const std::string debian = "/usr/lib/x86_64-linux-gnu/";
+    // Built with OpenMP where there is a choice: pthreads of its own would fight the others'.
+    add_blas(libraries, "OpenBLAS",
+             {debian + "openblas-openmp/libopenblas.so.0", "libopenblas.so.0", "libopenblas.so"},
+             "openblas_set_num_threads");
+    add_blas(libraries, "BLIS", {debian + "blis-openmp/libblis.so.4", "libblis.so.4", "libblis.so"},
+             "bli_thread_set_num_threads");
+    std::vector<std::string> mkl_files;
+    for (const char* version : {".3", ".2", ""})
+        mkl_files.push_back((mkl.empty() ? "" : mkl + "/") + "libmkl_rt.so" + version);
+    add_blas(libraries, "MKL", mkl_files, "MKL_Set_Num_Threads");
+    add_module(libraries, "Eigen", "eigen", "peer_eigen");
+    return libraries;
+}
+
+// ---- the shapes ---------------------------------------------------------------------------------
+
+struct Shape {
+    std::string trans;  // of A, of B: "NT"
+    Index M, K, N;
+    bool own = false;  // a product of a layer, or a square A B: goes to the README
+
+    bool operator==(const Shape&) const = default;
+    [[nodiscard]] std::string size() const {
+        return std::to_string(M) + "x" + std::to_string(K) + "x" + std::to_string(N);
+    }
+    [[nodiscard]] bool square() const { return M == N && N == K; }
+    [[nodiscard]] bool trans_a() const { return trans[0] == 'T'; }
+    [[nodiscard]] bool trans_b() const { return trans[1] == 'T'; }
+    [[nodiscard]] double flops() const { return 2.0 * static_cast<double>(M * N * K); }
+    /// Batches up to 64, and ten classes: most products of a training step look like these.
+    [[nodiscard]] bool small_training() const {
+        return !square() && (std::min({M, K, N}) <= 64 || N == 10);
+    }
+};
+
+std::vector<Shape> all_shapes() {
+    std::vector<Shape> shapes;
+    const char* transpositions[] = {"NN", "NT", "TN"};
+    for (Index n = 16; n <= 4096; n *= 2)
+        for (const char* trans : transpositions)
+            shapes.push_back({trans, n, n, n, trans[0] == trans[1]});
+    struct Layer {
+        Index batch, in, out;
+    };
+    for (const auto [batch, in, out] : {Layer{16, 784, 128},
+                                        {64, 784, 100},
+                                        {256, 784, 512},
+                                        {1024, 512, 256},
+                                        {256, 4096, 10},
+                                        {1649, 4096, 10},
+                                        {64, 100, 10}}) {
+        for (const std::string trans : transpositions)
+            shapes.push_back({trans, batch, in, out, trans == "NT"});  // y = x W'
+        shapes.push_back({"TN", out, batch, in, true});                // dW = dy' x
+        shapes.push_back({"NN", batch, out, in, true});                // dx = dy W
+    }
+    return shapes;
+}
+
+struct Operands {
+    std::vector<float> A, B, C;
+
+    explicit Operands(const Shape& s)
+        : A(random(s.M * s.K, 1)),
           B(random(s.K * s.N, 2)),
-          C(random(s.M * s.N, 3)) {}
-
-    static std::vector<T> random(Index n, unsigned seed) {
-        std::mt19937 engine(seed);
-        std::uniform_real_distribution<T> draw(-1, 1);
-        std::vector<T> x(static_cast<std::size_t>(n));
-        for (T& xi : x) xi = draw(engine);
+          C(static_cast<std::size_t>(s.M * s.N)) {}
+    static std::vector<float> random(Index n, unsigned seed) {
+        std::minstd_rand engine(seed);
+        std::vector<float> x(static_cast<std::size_t>(n));
+        for (float& xi : x)
+            xi = 2 * static_cast<float>(engine()) / static_cast<float>(std::minstd_rand::max()) - 1;
         return x;
     }
-
-    void run() {
-        cpu::backend<T>(cpu::chosen_isa())
-            .gemm(trans_a, trans_b, shape.M, shape.N, shape.K, T{1}, A.data(), lda, B.data(), ldb,
-                  static_cast<T>(shape.beta), C.data(), shape.N);
+    void multiply(const Library& library, const Shape& s) {
+        library.gemm(s.trans_a(), s.trans_b(), s.M, s.N, s.K, A.data(), B.data(), C.data());
     }
 
-    /// Some rows of C against the definition, to within K eps of what an element can reach.
-    bool right() {
-        const std::vector<T> before = C;
-        run();
-        const Index step = std::max<Index>(1, shape.M / 16);
-        for (Index m = 0; m < shape.M; m += step) {
-            const T* a = A.data() + (trans_a == Trans::yes ? m : m * lda);
-            const auto first = static_cast<std::size_t>(m * shape.N);
-            std::vector<T> row(before.begin() + m * shape.N, before.begin() + (m + 1) * shape.N);
-            ladder::gemm_naive<T, double>(trans_a, trans_b, 1, shape.N, shape.K, T{1}, a, lda,
-                                          B.data(), ldb, static_cast<T>(shape.beta), row.data(),
-                                          shape.N);
-            const double allowed = static_cast<double>(shape.K + 2) *
-                                   std::numeric_limits<T>::epsilon() *
-                                   std::sqrt(static_cast<double>(shape.K));
-            for (std::size_t n = 0; n < row.size(); ++n)
-                if (!(std::fabs(static_cast<double>(C[first + n] - row[n])) <= allowed))
-                    return false;
+    /// Some rows of C against the definition. K products, each at most 1, summed in any order.
+    bool right(const Library& library, const Shape& s) {
+        std::fill(C.begin(), C.end(), std::numeric_limits<float>::quiet_NaN());
+        multiply(library, s);
+        std::vector<float> row(static_cast<std::size_t>(s.N));
+        const auto k = static_cast<double>(s.K);
+        const double allowed = (k + 2) * std::numeric_limits<float>::epsilon() * std::sqrt(k);
+        const Index step = std::max<Index>(1, s.M / (s.flops() > 1e9 ? 4 : 16));
+        for (Index m = s.M - 1; m >= 0; m -= step) {
+            const float* a = A.data() + (s.trans_a() ? m : m * s.K);
+            ladder::gemm_naive<float, double>(s.trans_a() ? Trans::yes : Trans::no,
+                                              s.trans_b() ? Trans::yes : Trans::no, 1, s.N, s.K, 1,
+                                              a, s.trans_a() ? s.M : s.K, B.data(),
+                                              s.trans_b() ? s.K : s.N, 0, row.data(), s.N);
+            for (Index n = 0; n < s.N; ++n) {
+                const float c = C[static_cast<std::size_t>(m * s.N + n)];
+                if (!(std::fabs(c - row[static_cast<std::size_t>(n)]) <= allowed)) return false;
+            }
         }
         return true;
     }
 };
 
-template <class T>
-void run_benchmark(benchmark::State& state, const Shape& shape, int threads) {
-    cpu::set_max_threads(threads);
-    Product<T> product(shape);
-    if (!product.right()) {
-        state.SkipWithError("the result is wrong");
-        return;
-    }
-    const auto start = std::chrono::steady_clock::now();
-    for (auto _ : state) product.run();
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    const double rate = 2.0 * static_cast<double>(shape.M * shape.N * shape.K) *
-                        static_cast<double>(state.iterations()) / seconds.count();
-    state.counters["GFLOP/s"] = rate / 1e9;
-    state.counters["%peak"] = 100 * rate / (peak<T>() * threads);
+// ---- measuring ----------------------------------------------------------------------------------
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-template <class T>
-void add(const Shape& s, int threads) {
-    const std::string name = std::string(std::is_same_v<T, float> ? "sgemm_" : "dgemm_") + s.trans +
-                             "_" + std::to_string(s.M) + "x" + std::to_string(s.N) + "x" +
-                             std::to_string(s.K) + (s.beta == 0 ? "" : "+C") +
-                             "/threads:" + std::to_string(threads);
-    benchmark::RegisterBenchmark(name.c_str(), [s, threads](benchmark::State& state) {
-        run_benchmark<T>(state, s, threads);
-    })->UseRealTime();
+double median(std::vector<double> x) {
+    if (x.empty()) return std::numeric_limits<double>::quiet_NaN();
+    const auto middle = x.begin() + static_cast<std::ptrdiff_t>(x.size() / 2);
+    std::nth_element(x.begin(), middle, x.end());
+    return *middle;
+}
+
+struct Line {
+    Shape shape;
+    int threads = 1;
+    double gflops = 0, pct_peak = 0;
+    std::string peer;  // the best one
+    double peer_gflops = 0, ratio = 0;
+    std::map<std::string, double> all;  // GFLOP/s of everybody
+};
+
+Line measure(const Shape& shape, int threads, const std::vector<Library>& all, double seconds) {
+    omp_set_num_threads(threads);
+    for (const Library& library : all) library.set_threads(threads);
+    Operands operands(shape);
+    std::vector<const Library*> libraries;
+    for (const Library& library : all) {
+        if (operands.right(library, shape))
+            libraries.push_back(&library);
+        else
+            std::fprintf(stderr, "%s: %s %s is wrong\n", library.name.c_str(), shape.trans.c_str(),
+                         shape.size().c_str());
+    }
+
+    // As many products a turn as take half a millisecond, at 100 GFLOP/s.
+    const int times = std::max(1, static_cast<int>(5e-4 * 1e11 / shape.flops()));
+    std::map<std::string, std::vector<double>> speed;
+    std::vector<double> probes;
+    const auto start = Clock::now();
+    for (std::size_t round = 0; round < 3 || (round < 1000 && seconds_since(start) < seconds);
+         ++round) {
+        probes.push_back(ladder::fma_peak<float>(cpu::chosen_isa(), threads));
+        for (std::size_t i = 0; i < libraries.size(); ++i) {
+            const Library& library = *libraries[(i + round) % libraries.size()];
+            operands.multiply(library, shape);  // wakes its threads, fills its caches
+            const auto turn = Clock::now();
+            for (int t = 0; t < times; ++t) operands.multiply(library, shape);
+            speed[library.name].push_back(shape.flops() * times / seconds_since(turn) / 1e9);
+        }
+    }
+
+    Line line;
+    line.shape = shape;
+    line.threads = threads;
+    for (const auto& [name, rounds] : speed) line.all[name] = median(rounds);
+    const std::vector<double>& ours = speed["handgrad"];
+    if (ours.empty()) return line;
+    line.gflops = line.all["handgrad"];
+    const double best_probe = *std::max_element(probes.begin(), probes.end());
+    std::vector<double> of_peak;
+    for (std::size_t r = 0; r < probes.size(); ++r)
+        if (probes[r] > 0.97 * best_probe) of_peak.push_back(100 * ours[r] / probes[r]);
+    line.pct_peak = median(of_peak);
+    for (const auto& [name, rounds] : speed) {
+        if (name == "handgrad" || line.all[name] <= line.peer_gflops) continue;
+        std::vector<double> ratios;
+        for (std::size_t r = 0; r < rounds.size(); ++r) ratios.push_back(ours[r] / rounds[r]);
+        line.peer = name;
+        line.peer_gflops = line.all[name];
+        line.ratio = median(ratios);
+    }
+    return line;
+}
+
+// ---- reporting ----------------------------------------------------------------------------------
+
+std::string machine() {
+    std::string model = "unknown processor";
+    std::istringstream info(read_file("/proc/cpuinfo"));
+    for (std::string text; std::getline(info, text);)
+        if (text.rfind("model name", 0) == 0) {
+            model = text.substr(text.find(':') + 2);
+            break;
+        }
+    return format("%s, %u cores, kernels %s", model.c_str(), std::thread::hardware_concurrency(),
+                  cpu::name_of(cpu::chosen_isa()).data());
+}
+
+/// The geometric mean of the ratios of some lines, and the smallest of them.
+template <class Wanted>
+std::string summary(const char* what, const std::vector<Line>& lines, Wanted wanted) {
+    double logs = 0, least = std::numeric_limits<double>::infinity();
+    int count = 0;
+    std::string where;
+    for (const Line& line : lines) {
+        if (line.peer.empty() || !wanted(line)) continue;
+        logs += std::log(line.ratio);
+        ++count;
+        if (line.ratio < least) {
+            least = line.ratio;
+            where = line.shape.trans + " " + line.shape.size() + ", " +
+                    std::to_string(line.threads) + (line.threads == 1 ? " thread" : " threads");
+        }
+    }
+    if (count == 0) return {};
+    return format("%s: geometric mean %.3f over %d, least %.3f (%s)\n", what,
+                  std::exp(logs / count), count, least, where.c_str());
+}
+
+std::string summaries(const std::vector<Line>& lines) {
+    return summary("all", lines, [](const Line&) { return true; }) +
+           summary("training, batch up to 64 or N = 10", lines,
+                   [](const Line& line) { return line.shape.small_training(); }) +
+           summary("squares from 256", lines,
+                   [](const Line& line) { return line.shape.square() && line.shape.M >= 256; });
+}
+
+void write_json(const std::filesystem::path& path, const std::vector<Line>& lines) {
+    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    for (const Line& line : lines) {
+        const Shape& s = line.shape;
+        list.push_back({{"name", "sgemm_" + s.trans + "_" + s.size() +
+                                     "/threads:" + std::to_string(line.threads)},
+                        {"m", s.M},
+                        {"n", s.N},
+                        {"k", s.K},
+                        {"trans", s.trans},
+                        {"threads", line.threads},
+                        {"gflops", line.gflops},
+                        {"pct_peak", line.pct_peak},
+                        {"peer", line.peer},
+                        {"peer_gflops", line.peer_gflops},
+                        {"ratio", line.ratio}});
+    }
+    if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
+    write_file_atomically(path, list.dump(1) + "\n");
+}
+
+/// Replaces what stands between the markers of a README.
+void write_readme(const std::filesystem::path& path, const std::vector<Line>& lines) {
+    const std::string begin = "<!-- bench-gemm -->\n", end = "<!-- end of bench-gemm -->\n";
+    std::string text = read_file(path);
+    const std::size_t from = text.find(begin), to = text.find(end);
+    if (from == std::string::npos || to == std::string::npos || to < from)
+        throw Error("bench_gemm --readme: no place for the table", path.string(),
+                    "a file with the markers", "add the lines " + begin + end);
+    // One row for a shape, its numbers of threads beside each other: squares A B, and the three
+    // products of each layer.
+    std::string table =
+        "| M x K x N | | GFLOP/s | of peak | best peer | ratio |\n|---|---|---|---|---|---|\n";
+    for (std::size_t first = 0, next = 0; first < lines.size(); first = next) {
+        const Shape& shape = lines[first].shape;
+        std::string speed, share, peer, ratio;
+        for (next = first; next < lines.size() && lines[next].shape == shape; ++next) {
+            const Line& line = lines[next];
+            const char* between = next == first ? "" : " / ";
+            speed += format("%s%.0f", between, line.gflops);
+            share += format("%s%.0f %%", between, line.pct_peak);
+            peer += format("%s%s %.0f", between, line.peer.c_str(), line.peer_gflops);
+            ratio += format("%s%.2f", between, line.ratio);
+        }
+        if (shape.own)
+            table += format("| %s | %s | %s | %s | %s | %s |\n", shape.size().c_str(),
+                            shape.trans.c_str(), speed.c_str(), share.c_str(), peer.c_str(),
+                            ratio.c_str());
+    }
+    std::string means;
+    std::istringstream each(summaries(lines));
+    for (std::string mean; std::getline(each, mean);) means += "- " + mean + "\n";
+    text.replace(from + begin.size(), to - from - begin.size(),
+                 "\nOn " + machine() + ", 1 / 2 threads:\n\n" + table +
+                     "\nAll shapes and their transpositions:\n\n" + means + "\n");
+    write_file_atomically(path, text);
+}
+
+int run(int argc, char** argv) {
+    std::string json = "out/bench/gemm.json", readme, mkl;
+    std::vector<std::string> only, peers;
+    std::vector<int> threads{1, static_cast<int>(std::thread::hardware_concurrency())};
+    double seconds = 0.3;
+    Index largest = 4096;
+    CLI::App app("The CPU's matrix product beside other libraries'");
+    app.add_option("--only", only, "shapes whose name holds one of these: 'NT 16x784x128'");
+    app.add_option("--largest", largest, "leave out squares above this");
+    app.add_option("--threads", threads, "numbers of threads");
+    app.add_option("--seconds", seconds, "time for each shape; three rounds at least");
+    app.add_option("--peers", peers, "these libraries alone: 'oneDNN sgemm'");
+    app.add_option("--mkl", mkl, "folder of libmkl_rt.so, from the Python package mkl");
+    app.add_option("--json", json, "where the figures go");
+    app.add_option("--readme", readme, "a README whose table is to be written anew");
+    CLI11_PARSE(app, argc, argv);
+    std::sort(threads.begin(), threads.end());
+    threads.erase(std::unique(threads.begin(), threads.end()), threads.end());
+
+    std::vector<Library> libraries = find_libraries(mkl);
+    if (!peers.empty())
+        std::erase_if(libraries, [&](const Library& library) {
+            return library.name != "handgrad" &&
+                   std::find(peers.begin(), peers.end(), library.name) == peers.end();
+        });
+    std::printf("%s\n", machine().c_str());
+    for (const int t : threads) {
+        double peak = 0;
+        for (int attempt = 0; attempt < 10; ++attempt)
+            peak = std::max(peak, ladder::fma_peak<float>(cpu::chosen_isa(), t));
+        std::printf("multiply-add peak, %d thread%s: %.0f GFLOP/s\n", t, t == 1 ? "" : "s", peak);
+    }
+    std::printf("\n%-3s %-14s %2s %8s %6s", "", "M x K x N", "t", "handgrad", "%peak");
+    for (std::size_t i = 1; i < libraries.size(); ++i)
+        std::printf(" %13s", libraries[i].name.c_str());
+    std::printf("  ratio\n");
+
+    std::vector<Line> lines;
+    for (const Shape& shape : all_shapes()) {
+        const std::string name = shape.trans + " " + shape.size();
+        const auto holds = [&](const std::string& part) {
+            return (name + " ").find(part + " ") != std::string::npos || name == part;
+        };
+        if (!only.empty() && std::none_of(only.begin(), only.end(), holds)) continue;
+        if (shape.square() && shape.M > largest) continue;
+        for (const int t : threads) {
+            const Line line = measure(shape, t, libraries, seconds);
+            std::printf("%-3s %-14s %2d %8.1f %6.1f", shape.trans.c_str(), shape.size().c_str(), t,
+                        line.gflops, line.pct_peak);
+            for (std::size_t i = 1; i < libraries.size(); ++i) {
+                const auto found = line.all.find(libraries[i].name);
+                std::printf(" %13.1f", found == line.all.end() ? NAN : found->second);
+            }
+            std::printf("  %.3f\n", line.ratio);
+            std::fflush(stdout);
+            lines.push_back(line);
+        }
+    }
+    std::printf("\n%s", summaries(lines).c_str());
+    write_json(json, lines);
+    if (!readme.empty()) write_readme(readme, lines);
+    return std::all_of(lines.begin(), lines.end(), [](const Line& l) { return l.gflops > 0; }) ? 0
+                                                                                               : 1;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::vector<Shape> shapes;
-    // Layers of 784-128-10 and 784-100-10, forward (NT), dW (TN), dx (NN), as M x N x K.
-    for (const Index batch : {16, 64, 256}) {
-        shapes.push_back({"NT", batch, 128, 784, 0});
-        shapes.push_back({"TN", 128, 784, batch, 1});
-        shapes.push_back({"NT", batch, 10, 128, 0});
-        shapes.push_back({"TN", 10, 128, batch, 1});
-        shapes.push_back({"NN", batch, 128, 10, 0});
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 1;
     }
-    shapes.push_back({"NN", 256, 10, 4096, 0});
-    shapes.push_back({"NT", 1649, 10, 4096, 0});
-    shapes.push_back({"TN", 10, 4096, 1649, 1});
-    for (const Index n : {64, 128, 256, 512, 1024, 2048}) shapes.push_back({"NN", n, n, n, 0});
-    for (const char* trans : {"NT", "TN", "TT"}) shapes.push_back({trans, 512, 512, 512, 0});
-
-    for (const int threads : {1, 2}) {
-        for (const Shape& shape : shapes) add<float>(shape, threads);
-        for (const Index n : {64, 512, 1024}) add<double>({"NN", n, n, n, 0}, threads);
-    }
-    benchmark::Initialize(&argc, argv);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-    std::printf("kernels %s, multiply-add peak of one thread: float %.0f, double %.0f GFLOP/s\n",
-                cpu::name_of(cpu::chosen_isa()).data(), peak<float>() / 1e9, peak<double>() / 1e9);
-    benchmark::RunSpecifiedBenchmarks();
 }

@@ -116,6 +116,13 @@ class Backend {
     virtual void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, const T* A,
                       Index lda, const T* B, Index ldb, T beta, T* C, Index ldc) const = 0;
 
+    /// y = x W' + bias in every row: x (rows, in), W (out, in), bias (out), y (rows, out).
+    virtual void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
+                                Index out) const {
+        gemm(Trans::no, Trans::yes, rows, out, in, T{1}, x, in, w, in, T{0}, y, out);
+        add_to_rows(y, bias, rows, out);
+    }
+
     // ---- elementwise, n elements ----------------------------------------------------------------
 
     /// x[i] = value

@@ -10,6 +10,7 @@
 #include "check/gradient_check.h"
 #include "check/registry.h"
 #include "core/device.h"
+#include "core/device_graph.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/random.h"

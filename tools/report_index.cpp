@@ -34,11 +34,12 @@ void add_card(HtmlPage& page, const fs::path& folder) try {
     const auto results = nlohmann::json::parse(read_file(folder / "results.json"));
     const std::string name = folder.filename().string();
     const auto& checks = results.at("checks");
-    const auto passed = std::count_if(checks.begin(), checks.end(),
-                                      [](const auto& check) { return check.at("passed") == true; });
+    const auto passed =
+        std::count_if(checks.begin(), checks.end(),
+                      [](const nlohmann::json& check) { return check.at("passed").get<bool>(); });
     std::string verdict =
         checks.empty() ? "no checks" : format("%td of %zu checks passed", passed, checks.size());
-    if (results.at("quick") == true) verdict += ", in a quick run";
+    if (results.at("quick").get<bool>()) verdict += ", in a quick run";
     const auto& figures = results.at("figures");
     page.card(name + "/report.html",
               name.substr(0, name.find('_')) + ". " + results.at("title").get<std::string>(),

@@ -21,6 +21,10 @@ class CpuBackend final : public Backend<T> {
               Index lda, const T* B, Index ldb, T beta, T* C, Index ldc) const override {
         HANDGRAD_ISA::gemm(trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
     }
+    void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
+                        Index out) const override {
+        HANDGRAD_ISA::linear_forward(y, x, w, bias, rows, in, out);
+    }
     void fill(T* x, T value, Index n) const override { HANDGRAD_ISA::fill(x, value, n); }
     void multiply(T* y, const T* x, const T* scale, Index n) const override {
         HANDGRAD_ISA::multiply(y, x, scale, n);

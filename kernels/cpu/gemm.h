@@ -1,4 +1,4 @@
-// The product of the CPU; see Backend::gemm for its arguments.
+// The product of the CPU; see Backend::gemm and Backend::linear_forward for the arguments.
 #pragma once
 
 #include "kernels/cpu/isa.h"
@@ -8,5 +8,8 @@ namespace handgrad::cpu::HANDGRAD_ISA {
 template <class T>
 void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, const T* A, Index lda,
           const T* B, Index ldb, T beta, T* C, Index ldc);
+
+template <class T>
+void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in, Index out);
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -47,6 +47,28 @@ class CudaGpu final : public Gpu {
         check(cudaStreamSynchronize(work), "cudaStreamSynchronize, or a kernel before it");
     }
 
+    void begin_recording() const override {
+        // Relaxed: memory may be taken meanwhile.
+        check(cudaStreamBeginCapture(work, cudaStreamCaptureModeRelaxed), "cudaStreamBeginCapture");
+    }
+    void* end_recording() const override {
+        cudaGraph_t graph = nullptr;
+        check(cudaStreamEndCapture(work, &graph), "cudaStreamEndCapture");
+        cudaGraphExec_t runnable = nullptr;
+        const cudaError_t status = cudaGraphInstantiate(&runnable, graph, 0);
+        cudaGraphDestroy(graph);
+        check(status, "cudaGraphInstantiate");
+        return runnable;
+    }
+    void replay(void* graph) const override {
+        check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), work), "cudaGraphLaunch");
+    }
+    void destroy_graph(void* graph) const override {
+        // It may still be running.
+        check(cudaStreamSynchronize(work), "cudaStreamSynchronize before cudaGraphExecDestroy");
+        check(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)), "cudaGraphExecDestroy");
+    }
+
     cudaStream_t work = nullptr;
     double* partial_sums = nullptr;
 

@@ -27,6 +27,13 @@ class Gpu {
     virtual void copy(void* to, const void* from, std::size_t bytes) const = 0;
     /// Waits until everything asked for is done.
     virtual void synchronize() const = 0;
+
+    /// From here on work is recorded instead of done.
+    virtual void begin_recording() const = 0;
+    /// The work recorded, for replay and destroy_graph.
+    virtual void* end_recording() const = 0;
+    virtual void replay(void* graph) const = 0;
+    virtual void destroy_graph(void* graph) const = 0;
 };
 
 namespace cuda {

@@ -120,7 +120,6 @@ void sum_all(Index n, F f, Finish finish) {
            finish);
 }
 
-// ---- rows
 template <class F>
 __global__ void __launch_bounds__(block_threads) each_block_kernel(F f) {
     f(Index{blockIdx.x});
@@ -133,7 +132,7 @@ void each_block(Index n, F f) {
         launch(each_block_kernel<F>, static_cast<unsigned>(n), block_threads, 0, stream(), f);
 }
 
-// ----------------------------------------------------------------------------------------
+// ---- rows --------------------------------------------------------------------------------------
 
 /// One lane of the warp that works on a row.
 struct RowLane {

@@ -175,15 +175,14 @@ void count_request(const std::vector<const Record*>& lanes) {
 void on_access(const void* pointer, std::size_t bytes, Access access, const void* pc) {
     Machine& m = machine();
     Thread* t = m.current;
-    if (t == nullptr || !t->in_kernel || !(m.checking || m.counting)) return;
+    if (t == nullptr || !t->in_kernel || !instrumented || !(m.checking || m.counting)) return;
     const auto address = reinterpret_cast<std::uintptr_t>(pointer);
     if (address - reinterpret_cast<std::uintptr_t>(t->stack) < stack_bytes) return;
     const std::uintptr_t dynamic =
         address - reinterpret_cast<std::uintptr_t>(dynamic_shared_memory());
     const bool is_dynamic = dynamic < most_shared_bytes;
     const bool is_static = address >= static_begin && address < static_end;
-    // AddressSanitizer looks after device memory where the compiler does not call this function.
-    if (m.checking && instrumented) {
+    if (m.checking) {
         if (is_dynamic) {
             check_dynamic(dynamic, bytes, access, pc);
         } else if (is_static) {

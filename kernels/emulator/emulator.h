@@ -261,7 +261,7 @@ enum cudaMemcpyKind : std::uint8_t {
     cudaMemcpyDeviceToDevice,
     cudaMemcpyDefault
 };
-enum cudaStreamCaptureMode : std::uint8_t { cudaStreamCaptureModeThreadLocal };
+enum cudaStreamCaptureMode : std::uint8_t { cudaStreamCaptureModeRelaxed };
 enum : std::uint8_t { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2 };
 struct Graph;
 using cudaStream_t = struct Stream*;

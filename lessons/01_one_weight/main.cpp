@@ -280,6 +280,7 @@ int main(int argc, char** argv) {
         .summary =
             "Gradient descent on e^(wz) with a single weight: its gradient three ways, how "
             "many steps it takes and why, and where floats stop it.",
+        .any_device = true,
     };
     return run_lesson(argc, argv, info, [](Lesson& lesson) {
         show_loss(lesson);

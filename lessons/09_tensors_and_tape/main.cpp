@@ -454,6 +454,7 @@ int main(int argc, char** argv) {
             "What can be done with a tensor, what autograd gives and refuses, and a tape of "
             "our own in sixty lines.",
         .data = "embedded",
+        .any_device = true,
     };
     return run_lesson(argc, argv, info, [](Lesson& lesson) {
         show_tensors(lesson);

@@ -392,6 +392,7 @@ int main(int argc, char** argv) {
                    &settings.lr},
                   {"--batch", "samples in a batch", &settings.batch_size},
                   {"--dropout", "probability of dropping a hidden unit", &settings.dropout}},
+        .any_device = true,
     };
     return run_lesson(argc, argv, info, [&](Lesson& lesson) {
         const Data data = load_data(lesson);

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <functional>
 #include <span>
-#include <type_traits>
 #include <utility>
 
 #include "autograd/functional.h"
@@ -352,34 +351,38 @@ void add_convolutions(Cases& cases) {
     });
 }
 
-template <class Pool>
+/// pool_case(shape of x, kernel_size, stride, padding) at awkward shapes and at random ones.
+template <class PoolCase>
+void add_pools(Cases& cases, const PoolCase& pool_case) {
+    cases.add(pool_case({1, 1, 1, 1}, 1, 1, 0));
+    cases.add(pool_case({2, 3, 4, 6}, 2, 2, 0));
+    cases.add(pool_case({2, 2, 5, 7}, {5, 7}, 1, 0));  // kernel = image
+    cases.add(pool_case({2, 2, 7, 5}, 3, 2, 1));
+    cases.add(pool_case({1, 2, 11, 8}, 2, {3, 5}, {1, 0}));  // stride > kernel
+    cases.add(pool_case({2, 2, 1, 2}, {3, 5}, 1, {1, 2}));   // kernel > image
+    cases.add({}, {.lowest = 4, .highest = 4}, [&](const Shape& s) {
+        const Pair kernel{1 + cases.below(s[2]), 1 + cases.below(s[3])};
+        const Pair stride{1 + cases.below(3), 1 + cases.below(3)};
+        const Pair padding{cases.below(kernel.h / 2 + 1), cases.below(kernel.w / 2 + 1)};
+        return pool_case(s, kernel, stride, padding);
+    });
+}
+
 void add_pools(Cases& cases) {
-    const auto pool_case = [&](const Shape& s, Pair kernel, Pair stride, Pair padding, bool count) {
+    add_pools(cases, [&](const Shape& s, Pair kernel, Pair stride, Pair padding) {
         const UnfoldOptions windows{.stride = both(stride), .padding = both(padding)};
-        const Input x = cases.distinct(s);
-        if constexpr (std::is_same_v<Pool, AvgPool2d<double>>)
-            return Cases::on(
-                std::make_shared<Pool>(kernel, stride, padding, count), x,
-                of_x([=](const Var& v) { return F::avg_pool2d(v, both(kernel), windows, count); }));
-        else
-            return Cases::on(
-                std::make_shared<Pool>(kernel, stride, padding), x,
-                of_x([=](const Var& v) { return F::max_pool2d(v, both(kernel), windows); }));
-    };
-    for (const bool count : {true, false}) {
-        cases.add(pool_case({1, 1, 1, 1}, 1, 1, 0, count));
-        cases.add(pool_case({2, 3, 4, 6}, 2, 2, 0, count));
-        cases.add(pool_case({2, 2, 5, 7}, {5, 7}, 1, 0, count));  // kernel = image
-        cases.add(pool_case({2, 2, 7, 5}, 3, 2, 1, count));
-        cases.add(pool_case({1, 2, 11, 8}, 2, {3, 5}, {1, 0}, count));  // stride > kernel
-        cases.add(pool_case({2, 2, 1, 2}, {3, 5}, 1, {1, 2}, count));   // kernel > image
-        cases.add({}, {.lowest = 4, .highest = 4}, [&](const Shape& s) {
-            const Pair kernel{1 + cases.below(s[2]), 1 + cases.below(s[3])};
-            const Pair stride{1 + cases.below(3), 1 + cases.below(3)};
-            const Pair padding{cases.below(kernel.h / 2 + 1), cases.below(kernel.w / 2 + 1)};
-            return pool_case(s, kernel, stride, padding, count);
+        return Cases::on(
+            std::make_shared<MaxPool2d<double>>(kernel, stride, padding), cases.distinct(s),
+            of_x([=](const Var& x) { return F::max_pool2d(x, both(kernel), windows); }));
+    });
+    for (const bool count : {true, false})
+        add_pools(cases, [&](const Shape& s, Pair kernel, Pair stride, Pair padding) {
+            const UnfoldOptions windows{.stride = both(stride), .padding = both(padding)};
+            return Cases::on(std::make_shared<AvgPool2d<double>>(kernel, stride, padding, count),
+                             cases.input(s, -1, 1), of_x([=](const Var& x) {
+                                 return F::avg_pool2d(x, both(kernel), windows, count);
+                             }));
         });
-    }
 }
 
 void add_flatten(Cases& cases) {
@@ -444,8 +447,7 @@ void add_layers(Cases& cases, std::uint64_t seed) {
     cases.add_layer<LogSoftmax<double>>({.ranks = {.least_last = 2}}, of_x(F::log_softmax<double>));
 
     add_convolutions(cases);
-    add_pools<MaxPool2d<double>>(cases);
-    add_pools<AvgPool2d<double>>(cases);
+    add_pools(cases);
     add_flatten(cases);
 
     using Depth = StochasticDepth<double>;

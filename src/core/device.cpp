@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/device_graph.h"
 #include "core/error.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/parallel.h"
@@ -57,7 +58,12 @@ void system_free(Device device, void* block) {
 /// batches of nearly the same size share blocks and at most a fifth of a block is wasted.
 class BlockCache {
   public:
-    explicit BlockCache(Device device) : device_(device) {}
+    /// `guarded`: kernels may touch a block only while it is taken. A graph's blocks are used again
+    /// by each replay.
+    explicit BlockCache(Device device, bool guarded = true) : device_(device), guarded_(guarded) {}
+    BlockCache(const BlockCache&) = delete;
+    BlockCache& operator=(const BlockCache&) = delete;
+    ~BlockCache() { clear(); }
 
     static std::size_t rounded(std::size_t bytes) {
         if (bytes == 0) return alignment;
@@ -116,7 +122,7 @@ class BlockCache {
   private:
     /// For AddressSanitizer and the emulator: what may be touched of a block.
     void permit(void* block, [[maybe_unused]] std::size_t bytes, std::size_t used) const {
-        if (device_ == Device::cuda) return;
+        if (device_ == Device::cuda || !guarded_) return;
         if (device_ == Device::emulated) emulator::set_bounds(block, used);
         if (used == 0) {
             ASAN_POISON_MEMORY_REGION(block, bytes);
@@ -126,11 +132,20 @@ class BlockCache {
     }
 
     Device device_;
+    bool guarded_;
     std::mutex mutex_;
     std::unordered_map<std::size_t, std::vector<void*>> free_;
     std::unordered_map<std::size_t, std::size_t> made_;  // blocks of each size in existence
     std::size_t system_allocations_ = 0;
 };
+
+/// What a graph that is being recorded takes its memory from, by device; else null. A recording
+/// belongs to the thread that makes it.
+thread_local std::shared_ptr<BlockCache> recording_cache[3];
+
+std::shared_ptr<BlockCache>& recording_cache_of(Device device) {
+    return recording_cache[static_cast<std::size_t>(device)];
+}
 
 /// Never destroyed: tensors with static lifetime release their blocks after main has ended.
 BlockCache& cache_of(Device device) {
@@ -198,8 +213,11 @@ std::string describe(Device device) {
 }
 
 std::shared_ptr<void> allocate(Device device, std::size_t bytes) {
-    BlockCache& cache = cache_of(device);
     const std::size_t block = BlockCache::rounded(bytes);
+    if (const std::shared_ptr<BlockCache>& own = recording_cache_of(device))
+        return {own->take(block, bytes), [own, block](void* p) { own->release(p, block); },
+                CachedAllocator<char>{}};
+    BlockCache& cache = cache_of(device);
     return {cache.take(block, bytes), [&cache, block](void* p) { cache.release(p, block); },
             CachedAllocator<char>{}};
 }
@@ -208,6 +226,8 @@ void copy_bytes(void* to, Device to_device, const void* from, Device from_device
                 std::size_t bytes) {
     if (bytes == 0) return;
     const bool to_host = to_device == Device::cpu, from_host = from_device == Device::cpu;
+    if (to_host != from_host)
+        require_not_recording(to_host ? from_device : to_device, "a copy between CPU and device");
     if (to_host && from_host) {
         std::memmove(to, from, bytes);
     } else if (from_host) {
@@ -225,6 +245,50 @@ void copy_bytes(void* to, Device to_device, const void* from, Device from_device
 
 void synchronize(Device device) {
     if (device != Device::cpu) gpu(device).synchronize();
+}
+
+bool recording(Device device) {
+    return recording_cache_of(device) != nullptr;
+}
+
+void require_not_recording(Device device, std::string_view operation) {
+    if (recording(device))
+        throw Error(std::string(operation) + ": a graph is being recorded",
+                    "work that the host has a part in, on " + std::string(name_of(device)),
+                    "work of the device alone, the same in each replay",
+                    "leave it out of the DeviceGraph");
+}
+
+DeviceGraph::DeviceGraph(Device device, const std::function<void()>& work) : device_(device) {
+    if (device == Device::cpu)
+        throw Error("DeviceGraph: no graphs on this device", "cpu", "cuda or emulated",
+                    "call the work itself");
+    require_not_recording(device, "DeviceGraph");
+    auto memory = std::make_shared<BlockCache>(device, false);
+    gpu(device).begin_recording();
+    recording_cache_of(device) = memory;
+    try {
+        work();
+    } catch (...) {
+        recording_cache_of(device) = nullptr;
+        try {
+            gpu(device).destroy_graph(gpu(device).end_recording());
+        } catch (const std::exception&) {
+            // What work() threw says more.
+        }
+        throw;
+    }
+    recording_cache_of(device) = nullptr;
+    graph_ = gpu(device).end_recording();
+    memory_ = std::move(memory);
+}
+
+DeviceGraph::~DeviceGraph() {
+    gpu(device_).destroy_graph(graph_);
+}
+
+void DeviceGraph::replay() const {
+    gpu(device_).replay(graph_);
 }
 
 void* take_block(std::size_t bytes) {

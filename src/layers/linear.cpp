@@ -33,9 +33,10 @@ Tensor<T> Linear<T>::forward(const Tensor<T>& x) {
                         ? "flatten each sample: x.reshape({N, " + std::to_string(in_) + "})"
                         : "make the layer before it give " + std::to_string(in_) + " features");
     const Index n = x.dim(0);
-    Tensor<T> y = Tensor<T>::empty({n, out_}, x.device());                     // (N, out)
-    matmul(y, x, weight.value, {.trans_b = Trans::yes});                       // x W'
-    backend<T>(x.device()).add_to_rows(y.data(), bias.value.data(), n, out_);  // + b
+    Tensor<T> y = Tensor<T>::empty({n, out_}, x.device());
+    backend<T>(x.device())
+        .linear_forward(y.data(), x.data(), weight.value.data(), bias.value.data(), n, in_,
+                        out_);  // x W' + b
     x_ = x;
     y_ = y;
     return y;

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "core/device_graph.h"
 #include "core/error.h"
 
 // Mean and sum: L = s sum_i l_i with s = 1/count or 1
@@ -90,6 +91,7 @@ void Loss<T>::require_labels(const Tensor<T>& input, const Labels& labels) const
             "no size being 0",
             "one label for each row of scores; classes are the second axis");
     require_same_device(*this, input, labels);
+    if (recording(labels.device())) return;  // the labels are those of each replay
     const Index classes = input.dim(1);
     const Labels host_labels = labels.to(Device::cpu);
     for (const std::int32_t label : host_labels.span())

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "core/device_graph.h"
+
 // Adam (Kingma and Ba 2015), step t = 1, 2, ..., with g = dL/dw + weight_decay w
 //
 //   m <- b1 m + (1 - b1) g             moving averages of the gradient and of its square,
@@ -54,6 +56,7 @@ void AdamOf<T, Options>::update(const Slot& slot, const Options& o) {
     const auto t = static_cast<double>(this->steps());
     const auto [b1, b2] = o.betas;
     const Tensor<T>& w = slot.parameter->value;
+    require_not_recording(w.device(), "Adam.step");  // t would stand still
     backend<T>(w.device())
         .adam_step(
             w.data(), slot.state[0].data(), slot.state[1].data(),

@@ -213,7 +213,8 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
     CLI::App app(info.title + ". " + info.summary, "lesson_" + info.name);
     app.add_option("--data", options.data,
                    "mnist, fashion-mnist, embedded, or a folder [the first that is found]");
-    app.add_option("--device", device, "cpu, cuda, or emulated: a GPU played on the CPU")->capture_default_str();
+    app.add_option("--device", device, "cpu, cuda, or emulated: a GPU played on the CPU")
+        ->capture_default_str();
     CLI::Option* epochs =
         app.add_option("--epochs", options.epochs,
                        format("passes over the training data [%d, or %d with --quick]", info.epochs,
@@ -251,6 +252,10 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
         if (threads->count() > 0) cpu::set_max_threads(options.threads);
         options.threads = cpu::max_threads();
         options.device = parse_device(device);
+        if (options.device != Device::cpu && !info.any_device)
+            throw DeviceError("--device " + device + ": not in this lesson",
+                              "lesson " + info.name + ", which computes on the CPU alone",
+                              "--device cpu", "lesson 10 trains on any device");
         options.out = std::filesystem::path(out) / info.name;
         make_folder(options.out);
         for (const char* file : {"results.json", "report.html"})  // a run that fails leaves none

@@ -50,6 +50,7 @@ struct LessonInfo {
     int quick_epochs = 1;      // the same under --quick
     std::string data = {};     // unless --data says otherwise
     std::vector<LessonFlag> flags = {};
+    bool any_device = false;  // does it put its tensors on --device? Else that must be cpu
 };
 
 /// What the flags said.

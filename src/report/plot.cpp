@@ -177,8 +177,8 @@ std::vector<double> linspace(double first, double last, Index count) {
     if (count < 2) throw Error("linspace: too few", std::to_string(count), "at least 2");
     std::vector<double> numbers;
     for (Index i = 0; i < count; ++i)
-        numbers.push_back(first + (last - first) * static_cast<double>(i) /
-                                      static_cast<double>(count - 1));
+        numbers.push_back(first +
+                          (last - first) * static_cast<double>(i) / static_cast<double>(count - 1));
     return numbers;
 }
 

@@ -1,5 +1,9 @@
 #include "report/training_curves.h"
 
+#include <cmath>
+
+#include "core/text.h"
+#include "report/lesson.h"
 #include "report/plot.h"
 
 namespace handgrad {
@@ -23,6 +27,27 @@ TrainingCurves::operator Drawing() const {
         .x_label = "epoch",
         .series = {{"training", train_accuracy, epoch}, {"validation", val_accuracy, epoch}}};
     return panels({losses, accuracies}, {.title = title, .columns = 2});
+}
+
+void log_curves(Lesson& lesson, const TrainingCurves& curves, Index every) {
+    lesson.line("epoch  training loss  accuracy  validation loss  accuracy");
+    for (std::size_t i = 0; i < curves.epoch.size(); ++i)
+        if (static_cast<Index>(curves.epoch[i]) % every == 0 || i + 1 == curves.epoch.size())
+            lesson.line(format("%5.0f  %13.4f  %8.3f  %15.4f  %8.3f", curves.epoch[i],
+                               curves.train_loss[i], curves.train_accuracy[i], curves.val_loss[i],
+                               curves.val_accuracy[i]));
+}
+
+bool check_reached(Lesson& lesson, const TrainingCurves& curves, const LossAndAccuracy& train,
+                   const LossAndAccuracy& val, double loss_tolerance) {
+    const LossAndAccuracy fitted = curves.last_train(), validated = curves.last_val();
+    return lesson.check("numpy reaches the same, within 1 point",
+                        std::abs(fitted.accuracy - train.accuracy) < 0.01 &&
+                            std::abs(validated.accuracy - val.accuracy) < 0.01 &&
+                            std::abs(fitted.loss - train.loss) < loss_tolerance &&
+                            std::abs(validated.loss - val.loss) < loss_tolerance,
+                        format("validation accuracy %.4f and loss %.4f, numpy %.4f and %.4f",
+                               validated.accuracy, validated.loss, val.accuracy, val.loss));
 }
 
 }  // namespace handgrad

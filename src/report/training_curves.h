@@ -4,9 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "kernels/backend.h"
 #include "report/drawing.h"
 
 namespace handgrad {
+
+class Lesson;
 
 struct LossAndAccuracy {
     double loss = 0, accuracy = 0;
@@ -29,5 +32,13 @@ struct TrainingCurves {
 
     operator Drawing() const;  // NOLINT(google-explicit-constructor)
 };
+
+/// A line of figures for every so many epochs, the first and the last.
+void log_curves(Lesson& lesson, const TrainingCurves& curves, Index every);
+
+/// Checks that the curves end where another program did from the same start: accuracies within one
+/// point, losses within `loss_tolerance`.
+bool check_reached(Lesson& lesson, const TrainingCurves& curves, const LossAndAccuracy& train,
+                   const LossAndAccuracy& val, double loss_tolerance = 0.001);
 
 }  // namespace handgrad

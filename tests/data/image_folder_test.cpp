@@ -87,7 +87,7 @@ TEST_CASE("read_grey_image stretches, each way by itself", "[image_folder]") {
                 all_near(read_grey_image(dir.write("x", bmp(width, height, {51, 51, 51})), 64, 7),
                          0.2F, 1e-5F));
     // Left half black, right half white; a cubic filter overshoots at the step, and that is cut.
-    std::vector<std::uint8_t> halves(20 * 20);
+    std::vector<std::uint8_t> halves(400);
     for (std::size_t i = 0; i < halves.size(); ++i) halves[i] = i % 20 < 10 ? 0 : 255;
     write_png(dir / "halves.png", halves, 20, 20);
     for (const Index size : {5, 10, 20, 31, 64}) {

@@ -67,7 +67,8 @@ bool same_rows(const std::vector<Index>& rows, const nlohmann::json& expected) {
 }  // namespace
 
 TEST_CASE("split_rows gives scikit-learn's rows", "[notebook_sets]") {
-    for (const auto& split : golden("notebook_sets")["splits"]) {
+    const auto splits = golden("notebook_sets")["splits"];
+    for (const auto& split : splits) {
         const Index n = split["train"]["n"].get<Index>() + split["val"]["n"].get<Index>();
         INFO(n << " samples, seed " << split["seed"]);
         const RowSplit rows = split_rows(n, 0.2, split["seed"].get<std::uint32_t>());
@@ -87,7 +88,8 @@ TEST_CASE("split_rows gives scikit-learn's rows", "[notebook_sets]") {
 
 TEST_CASE("get_dataset gives scikit-learn's numbers", "[notebook_sets]") {
     const TrainVal<Dataset> parts = get_dataset(load_digits());
-    for (const auto& expected : golden("notebook_sets")["digits"]) {
+    const auto digits = golden("notebook_sets")["digits"];
+    for (const auto& expected : digits) {
         const Dataset& part = expected["part"] == "train" ? parts.train : parts.val;
         REQUIRE(part.x.shape().str() == Shape{part.size(), 64}.str());
         REQUIRE(part.size() == expected["shape"][0].get<Index>());

@@ -1,4 +1,5 @@
-// The CPU's product against its definition, for each instruction set that this processor has.
+// The CPU's product, and every rung of the ladder to it, against the definition, for each
+// instruction set that this processor has.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -11,6 +12,7 @@
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/ladder/0_naive.h"
+#include "kernels/ladder/ladder.h"
 
 using namespace handgrad;
 
@@ -100,6 +102,12 @@ struct Operands {
                      A.ld, B.data.data(), B.ld, static_cast<T>(c.beta), result.data(), C.ld);
         return result;
     }
+    std::vector<T> product(ladder::Gemm<T> gemm, const Case& c) const {
+        std::vector<T> result = C.data;
+        gemm(c.trans_a, c.trans_b, c.M, c.N, c.K, static_cast<T>(c.alpha), A.data.data(), A.ld,
+             B.data.data(), B.ld, static_cast<T>(c.beta), result.data(), C.ld);
+        return result;
+    }
     template <class Sum>
     std::vector<T> naive(const Case& c) const {
         std::vector<T> result = C.data;
@@ -138,55 +146,125 @@ void require_same(const std::vector<T>& got, const std::vector<T>& wanted,
 }
 
 template <class T>
+void require_same_or_nan(const std::vector<T>& got, const std::vector<T>& wanted,
+                         const std::string& what) {
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+        if (!(got[i] == wanted[i] || (std::isnan(got[i]) && std::isnan(wanted[i]))))
+            FAIL(what << ": element " << i << " is " << got[i] << ", needs " << wanted[i]);
+    SUCCEED();
+}
+
+template <class T>
 void require_exact(const Case& c) {
     const Operands<T> operands(c, WholeNumbers{});
     const std::vector<T> wanted = operands.template naive<T>(c);
-    for (const auto isa : supported_isas())
-        require_same(operands.product(cpu::backend<T>(isa), c), wanted,
-                     std::string(cpu::name_of(isa)) + " " + c.name());
+    for (const auto isa : supported_isas()) {
+        const std::string name = std::string(cpu::name_of(isa)) + " " + c.name();
+        require_same(operands.product(cpu::backend<T>(isa), c), wanted, name);
+        for (int number = 1; number <= ladder::last_rung; ++number)
+            require_same(operands.product(ladder::rung<T>(number, isa), c), wanted,
+                         "rung " + std::to_string(number) + " " + name);
+    }
+}
+
+/// Around the edges of tiles and blocks, and of the choice between the paths of rung 7. MR is 4 or
+/// 8, NR up to 48, MC 96 and NC 3072 on a machine with 1 MB of L2 and 32 MB of L3, KC 128 to 1024.
+std::vector<Case> edge_cases() {
+    std::vector<Case> shapes;
+    for (const Index m : {3, 4, 5, 7, 8, 9, 12, 16, 17})
+        for (const Index n : {7, 8, 9, 23, 24, 25, 47, 48, 49, 95, 97, 128})
+            shapes.push_back({.M = m, .N = n, .K = 5});
+    for (const Index k : {127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025})
+        for (const Index m : {1, 16, 65}) shapes.push_back({.M = m, .N = 50, .K = k});
+    for (const Index m : {95, 96, 97, 127, 128, 129, 257})
+        for (const Index n : {47, 48, 49, 130}) shapes.push_back({.M = m, .N = n, .K = 150});
+    for (const Index n : {3071, 3072, 3073})
+        for (const Index m : {2, 70}) shapes.push_back({.M = m, .N = n, .K = 17});
+    for (const Index n : {1, 2, 3, 7, 8, 9, 10, 15, 16, 17})  // dot products, turned around
+        for (const Index m : {31, 32, 33, 63, 64, 65, 130})
+            shapes.push_back({.M = m, .N = n, .K = 530});
+    shapes.push_back({.M = 301, .N = 10, .K = 1000});  // dot products in pieces of k
+    shapes.push_back({.M = 10, .N = 301, .K = 1000});
+    shapes.push_back({.M = 500, .N = 300, .K = 20});   // C by rows
+    shapes.push_back({.M = 1024, .N = 100, .K = 40});  // rows of A a page apart
+    shapes.push_back({.M = 1, .N = 1, .K = 5000});
+    shapes.push_back({.M = 200, .N = 200, .K = 1});
+
+    std::vector<Case> cases;
+    for (Case c : shapes)
+        for (const Trans trans_a : both)
+            for (const Trans trans_b : both) {
+                c.trans_a = trans_a;
+                c.trans_b = trans_b;
+                c.gap = c.M == 1024 ? 0 : (c.M + c.N) % 3;
+                c.beta = c.K % 2 == 0 ? 0 : 1;
+                cases.push_back(c);
+            }
+    return cases;
 }
 
 }  // namespace
 
 TEMPLATE_TEST_CASE("gemm is exact on whole numbers for all small sizes", "[gemm]", float, double) {
     std::mt19937 engine(3);
-    const auto size = [&] { return static_cast<Index>(engine() % 41); };
+    const auto size = [&] { return static_cast<Index>(engine() % 71); };
     const double alphas[] = {1, 1, -2, 0.5};
     const double betas[] = {0, 1, -3};
     for (const Trans trans_a : both)
         for (const Trans trans_b : both)
-            for (int sample = 0; sample < 400; ++sample)
+            for (int sample = 0; sample < 250; ++sample)
                 require_exact<TestType>({trans_a, trans_b, size(), size(), size(),
                                          alphas[engine() % 4], betas[engine() % 3],
                                          static_cast<Index>(engine() % 4)});
 }
 
 TEMPLATE_TEST_CASE("gemm is exact around the sizes of tiles and blocks", "[gemm]", float, double) {
-    // MR is 4 or 8, NR up to 48, MC 128, NC 3072, KC 512 for float and 256 for double.
-    std::vector<Case> shapes;
-    for (const Index m : {3, 4, 5, 7, 8, 9, 12, 16, 17})
-        for (const Index n : {7, 8, 9, 23, 24, 25, 47, 48, 49, 95, 97, 128})
-            shapes.push_back({.M = m, .N = n, .K = 5});
-    for (const Index k : {255, 256, 257, 511, 512, 513, 1025})
-        for (const Index m : {1, 16, 65}) shapes.push_back({.M = m, .N = 50, .K = k});
-    for (const Index m : {127, 128, 129, 257})
-        for (const Index n : {47, 48, 49, 130}) shapes.push_back({.M = m, .N = n, .K = 150});
-    for (const Index n : {3071, 3072, 3073})
-        for (const Index m : {2, 70}) shapes.push_back({.M = m, .N = n, .K = 17});
-    shapes.push_back({.M = 1, .N = 1, .K = 5000});
-    shapes.push_back({.M = 300, .N = 10, .K = 700});
-    shapes.push_back({.M = 10, .N = 300, .K = 700});
-    shapes.push_back({.M = 200, .N = 200, .K = 1});
+    for (const Case& c : edge_cases()) require_exact<TestType>(c);
+}
 
-    for (Case c : shapes)
-        for (const Trans trans_a : both)
-            for (const Trans trans_b : both) {
-                c.trans_a = trans_a;
-                c.trans_b = trans_b;
-                c.gap = (c.M + c.N) % 3;
-                c.beta = c.K % 2 == 0 ? 0 : 1;
-                require_exact<TestType>(c);
+TEMPLATE_TEST_CASE("gemm's epilogue adds the bias, then cuts at zero", "[gemm]", float, double) {
+    using T = TestType;
+    std::vector<Case> cases = edge_cases();
+    for (const Index k : {0, 1, 30}) cases.push_back({.M = 20, .N = 33, .K = k});
+    for (Case c : cases) {
+        c.gap = 0;
+        c.beta = 0;
+        const Operands<T> operands(c, WholeNumbers{});
+        WholeNumbers draw;
+        std::vector<T> bias(static_cast<std::size_t>(c.N));
+        for (T& b : bias) b = static_cast<T>(draw());
+        if (!bias.empty()) bias.back() = std::numeric_limits<T>::quiet_NaN();
+        const std::vector<T> product = operands.template naive<T>(c);
+        std::vector<T> shifted = product, cut = product, both_done = product;
+        for (std::size_t i = 0; i < product.size(); ++i) {
+            shifted[i] += bias[i % bias.size()];
+            if (cut[i] < 0) cut[i] = 0;
+            both_done[i] = shifted[i] < 0 ? T{0} : shifted[i];
+        }
+        for (const auto isa : supported_isas())
+            for (const int threads : {1, 2}) {
+                const Threads set(threads);
+                const std::string name = std::string(cpu::name_of(isa)) + " " + c.name();
+                const auto run = [&](const T* b, bool relu) {
+                    std::vector<T> result(product.size());
+                    ladder::fused_rung<T>(isa)(c.trans_a, c.trans_b, c.M, c.N, c.K,
+                                               operands.A.data.data(), operands.B.data.data(), b,
+                                               relu, result.data());
+                    return result;
+                };
+                require_same_or_nan(run(nullptr, false), product, name);
+                require_same_or_nan(run(bias.data(), false), shifted, name + " bias");
+                require_same_or_nan(run(nullptr, true), cut, name + " relu");
+                require_same_or_nan(run(bias.data(), true), both_done, name + " bias, relu");
+                if (c.trans_a == no && c.trans_b == yes) {
+                    std::vector<T> y(product.size());
+                    cpu::backend<T>(isa).linear_forward(y.data(), operands.A.data.data(),
+                                                        operands.B.data.data(), bias.data(), c.M,
+                                                        c.K, c.N);
+                    require_same_or_nan(y, shifted, name + " linear_forward");
+                }
             }
+    }
 }
 
 TEMPLATE_TEST_CASE("gemm's rounding error stays within its bound", "[gemm]", float, double) {
@@ -248,6 +326,10 @@ TEMPLATE_TEST_CASE("gemm never reads what a zero factor makes pointless", "[gemm
                     operands.C.fill(nan);
                     require_same(operands.product(backend, c), operands.template naive<T>(c),
                                  "C of NaN, " + c.name());
+                    for (int number = 1; number <= ladder::last_rung; ++number)
+                        require_same(operands.product(ladder::rung<T>(number, isa), c),
+                                     operands.template naive<T>(c),
+                                     "C of NaN, rung " + std::to_string(number) + " " + c.name());
 
                     c.alpha = 0;
                     c.beta = -2;
@@ -277,11 +359,7 @@ TEMPLATE_TEST_CASE("gemm lets NaN and infinity through", "[gemm]", float, double
                 operands.A.at(0, 0) = std::numeric_limits<T>::infinity();
                 const std::vector<T> got = operands.product(cpu::backend<T>(isa), c);
                 const std::vector<T> wanted = operands.template naive<T>(c);
-                for (std::size_t i = 0; i < wanted.size(); ++i)
-                    if (!(got[i] == wanted[i] || (std::isnan(got[i]) && std::isnan(wanted[i]))))
-                        FAIL(cpu::name_of(isa) << " " << c.name() << ": element " << i << " is "
-                                               << got[i] << ", needs " << wanted[i]);
-                SUCCEED();
+                require_same_or_nan(got, wanted, std::string(cpu::name_of(isa)) + " " + c.name());
             }
 }
 
@@ -297,7 +375,9 @@ TEMPLATE_TEST_CASE("gemm gives the same bits for every number of threads", "[gem
                                      {300, 10, 700},
                                      {230, 270, 530},
                                      {3, 999, 400},
-                                     {12, 12, 20000}})
+                                     {12, 12, 20000},
+                                     {301, 10, 1000},
+                                     {500, 300, 20}})
             for (const Trans trans_a : both)
                 for (const Trans trans_b : both) {
                     const Case c{trans_a, trans_b, M, N, K, 1, 1, 0};

@@ -5,7 +5,6 @@
 #include "core/file.h"
 #include "data/digits.h"
 #include "report/image_grid.h"
-#include "report/training_curves.h"
 #include "temp_dir.h"
 
 using namespace handgrad;
@@ -35,16 +34,4 @@ TEST_CASE("pixel_map lays the numbers out as the sample") {
     CHECK(map.as_image);
     CHECK_THROWS_AS(Drawing(pixel_map("w", numbers, {2, 2})), Error);
     CHECK_THROWS_AS(pixel_map("w", numbers, {6}), Error);
-}
-
-TEST_CASE("TrainingCurves draws losses and accuracies") {
-    TrainingCurves curves{.title = "a run"};
-    curves.add(0, {0.75, 0.5}, {0.875, 0.25});
-    curves.add(10, {0.125, 1}, {0.625, 0.375});
-    CHECK(curves.last_train().loss == 0.125);
-    CHECK(curves.last_val().accuracy == 0.375);
-    const std::string script = Drawing(curves).script;
-    for (const char* point :
-         {"0 0.75\n10 0.125", "0 0.875\n10 0.625", "0 0.5\n10 1", "0 0.25\n10 0.375"})
-        CHECK(script.find(point) != std::string::npos);
 }

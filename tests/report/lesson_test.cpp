@@ -141,6 +141,14 @@ TEST_CASE(
     result = run(out, [](Lesson&) { throw std::runtime_error("plain"); });
     REQUIRE(result.code == 1);
     REQUIRE(result.err == "plain\n");
+    std::vector<std::string> elsewhere = out;
+    elsewhere.insert(elsewhere.end(), {"--device", "emulated"});
+    const Run refused = run(elsewhere, nothing);
+    REQUIRE(refused.code == 2);
+    REQUIRE_THAT(refused.err, ContainsSubstring("computes on the CPU alone"));
+    LessonInfo anywhere = plain;
+    anywhere.any_device = true;
+    REQUIRE(run(elsewhere, nothing, anywhere).code == 0);
     REQUIRE(run(out, [](Lesson&) { throw DeviceError("no device", "", ""); }).code == 2);
     REQUIRE_FALSE(std::filesystem::exists(dir / "99_test/results.json"));
 

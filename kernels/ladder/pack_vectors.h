@@ -1,11 +1,8 @@
-// Packing: the operands of a block, copied into the order in which the micro-kernel reads them.
-//
-// A panel is a strip of A (some rows) or of B (some columns) laid out k by k: all its elements for
-// k = 0, then for k = 1, ... The micro-kernel then reads memory from front to back, from few pages,
-// whatever the matrix's own order and leading dimension are.
+// Rung 4's packing, in vectors: where the matrix lies against the grain, square blocks of it are
+// transposed in registers.
 #pragma once
 
-#include "kernels/cpu/gemm_microkernel.h"
+#include "kernels/ladder/tile_size.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
@@ -55,6 +52,21 @@ void pack_along(T* panel, Index ld_panel, const T* in, Index ld_in, Index n, Ind
         for (Index j = 0; j < whole; j += L) store(panel + j, load(in + j));
         if (whole < n) store(panel + whole, last.load(in + whole));
         panel += ld_panel;
+        in += ld_in;
+    }
+}
+
+/// Panels of op(A) at once, MR whole rows each and ld_panel elements apart: as many as one walk
+/// down the rows of `in` should bring, since each row is a cache line and a page of its own.
+template <class T, int panels>
+void pack_many_along(T* panel, Index ld_panel, const T* in, Index ld_in, Index K) {
+    typedef T Row __attribute__((vector_size(MR * sizeof(T)), aligned(alignof(T)), may_alias));
+    for (Index k = 0; k < K; ++k) {
+        HANDGRAD_UNROLL
+        for (int i = 0; i < panels; ++i)
+            *reinterpret_cast<Row*>(panel + i * ld_panel) =
+                *reinterpret_cast<const Row*>(in + i * MR);
+        panel += MR;
         in += ld_in;
     }
 }

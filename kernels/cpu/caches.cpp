@@ -1,0 +1,39 @@
+#include "kernels/cpu/caches.h"
+
+#include <fstream>
+#include <string>
+
+namespace handgrad::cpu {
+namespace {
+
+/// What Linux says under /sys of the first core: "48K", for index0 and up. On a virtual machine
+/// sysconf may tell of the host's whole L3 instead.
+Caches find() {
+    Caches found{32 << 10, 256 << 10, 4 << 20};
+    for (int index = 0; index < 8; ++index) {
+        const std::string folder =
+            "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/";
+        int level = 0;
+        std::string type;
+        Index size = 0;
+        char unit = 0;
+        std::ifstream(folder + "level") >> level;
+        std::ifstream(folder + "type") >> type;
+        std::ifstream(folder + "size") >> size >> unit;
+        if (type == "Instruction" || size <= 0) continue;
+        const Index bytes = size << (unit == 'K' ? 10 : unit == 'M' ? 20 : 0);
+        if (level == 1) found.l1 = bytes;
+        if (level == 2) found.l2 = bytes;
+        if (level == 3) found.l3 = bytes;
+    }
+    return found;
+}
+
+}  // namespace
+
+const Caches& caches() {
+    static const Caches found = find();
+    return found;
+}
+
+}  // namespace handgrad::cpu

@@ -1,0 +1,15 @@
+// How large this machine's caches are.
+#pragma once
+
+#include "kernels/backend.h"
+
+namespace handgrad::cpu {
+
+/// Bytes of the data caches that one core reaches: its own L1 and L2, and the L3 that it shares. A
+/// cache that the system does not tell of counts as a small one of its kind.
+struct Caches {
+    Index l1, l2, l3;
+};
+const Caches& caches();
+
+}  // namespace handgrad::cpu

@@ -1,0 +1,310 @@
+// Rung 5: the innermost loops in vectors, a tile of C in vector registers.
+//
+// A tile has up to MR rows and NV vectors of columns. For each k, NV vectors are loaded from a row
+// of B, and each of the MR elements from a column of A is spread over a vector and multiplied with
+// all of them: MR x NV multiply-adds for NV + MR loads. So the arithmetic units, not the loads, are
+// the limit, and every element of C is summed over k in order.
+//
+// There is one function for each number of rows and of vectors, so that the edges of C waste
+// nothing but the unused lanes of the last vector, which is loaded and stored under a mask.
+//
+// The five loops around it are those of rung 3, with blocks sized for this kernel. They are what
+// CpuBackend runs for large products: rung 6 gives each thread a part of C, rung 7 packs less.
+//
+// What is left to be desired: the machine has more than one core.
+#pragma once
+
+#include "kernels/cpu/caches.h"
+#include "kernels/cpu/scratch.h"
+#include "kernels/ladder/pack_vectors.h"
+#include "kernels/ladder/product.h"
+
+namespace handgrad::cpu::HANDGRAD_ISA {
+
+/// One tile: C = alpha A B + beta C over kc values of k. C has leading dimension ldc, B ldb, and A
+/// lda either way: trans_a is a parameter of the function.
+template <class T>
+struct Tile {
+    Index kc = 0;
+    const T* a = nullptr;
+    Index lda = 0;
+    const T* b = nullptr;
+    Index ldb = 0;
+    const T* ahead = nullptr;  // what will be read next: fetched while this tile is summed, a row
+    Index ahead_step = 0;      // of vectors for each k, so many apart. Null: all is in L2.
+    T* c = nullptr;
+    Index ldc = 0;
+    T alpha = 1, beta = 0;
+    Index last_columns = 0;   // of the last vector, if it is cut
+    const T* bias = nullptr;  // rung 8: to be added to every row,
+    bool relu = false;        // and then negative elements become zero
+};
+
+/// `part`: fewer columns than the vectors have lanes, so the last vector of B and C is cut.
+template <class T, int rows, int vectors, Trans trans_a, bool part>
+void multiply_tile(const Tile<T>& tile) {
+    constexpr int L = lanes<T>;
+    const FirstLanes<T> last(tile.last_columns);
+    const auto cut = [](int j) { return part && j == vectors - 1; };
+
+    Vector<T> sum[rows][vectors] = {};
+    const T* a = tile.a;
+    const T* b = tile.b;
+    const auto add_products = [&] {
+        Vector<T> bk[vectors];
+        HANDGRAD_UNROLL
+        for (int j = 0; j < vectors; ++j) bk[j] = cut(j) ? last.load(b + j * L) : load(b + j * L);
+        HANDGRAD_UNROLL
+        for (int i = 0; i < rows; ++i) {
+            const T aik = trans_a == Trans::yes ? a[i] : a[i * tile.lda];
+            HANDGRAD_UNROLL
+            for (int j = 0; j < vectors; ++j) sum[i][j] += aik * bk[j];
+        }
+        a += trans_a == Trans::yes ? tile.lda : 1;
+        b += tile.ldb;
+    };
+    if (tile.ahead != nullptr) {
+        const T* row = tile.c;
+        HANDGRAD_UNROLL
+        for (int i = 0; i < rows; ++i) {
+            HANDGRAD_UNROLL
+            for (int j = 0; j < vectors; ++j) __builtin_prefetch(row + j * L, 1);
+            row += tile.ldc;
+        }
+        const T* ahead = tile.ahead;
+        for (Index k = 0; k < tile.kc; ++k) {
+            HANDGRAD_UNROLL
+            for (int j = 0; j < vectors; ++j) __builtin_prefetch(ahead + j * L);
+            ahead += tile.ahead_step;
+            add_products();
+        }
+    } else {
+        for (Index k = 0; k < tile.kc; ++k) add_products();
+    }
+
+    const auto each = [&](auto&& change) {
+        HANDGRAD_UNROLL
+        for (int i = 0; i < rows; ++i) {
+            HANDGRAD_UNROLL
+            for (int j = 0; j < vectors; ++j) change(sum[i][j], i, j);
+        }
+    };
+    const auto load_part = [&](const T* row, int j) {
+        return cut(j) ? last.load(row + j * L) : load(row + j * L);
+    };
+    if (tile.alpha != T{1}) each([&](Vector<T>& x, int, int) { x *= tile.alpha; });
+    if (tile.beta != T{0})
+        each([&](Vector<T>& x, int i, int j) {
+            x += tile.beta * load_part(tile.c + i * tile.ldc, j);
+        });
+    if (tile.bias != nullptr) each([&](Vector<T>& x, int, int j) { x += load_part(tile.bias, j); });
+    if (tile.relu) each([&](Vector<T>& x, int, int) { x = x < Vector<T>{} ? Vector<T>{} : x; });
+    HANDGRAD_UNROLL
+    for (int i = 0; i < rows; ++i) {
+        T* row = tile.c + i * tile.ldc;
+        HANDGRAD_UNROLL
+        for (int j = 0; j < vectors; ++j) {
+            if (cut(j))
+                last.store(row + j * L, sum[i][j]);
+            else
+                store(row + j * L, sum[i][j]);
+        }
+    }
+}
+
+// ---- choosing the function ----------------------------------------------------------------------
+
+template <class T>
+using TileFunction = void (*)(const Tile<T>&);
+
+/// multiply_tile for every number of rows and vectors, at [(rows - 1) * NV + vectors - 1].
+template <class T, Trans trans_a, bool part, int... i>
+constexpr auto make_tile_functions(std::integer_sequence<int, i...>) {
+    struct Table {
+        TileFunction<T> at[sizeof...(i)];
+    };
+    return Table{{multiply_tile<T, i / NV + 1, i % NV + 1, trans_a, part>...}};
+}
+
+template <class T, Trans trans_a, bool part>
+inline constexpr auto tile_functions =
+    make_tile_functions<T, trans_a, part>(std::make_integer_sequence<int, MR * NV>{});
+
+/// The function for a tile of `rows` <= MR by `columns` <= NR.
+template <class T>
+TileFunction<T> tile_function(Trans trans_a, Index rows, Index columns) {
+    const Index vectors = (columns + lanes<T> - 1) / lanes<T>;
+    const bool part = columns % lanes<T> != 0;
+    const Index i = (rows - 1) * NV + vectors - 1;
+    if (trans_a == Trans::yes)
+        return part ? tile_functions<T, Trans::yes, true>.at[i]
+                    : tile_functions<T, Trans::yes, false>.at[i];
+    return part ? tile_functions<T, Trans::no, true>.at[i]
+                : tile_functions<T, Trans::no, false>.at[i];
+}
+
+// ---- the five loops around it -------------------------------------------------------------------
+
+/// The pieces that the outer loops cut, in elements.
+struct Blocking {
+    Index mc, kc, nc;
+};
+
+/// Three eighths of L2 hold the block of A, three eighths two strips of B: the one in use, and the
+/// next on its way. The rest is for C and for what is being packed. That bounds KC from above; its
+/// use is that C is read and written once for each KC, and that wants it long. L1 holds nothing
+/// for long: a strip of B (KC x NR) is read anew for every MR rows, at NR elements in the time of
+/// MR x NV multiply-adds, which L2 delivers with ease. The block of B takes three eighths of L3,
+/// which other cores use too.
+template <class T>
+Blocking choose_blocking() {
+    constexpr Index size = sizeof(T);
+    const Caches& c = caches();
+    const Index kc = smaller(1024, larger(128, c.l2 * 3 / 8 / (2 * NR<T> * size) / 64 * 64));
+    const Index mc = larger(2 * MR, c.l2 * 3 / 8 / (kc * size) / MR * MR);
+    const Index nc = larger(4 * NR<T>, c.l3 * 3 / 8 / (kc * size) / NR<T> * NR<T>);
+    return {mc, kc, nc};
+}
+template <class T>
+const Blocking& blocking() {
+    static const Blocking chosen = choose_blocking<T>();
+    return chosen;
+}
+
+/// How the five loops go about it; rung 7 says when not to pack, and what for.
+struct Way {
+    bool pack_a = true, pack_b = true;
+    bool rows_first = false;  // the 1st and the 2nd loop change places
+    Index kc = 0;             // 0: that of blocking()
+};
+
+/// The size of the fewest equal pieces that `total` > 0 can be cut into, none above `most`: a
+/// multiple of `grain`. The last piece may be smaller.
+inline Index even_piece(Index total, Index most, Index grain = 1) {
+    const Index pieces = (total + most - 1) / most;
+    const Index grains = (total + grain - 1) / grain;
+    return (grains + pieces - 1) / pieces * grain;
+}
+
+/// Memory for `count` elements of T.
+template <class T>
+T* scratch_for(Scratch use, Index count) {
+    return static_cast<T*>(scratch(use, static_cast<std::size_t>(count) * sizeof(T)));
+}
+
+/// Rows ic .. ic + mc and columns pc .. pc + kc of op(A) as panels of MR * kc elements each.
+template <class T>
+void pack_a_block(T* packed, const Product<T>& p, Index ic, Index mc, Index pc, Index kc) {
+    const Index mr = even_piece(mc, MR);
+    constexpr int many = 32 / MR;
+    Index ir = 0;
+    if (p.trans_a == Trans::yes && mr == MR)
+        for (; ir + many * MR <= mc; ir += many * MR)
+            pack_many_along<T, many>(packed + ir * kc, MR * kc, p.a(ic + ir, pc), p.lda, kc);
+    for (; ir < mc; ir += mr) {
+        pack_a(packed + ir / mr * MR * kc, p.trans_a, p.a(ic + ir, pc), p.lda, smaller(mc - ir, mr),
+               kc);
+    }
+}
+
+/// C = alpha op(A) op(B) + beta C by tiles of C; then, if they are given, + bias (N) in every row
+/// and max(C, 0).
+template <class T>
+void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bool relu = false) {
+    constexpr Index L = lanes<T>;
+    const Blocking& most = blocking<T>();
+    const Index kc_most = way.kc == 0 ? most.kc : way.kc;
+    const Index jc_step = even_piece(p.N, most.nc, NR<T>);
+    const Index pc_step = even_piece(p.K, kc_most, L);
+    const Index ic_step = even_piece(p.M, most.mc, MR);
+    T* packed_a = nullptr;
+    T* packed_b = nullptr;
+    if (way.pack_a)
+        packed_a = scratch_for<T>(Scratch::packed_a, (smaller(p.M, ic_step) + MR) * pc_step + L);
+    if (way.pack_b)
+        packed_b = scratch_for<T>(Scratch::packed_b, (smaller(p.N, jc_step) + L) * pc_step);
+    const Trans trans_a = way.pack_a ? Trans::yes : p.trans_a;
+    const bool far = p.elements() * Index{sizeof(T)} > caches().l2;
+
+    Tile<T> tile;
+    tile.ldc = p.ldc;
+    tile.alpha = p.alpha;
+    tile.lda = way.pack_a ? MR : p.lda;
+    tile.ldb = p.ldb;
+    // 5th loop: blocks of columns; the block of B stays in L3.
+    for (Index jc = 0; jc < p.N; jc += jc_step) {
+        const Index nc = smaller(p.N - jc, jc_step);
+        const Index jr_step = even_piece(nc, NR<T>, L);
+        // 4th loop: blocks of k.
+        for (Index pc = 0; pc < p.K; pc += pc_step) {
+            const Index kc = smaller(p.K - pc, pc_step);
+            const bool last_k = pc + kc == p.K;
+            tile.kc = kc;
+            tile.beta = pc == 0 ? p.beta : T{1};
+            tile.relu = relu && last_k;
+            // 3rd loop: blocks of rows; the block of A stays in L2.
+            for (Index ic = 0; ic < p.M; ic += ic_step) {
+                const Index mc = smaller(p.M - ic, ic_step);
+                const Index ir_step = even_piece(mc, MR);
+                const Index tiles = (mc + ir_step - 1) / ir_step;
+                if (way.pack_a) pack_a_block(packed_a, p, ic, mc, pc, kc);
+
+                Index nr = 0;
+                const auto take_b = [&](Index jr, bool first) {
+                    nr = smaller(nc - jr, jr_step);
+                    tile.last_columns = nr % L;
+                    tile.b = p.b(pc, jc + jr);
+                    if (bias != nullptr && last_k) tile.bias = bias + jc + jr;
+                    if (!way.pack_b) return;
+                    T* panel = packed_b + jr * kc;
+                    const Index width = (nr + L - 1) / L * L;
+                    if (first) pack_b(panel, width, p.trans_b, tile.b, p.ldb, nr, kc);
+                    tile.b = panel;
+                    tile.ldb = width;
+                };
+                // What comes next, shared out among this strip's tiles: the next strip of B, as it
+                // was packed or as it will be; or, where B is read as it lies, its next rows.
+                const auto look_ahead = [&](Index jr, Index t) {
+                    const bool first = ic + t == 0, next = jr + jr_step < nc;
+                    tile.ahead = tile.b;
+                    tile.ahead_step = 0;
+                    if (way.pack_b && ic > 0 && next) {
+                        tile.ahead_step = (jr_step + tiles - 1) / tiles;
+                        tile.ahead = packed_b + (jr + jr_step) * kc + t * kc * tile.ahead_step;
+                    } else if (p.trans_b == Trans::no && first && (next || !way.pack_b)) {
+                        tile.ahead_step = p.ldb;
+                        tile.ahead = way.pack_b ? p.b(pc, jc + jr + jr_step) : tile.b + 16 * p.ldb;
+                    }
+                };
+                const auto multiply = [&](Index ir, Index jr) {
+                    const Index t = ir / ir_step;
+                    if (far) look_ahead(jr, t);
+                    tile.a = way.pack_a ? packed_a + t * MR * kc : p.a(ic + ir, pc);
+                    tile.c = p.c(ic + ir, jc + jr);
+                    tile_function<T>(trans_a, smaller(mc - ir, ir_step), nr)(tile);
+                };
+                if (way.rows_first) {
+                    for (Index ir = 0; ir < mc; ir += ir_step)
+                        for (Index jr = 0; jr < nc; jr += jr_step) {
+                            take_b(jr, ic + ir == 0);
+                            multiply(ir, jr);
+                        }
+                } else {
+                    // 2nd loop: strips of B, packed just before their first use.
+                    for (Index jr = 0; jr < nc; jr += jr_step) {
+                        take_b(jr, ic == 0);
+                        // 1st loop: panels of A.
+                        for (Index ir = 0; ir < mc; ir += ir_step) multiply(ir, jr);
+                    }
+                }
+            }
+        }
+    }
+}
+
+template <class T>
+void multiply_all_packed(const Product<T>& p) {
+    multiply_by_tiles(p, Way{});
+}
+
+}  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -1,0 +1,352 @@
+// Rung 7: the shapes of training are small and skinny, and then copying does not pay.
+//
+// A copied element of A is used N / NR times and one of B M / MR times. With ten classes or a batch
+// of sixteen that is once or twice. What pays instead is to stream the large operand once, in the
+// order in which it lies, and to keep the small one in a cache:
+//
+//   - as it lies      rung 5's loops without packing, rows of C first where C is the large one
+//   - dot products    A B': both operands lie along k, so that vectors run along k too, and nothing
+//                     has to be turned. Their lanes are added at the end of a long sum.
+//   - in layers of k  few rows of C, a large B: k in short pieces, B read row after row
+//   - turned around   A' B with few columns: C' = B' A, whose vectors run along the rows of C
+//
+// What is left to be desired: a layer passes over its output again, to add the bias.
+#pragma once
+
+#include "kernels/ladder/6_threads.h"
+
+namespace handgrad::cpu::HANDGRAD_ISA {
+
+/// Nothing is copied. Of A, MR rows are read at once: pieces of 2 KB keep their pages at hand.
+template <class T>
+inline constexpr Way as_it_lies{
+    .pack_a = false, .pack_b = false, .rows_first = false, .kc = 2048 / Index{sizeof(T)}};
+
+// ---- dot products -------------------------------------------------------------------------------
+//
+// A tile of DOT_ROWS x DOT_COLUMNS dot products loads each vector once for a whole row or column of
+// the tile; the lanes of each sum are added at the end.
+
+#if defined(__AVX512F__) || defined(__aarch64__)
+inline constexpr int DOT_ROWS = 4, DOT_COLUMNS = 5;  // 20 of 32 registers for sums, 6 to load
+#else
+inline constexpr int DOT_ROWS = 4, DOT_COLUMNS = 3;  // 12 of 16 registers for sums, 4 to load
+#endif
+
+/// C = alpha A B' + beta C for a few rows of A and B, each K long.
+template <class T>
+struct DotTile {
+    Index K = 0;
+    const T* a = nullptr;
+    Index lda = 0;
+    const T* b = nullptr;
+    Index ldb = 0;
+    T* c = nullptr;
+    Index ldc = 0;
+    T alpha = 1, beta = 0;
+    const T* ahead = nullptr;  // rows that will be read next, lda apart; or null
+};
+
+template <class T, int rows, int columns>
+void multiply_dot_tile(const DotTile<T>& tile) {
+    constexpr int L = lanes<T>;
+    constexpr int dots = rows * columns;
+    constexpr int groups = (dots + L - 1) / L;
+
+    Vector<T> sum[groups * L] = {};
+    const auto add_products = [&](Index k, auto load_k) {
+        Vector<T> bk[columns];
+        HANDGRAD_UNROLL
+        for (int j = 0; j < columns; ++j) bk[j] = load_k(tile.b + j * tile.ldb + k);
+        HANDGRAD_UNROLL
+        for (int i = 0; i < rows; ++i) {
+            const Vector<T> ak = load_k(tile.a + i * tile.lda + k);
+            HANDGRAD_UNROLL
+            for (int j = 0; j < columns; ++j) sum[i * columns + j] += ak * bk[j];
+        }
+    };
+    const Index whole_k = tile.K / L * L;
+    const auto whole = [](const T* p) { return load(p); };
+    if (tile.ahead != nullptr) {
+        for (Index k = 0; k < whole_k; k += L) {
+            HANDGRAD_UNROLL
+            for (int i = 0; i < rows; ++i) __builtin_prefetch(tile.ahead + i * tile.lda + k);
+            add_products(k, whole);
+        }
+    } else {
+        for (Index k = 0; k < whole_k; k += L) add_products(k, whole);
+    }
+    if (whole_k < tile.K) {
+        const FirstLanes<T> last(tile.K - whole_k);
+        add_products(whole_k, [&](const T* p) { return last.load(p); });
+    }
+
+    T total[groups * L];
+    HANDGRAD_UNROLL
+    for (int g = 0; g < groups; ++g) store(total + g * L, sums_of_lanes<T>(sum + g * L));
+    const T alpha = tile.alpha, beta = tile.beta;
+    T* c = tile.c;
+    const Index ldc = tile.ldc;
+    for (int i = 0; i < rows; ++i) {
+        if (beta == T{0})
+            for (int j = 0; j < columns; ++j) c[j] = alpha * total[i * columns + j];
+        else
+            for (int j = 0; j < columns; ++j) c[j] = alpha * total[i * columns + j] + beta * c[j];
+        c += ldc;
+    }
+}
+
+template <class T>
+using DotFunction = void (*)(const DotTile<T>&);
+
+/// multiply_dot_tile for every number of rows and columns, at
+/// [(rows - 1) * DOT_COLUMNS + columns - 1].
+template <class T, int... i>
+constexpr auto make_dot_functions(std::integer_sequence<int, i...>) {
+    struct Table {
+        DotFunction<T> at[sizeof...(i)];
+    };
+    return Table{{multiply_dot_tile<T, i / DOT_COLUMNS + 1, i % DOT_COLUMNS + 1>...}};
+}
+
+template <class T>
+inline constexpr auto dot_functions =
+    make_dot_functions<T>(std::make_integer_sequence<int, DOT_ROWS * DOT_COLUMNS>{});
+
+/// Pieces of k, such that the smaller operand's takes half of L1.
+template <class T>
+Index dot_step(const Product<T>& p) {
+    const Index row = smaller(p.M, p.N) * Index{sizeof(T)};
+    return even_piece(p.K, larger(16 * lanes<T>, caches().l1 / 2 / row), lanes<T>);
+}
+
+/// C = alpha A B' + beta C, with A (M, K) and B (N, K) as they lie.
+template <class T>
+void multiply_by_dots(const Product<T>& p) {
+    const Index rows = even_piece(p.M, DOT_ROWS);
+    const Index columns = even_piece(p.N, DOT_COLUMNS);
+    DotTile<T> tile;
+    tile.lda = p.lda;
+    tile.ldb = p.ldb;
+    tile.ldc = p.ldc;
+    tile.alpha = p.alpha;
+    const auto take_k = [&](Index k, Index most) {
+        tile.K = smaller(p.K - k, most);
+        tile.beta = k == 0 ? p.beta : T{1};
+    };
+    const auto multiply = [&](Index i, Index j, Index k) {
+        const Index m = smaller(p.M - i, rows), n = smaller(p.N - j, columns);
+        tile.a = p.a(i, k);
+        tile.b = p.b(k, j);
+        tile.c = p.c(i, j);
+        dot_functions<T>.at[(m - 1) * DOT_COLUMNS + n - 1](tile);
+    };
+    // The larger operand is read once, the smaller one again and again from a cache. Cutting k
+    // keeps the smaller one's piece in L1. That pays where the larger one is in L3: from memory,
+    // whole rows come faster than pieces of them.
+    const bool far = p.elements() * Index{sizeof(T)} > caches().l2;
+    const Index k_step = far ? dot_step(p) : p.K;
+    if (p.M <= p.N) {
+        for (Index k = 0; k < p.K; k += k_step) {
+            take_k(k, k_step);
+            for (Index j = 0; j < p.N; j += columns)
+                for (Index i = 0; i < p.M; i += rows) multiply(i, j, k);
+        }
+    } else {
+        const Index block = 32;
+        for (Index ic = 0; ic < p.M; ic += block)
+            for (Index k = 0; k < p.K; k += k_step) {
+                take_k(k, k_step);
+                for (Index i = ic; i < smaller(p.M, ic + block); i += rows)
+                    for (Index j = 0; j < p.N; j += columns) {
+                        tile.ahead = nullptr;
+                        if (far && j == 0) {
+                            if (k + k_step < p.K)
+                                tile.ahead = p.a(i, k + k_step);
+                            else if (i + block < p.M)
+                                tile.ahead = p.a(i + block, 0);
+                        }
+                        multiply(i, j, k);
+                    }
+            }
+    }
+}
+
+/// The same with B (K, N), which is turned first: where many rows of A use it.
+template <class T>
+void multiply_by_dots_turning_b(const Product<T>& p) {
+    constexpr Index L = lanes<T>;
+    const Index ld = (p.K + L - 1) / L * L;
+    T* turned = scratch_for<T>(Scratch::packed_b, p.N * ld);
+    for (Index k = 0; k < p.K; k += L)
+        pack_across<T, L>(turned + k, ld, p.b(k, 0), p.ldb, smaller(p.K - k, L), p.N);
+    Product<T> q = p;
+    q.trans_b = Trans::yes;
+    q.B = turned;
+    q.ldb = ld;
+    multiply_by_dots(q);
+}
+
+// ---- turned around ------------------------------------------------------------------------------
+
+/// C = alpha op(A) op(B) + beta C by way of C' = op(B)' op(A)'.
+template <class T>
+void multiply_turned_around(const Product<T>& p) {
+    const auto turn = [](Trans t) { return t == Trans::yes ? Trans::no : Trans::yes; };
+    T* turned = scratch_for<T>(Scratch::turned, p.M * p.N);
+    const Product<T> q{.trans_a = turn(p.trans_b),
+                       .trans_b = turn(p.trans_a),
+                       .M = p.N,
+                       .N = p.M,
+                       .K = p.K,
+                       .alpha = p.alpha,
+                       .A = p.B,
+                       .lda = p.ldb,
+                       .B = p.A,
+                       .ldb = p.lda,
+                       .beta = T{0},
+                       .C = turned,
+                       .ldc = p.M};
+    multiply_by_tiles(q, as_it_lies<T>);
+    constexpr Index L = lanes<T>;
+    for (Index n = 0; n < p.N; n += L)
+        for (Index m = 0; m < p.M; m += L) {
+            const Index rows = smaller(p.M - m, L), columns = smaller(p.N - n, L);
+            const FirstLanes<T> in(rows), out(columns);
+            Vector<T> x[L];
+            HANDGRAD_UNROLL
+            for (int i = 0; i < L; ++i)
+                x[i] = i < columns ? in.load(turned + (n + i) * p.M + m) : Vector<T>{};
+            transpose_blocks<T, L>(x);
+            HANDGRAD_UNROLL
+            for (int i = 0; i < L; ++i) {
+                if (i >= rows) break;
+                T* c = p.c(m + i, n);
+                out.store(c, p.beta == T{0} ? x[i] : x[i] + p.beta * out.load(c));
+            }
+        }
+}
+
+// ---- small --------------------------------------------------------------------------------------
+
+/// Does it fit in L1, and can its tiles read B as it lies?
+template <class T>
+bool is_small(const Product<T>& p) {
+    return p.trans_b == Trans::no && p.N >= lanes<T> &&
+           p.elements() * Index{sizeof(T)} <= caches().l1 && p.M * p.N * p.K <= 64 * 64 * 64;
+}
+
+/// Nothing but the tiles: so short a work that the five loops' own bookkeeping would show.
+template <class T>
+void multiply_small(const Product<T>& p, const T* bias = nullptr, bool relu = false) {
+    constexpr Index L = lanes<T>;
+    const Index rows = even_piece(p.M, MR), columns = even_piece(p.N, NR<T>, L);
+    Tile<T> tile;
+    tile.kc = p.K;
+    tile.lda = p.lda;
+    tile.ldb = p.ldb;
+    tile.ldc = p.ldc;
+    tile.alpha = p.alpha;
+    tile.beta = p.beta;
+    tile.relu = relu;
+    for (Index n = 0; n < p.N; n += columns) {
+        const Index nr = smaller(p.N - n, columns);
+        tile.b = p.B + n;
+        tile.bias = bias == nullptr ? nullptr : bias + n;
+        tile.last_columns = nr % L;
+        for (Index m = 0; m < p.M; m += rows) {
+            tile.a = p.a(m, 0);
+            tile.c = p.c(m, n);
+            tile_function<T>(p.trans_a, smaller(p.M - m, rows), nr)(tile);
+        }
+    }
+}
+
+// ---- which way ----------------------------------------------------------------------------------
+
+enum class Path { tiles, dots, dots_turning_b, turned_around };
+
+struct Plan {
+    Path path = Path::tiles;
+    Way way;
+};
+
+/// The whole product decides, so that every element is summed in the same order whatever the number
+/// of threads is. The thresholds are measured: one way against another, over the shapes of
+/// bench/gemm.cpp.
+template <class T>
+Plan choose_plan(const Product<T>& p) {
+    constexpr Index L = lanes<T>;
+    const Index l2 = caches().l2 / Index{sizeof(T)};
+    const bool plain_a = p.trans_a == Trans::no, plain_b = p.trans_b == Trans::no;
+    if (plain_a && !plain_b) {
+        // Adding the lanes up must be paid for by a long sum, and what is read again and again must
+        // stay in L2. Otherwise a packed B does better: its vectors need no adding up, but are cut
+        // where N is small.
+        const bool long_sum = p.K >= 4 * L;
+        const bool thin = p.N <= 2 * L || (p.M <= 64 && 2 * p.M <= p.K);
+        const bool stays = smaller(p.M, p.N) * p.K <= l2 / 2;
+        if (long_sum && thin && stays) return {.path = Path::dots, .way = {}};
+    }
+    if (plain_a && plain_b && p.N <= L && p.M >= 64 && p.K >= 32 * L && p.N * p.K <= l2 / 2)
+        return {.path = Path::dots_turning_b, .way = {}};
+    if (!plain_a && p.N <= L && p.M >= 4 * L) return {.path = Path::turned_around, .way = {}};
+
+    const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
+    if (big) return {.path = Path::tiles, .way = {}};
+    Way way = as_it_lies<T>;
+    // Rows of A a multiple of a page apart share one set of L1.
+    way.pack_a = !plain_a && p.N >= 2 * NR<T> && p.lda * Index{sizeof(T)} % 4096 == 0;
+    // Rows of B shorter than a vector: packed, each starts on a cache line of its own.
+    way.pack_b = (p.N < L && p.M >= 64) || !plain_b;
+    // Where K is small, C is what has to be streamed.
+    way.rows_first = !way.pack_b && p.K <= 128 && p.K * p.N <= l2 / 2 && p.M * p.N > l2 / 2;
+    return {.path = Path::tiles, .way = way};
+}
+
+template <class T>
+Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
+    // Where nothing is packed, reading twice is cheap, and moving C is not. Whole rows are what a
+    // thread of an elementwise kernel has too: in a training step the halves of a weight's gradient
+    // then stay with their cores from this product to the optimiser, and a step of 784-128-10 at
+    // batch 16 on two threads takes 29 us instead of up to 77.
+    const bool copies = plan.path == Path::dots || plan.way.pack_b;
+    if (!copies && p.M >= 2 * MR * threads) return {threads, 1};
+    return squarest_grid(p, threads);
+}
+
+template <class T>
+void multiply_part(const Product<T>& p, const Plan& plan) {
+    switch (plan.path) {
+        case Path::tiles:
+            return multiply_by_tiles(p, plan.way);
+        case Path::dots:
+            return multiply_by_dots(p);
+        case Path::dots_turning_b:
+            return multiply_by_dots_turning_b(p);
+        case Path::turned_around:
+            return multiply_turned_around(p);
+    }
+}
+
+/// A column without gaps is a row: A times it is a row of dot products.
+template <class T>
+Product<T> column_as_row(Product<T> p) {
+    if (p.N == 1 && p.ldb == 1 && p.trans_a == Trans::no) {
+        p.trans_b = Trans::yes;
+        p.ldb = p.K;
+    }
+    return p;
+}
+
+template <class T>
+void multiply_by_shape(const Product<T>& product) {
+    const Product<T> p = column_as_row(product);
+    if (is_small(p) && threads_for(cost_of(p)) == 1) return multiply_small(p);
+    const Plan plan = choose_plan(p);
+    share_out(
+        p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },
+        [&](const Product<T>& part, Range) { multiply_part(part, plan); });
+}
+
+}  // namespace handgrad::cpu::HANDGRAD_ISA

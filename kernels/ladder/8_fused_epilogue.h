@@ -1,0 +1,56 @@
+// Rung 8: what comes after the product is done while the tile is in registers.
+//
+// A layer adds its bias to every row, and often applies max(., 0). As passes of their own these
+// read and write C again, with one operation for each element; a product of K = 10 has twenty. Rung
+// 5's micro-kernel does both before it stores the tile. The other paths of rung 7 make a part of C
+// too small to leave the cache, and pass over that.
+//
+// This rung is what CpuBackend runs, for products with an epilogue and without.
+#pragma once
+
+#include "kernels/ladder/7_small_and_skinny.h"
+
+namespace handgrad::cpu::HANDGRAD_ISA {
+
+/// C += bias in every row, then C = max(C, 0); NaN stays NaN.
+template <class T>
+struct Epilogue {
+    const T* bias = nullptr;  // (N), or null
+    bool relu = false;
+};
+
+template <class T>
+void apply(const Epilogue<T>& epilogue, const Product<T>& p) {
+    if (epilogue.bias == nullptr && !epilogue.relu) return;
+    for (Index m = 0; m < p.M; ++m) {
+        T* c = p.c(m, 0);
+        if (epilogue.bias != nullptr)
+            for (Index n = 0; n < p.N; ++n) c[n] += epilogue.bias[n];
+        if (epilogue.relu)
+            for (Index n = 0; n < p.N; ++n) c[n] = c[n] < 0 ? 0 : c[n];
+    }
+}
+
+/// C = alpha op(A) op(B) + beta C, then the epilogue.
+template <class T>
+void multiply_fused(const Product<T>& product, Epilogue<T> epilogue = {}) {
+    if (trivial(product)) return apply(epilogue, product);
+    const Product<T> p = column_as_row(product);
+    if (is_small(p) && threads_for(cost_of(p)) == 1)
+        return multiply_small(p, epilogue.bias, epilogue.relu);
+    const Plan plan = choose_plan(p);
+    share_out(
+        p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },
+        [&](const Product<T>& part, Range columns) {
+            Epilogue<T> mine = epilogue;
+            if (mine.bias != nullptr) mine.bias += columns.begin;
+            if (plan.path == Path::tiles) {
+                multiply_by_tiles(part, plan.way, mine.bias, mine.relu);
+            } else {
+                multiply_part(part, plan);
+                apply(mine, part);
+            }
+        });
+}
+
+}  // namespace handgrad::cpu::HANDGRAD_ISA

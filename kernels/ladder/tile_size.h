@@ -1,0 +1,23 @@
+// The size of the tile of C that rung 5's micro-kernel keeps in registers.
+#pragma once
+
+#include "kernels/cpu/vectors.h"
+
+namespace handgrad::cpu::HANDGRAD_ISA {
+
+// A multiply-add takes 4 cycles and two start in each, so 8 sums at least must be under way.
+#if defined(__AVX512F__)
+inline constexpr int MR = 8, NV = 3;  // 24 of 32 registers for C, 3 for B; A is read from memory
+#elif defined(__AVX2__)
+inline constexpr int MR = 4, NV = 3;  // 12 of 16 registers for C, 3 for B, 1 for A
+#elif defined(__aarch64__)
+inline constexpr int MR = 8, NV = 3;  // 24 of 32 registers for C, 3 for B, 2 or more for A
+#else
+inline constexpr int MR = 4, NV = 2;  // 8 of 16 registers for C, 2 for B, 1 for A, 1 for a product
+#endif
+
+/// Columns of a whole tile.
+template <class T>
+inline constexpr int NR = NV* lanes<T>;
+
+}  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -1,0 +1,52 @@
+#include "report/training_curves.h"
+
+#include <cmath>
+#include <iostream>
+#include <sstream>
+
+#include "catch.h"
+#include "report/lesson.h"
+#include "temp_dir.h"
+
+using namespace handgrad;
+
+TEST_CASE("TrainingCurves draws losses and accuracies") {
+    TrainingCurves curves{.title = "a run"};
+    curves.add(0, {0.75, 0.5}, {0.875, 0.25});
+    curves.add(10, {0.125, 1}, {0.625, 0.375});
+    CHECK(curves.last_train().loss == 0.125);
+    CHECK(curves.last_val().accuracy == 0.375);
+    const std::string script = Drawing(curves).script;
+    std::size_t at = 0;  // training before validation, losses before accuracies
+    for (const char* points :
+         {"0 0.75\n10 0.125", "0 0.875\n10 0.625", "0 0.5\n10 1", "0 0.25\n10 0.375"}) {
+        const std::size_t found = script.find(points, at);
+        REQUIRE(found != std::string::npos);
+        at = found;
+    }
+}
+
+TEST_CASE("check_reached wants accuracies within a point and losses within the tolerance") {
+    const TempDir dir;
+    const std::string out = dir.path().string();
+    TrainingCurves curves;
+    curves.add(1, {0.5, 0.75}, {0.25, 0.875});
+    const auto exit_code = [&](const LossAndAccuracy& train, const LossAndAccuracy& val) {
+        const char* arguments[] = {"lesson", "--out", out.c_str()};
+        std::ostringstream printed;
+        std::streambuf* const terminal = std::cout.rdbuf(printed.rdbuf());
+        const int code =
+            run_lesson(3, const_cast<char**>(arguments), {.name = "a", .title = "a"},
+                       [&](Lesson& lesson) { check_reached(lesson, curves, train, val, 0.01); });
+        std::cout.rdbuf(terminal);
+        return code;
+    };
+    CHECK(exit_code({0.5, 0.75}, {0.25, 0.875}) == 0);
+    CHECK(exit_code({0.505, 0.745}, {0.245, 0.88}) == 0);
+    CHECK(exit_code({0.52, 0.75}, {0.25, 0.875}) == 1);
+    CHECK(exit_code({0.5, 0.765}, {0.25, 0.875}) == 1);
+    CHECK(exit_code({0.5, 0.75}, {0.27, 0.875}) == 1);
+    CHECK(exit_code({0.5, 0.75}, {0.25, 0.86}) == 1);
+    curves.add(2, {0.5, 0.75}, {std::nan(""), 0.875});
+    CHECK(exit_code({0.5, 0.75}, {0.25, 0.875}) == 1);
+}
