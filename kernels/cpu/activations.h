@@ -54,7 +54,7 @@ void activation_backward(Activation f, T* dx, const T* dy, const T* x_or_y, T a,
     };
     switch (f) {
         case Activation::relu:
-            return map(0, [](V d, V y) { return y > T{0} ? d : V{}; });
+            return map(0, [](V d, V y) { return y <= T{0} ? V{} : d; });  // NaN lets dy through
         case Activation::leaky_relu:
             return map(0, [=](V d, V x) { return x > T{0} ? d : a * d; });
         case Activation::elu:

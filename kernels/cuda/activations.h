@@ -71,7 +71,7 @@ void activation_forward(Activation f, T* y, const T* x, T a, T b, Index n) {
 template <class T>
 void activation_backward(Activation f, T* dx, const T* dy, const T* x_or_y, T a, T b, Index n) {
     if (f == Activation::relu)  // 0, also of a dy that is not finite
-        each(n, [=] __device__(Index i) { dx[i] = x_or_y[i] > T(0) ? dy[i] : T(0); });
+        each(n, [=] __device__(Index i) { dx[i] = x_or_y[i] <= T(0) ? T(0) : dy[i]; });
     else
         each(n, [=] __device__(Index i) { dx[i] = dy[i] * activation_slope(f, x_or_y[i], a, b); });
 }

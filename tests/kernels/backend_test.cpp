@@ -52,6 +52,13 @@ TEMPLATE_TEST_CASE("NaN and signed zeros pass through ReLU as they should", "[ke
         CHECK(std::isnan(y[36]));
         CHECK(y[5] == 0);
         CHECK(y[6] == std::numeric_limits<T>::infinity());
+        // The derivative at NaN is 1, as PyTorch has it: a gradient is not silenced there.
+        const std::vector<T> dy(37, T(2));
+        backend.activation_backward(Activation::relu, dx.data(), dy.data(), y.data(), 0, 0, 37);
+        CHECK(dx[0] == 2);
+        CHECK(dx[36] == 2);
+        CHECK(dx[5] == 0);
+        CHECK(dx[6] == 2);
     });
 }
 
