@@ -161,8 +161,8 @@ Blocking choose_blocking() {
     constexpr Index size = sizeof(T);
     const Caches& c = caches();
     const Index kc = smaller(1024, larger(128, c.l2 * 3 / 8 / (2 * NR<T> * size) / 64 * 64));
-    const Index mc = larger(2 * MR, c.l2 * 3 / 8 / (kc * size) / MR * MR);
-    const Index nc = larger(4 * NR<T>, c.l3 * 3 / 8 / (kc * size) / NR<T> * NR<T>);
+    const Index mc = larger(Index{2} * MR, c.l2 * 3 / 8 / (kc * size) / MR * MR);
+    const Index nc = larger(Index{4} * NR<T>, c.l3 * 3 / 8 / (kc * size) / NR<T> * NR<T>);
     return {mc, kc, nc};
 }
 template <class T>
@@ -199,7 +199,7 @@ void pack_a_block(T* packed, const Product<T>& p, Index ic, Index mc, Index pc, 
     constexpr int many = 32 / MR;
     Index ir = 0;
     if (p.trans_a == Trans::yes && mr == MR)
-        for (; ir + many * MR <= mc; ir += many * MR)
+        for (; ir + many * mr <= mc; ir += many * mr)
             pack_many_along<T, many>(packed + ir * kc, MR * kc, p.a(ic + ir, pc), p.lda, kc);
     for (; ir < mc; ir += mr) {
         pack_a(packed + ir / mr * MR * kc, p.trans_a, p.a(ic + ir, pc), p.lda, smaller(mc - ir, mr),

@@ -230,13 +230,14 @@ void multiply_turned_around(const Product<T>& p) {
 
 // ---- small --------------------------------------------------------------------------------------
 
-/// Does it fit in L1, is it too short for threads, and can its tiles read B as it lies?
+/// Does it fit in L1, is it too short for threads, and can its tiles read B as it lies? k is not
+/// cut here, and so must not be elsewhere: the bits would depend on the number of threads.
 template <class T>
 bool is_small(const Product<T>& p) {
     const Index size = p.M * p.N * p.K;
-    return p.trans_b == Trans::no && p.N >= lanes<T> && size <= 64 * 64 * 64 &&
-           p.elements() * Index{sizeof(T)} <= 48 * 1024 &&
-           (size <= 32 * 32 * 32 || threads_for(cost_of(p)) == 1);
+    return p.trans_b == Trans::no && p.N >= lanes<T> && p.K <= as_it_lies<T>.kc &&
+           size <= Index{64} * 64 * 64 && p.elements() * Index{sizeof(T)} <= Index{48} * 1024 &&
+           (size <= Index{32} * 32 * 32 || threads_for(cost_of(p)) == 1);
 }
 
 /// Nothing but the tiles: so short a work that the five loops' own bookkeeping would show.
