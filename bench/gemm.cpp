@@ -21,6 +21,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -172,18 +173,31 @@ std::vector<Shape> all_shapes() {
     return shapes;
 }
 
+/// Memory as tensors have it: aligned to a cache line.
+struct Aligned {
+    std::vector<float> memory;
+    float* first;
+
+    explicit Aligned(Index n) : memory(static_cast<std::size_t>(n + 16)) {
+        const auto past = reinterpret_cast<std::uintptr_t>(memory.data()) / sizeof(float) % 16;
+        first = memory.data() + (16 - past) % 16;
+    }
+    Aligned(Aligned&&) = default;
+    [[nodiscard]] float* data() const { return first; }
+    float& operator[](Index i) { return first[i]; }
+};
+
 struct Operands {
-    std::vector<float> A, B, C;
+    Aligned A, B, C;
 
     explicit Operands(const Shape& s)
-        : A(random(s.M * s.K, 1)),
-          B(random(s.K * s.N, 2)),
-          C(static_cast<std::size_t>(s.M * s.N)) {}
-    static std::vector<float> random(Index n, unsigned seed) {
+        : A(random(s.M * s.K, 1)), B(random(s.K * s.N, 2)), C(s.M * s.N) {}
+    static Aligned random(Index n, unsigned seed) {
         std::minstd_rand engine(seed);
-        std::vector<float> x(static_cast<std::size_t>(n));
-        for (float& xi : x)
-            xi = 2 * static_cast<float>(engine()) / static_cast<float>(std::minstd_rand::max()) - 1;
+        Aligned x(n);
+        for (Index i = 0; i < n; ++i)
+            x[i] =
+                2 * static_cast<float>(engine()) / static_cast<float>(std::minstd_rand::max()) - 1;
         return x;
     }
     void multiply(const Library& library, const Shape& s) {
@@ -192,7 +206,7 @@ struct Operands {
 
     /// Some rows of C against the definition. K products, each at most 1, summed in any order.
     bool right(const Library& library, const Shape& s) {
-        std::fill(C.begin(), C.end(), std::numeric_limits<float>::quiet_NaN());
+        std::fill_n(C.data(), s.M * s.N, std::numeric_limits<float>::quiet_NaN());
         multiply(library, s);
         std::vector<float> row(static_cast<std::size_t>(s.N));
         const auto k = static_cast<double>(s.K);
@@ -205,7 +219,7 @@ struct Operands {
                                               a, s.trans_a() ? s.M : s.K, B.data(),
                                               s.trans_b() ? s.K : s.N, 0, row.data(), s.N);
             for (Index n = 0; n < s.N; ++n) {
-                const float c = C[static_cast<std::size_t>(m * s.N + n)];
+                const float c = C[m * s.N + n];
                 if (!(std::fabs(c - row[static_cast<std::size_t>(n)]) <= allowed)) return false;
             }
         }

@@ -8,6 +8,7 @@
 #include "autograd/tensor_ops.h"
 #include "autograd/variable.h"
 #include "check/gradient_check.h"
+#include "check/loss_layer.h"
 #include "check/registry.h"
 #include "core/device.h"
 #include "core/device_graph.h"

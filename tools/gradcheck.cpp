@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "check/registry.h"
@@ -56,24 +57,36 @@ nlohmann::json json_of(const GradientCase& gradient_case, const GradientRow& row
 int main(int argc, char** argv) {
     std::string filter, shapes = "listed", json_path;
     std::uint64_t seed = 0;
+    GradientCheckOptions options;
     CLI::App app("Checks every gradient derived by hand against autograd and finite differences.");
     app.add_option("--filter", filter, "only names that contain this");
-    app.add_option("--seed", seed, "of inputs, weights and random shapes");
+    app.add_option("--seed", seed, "of inputs, weights and random shapes")
+        ->check(CLI::NonNegativeNumber);
+    app.add_option("--tolerance", options.tolerance,
+                   "largest relative error against differences; 1e-6 unless given");
     app.add_option("--shapes", shapes,
                    "listed (the default), or random:N for N random shapes of each besides");
     app.add_option("--json", json_path, "write every row to this file");
+    int per_kind = 0;
     try {
         app.parse(argc, argv);
+        per_kind = random_shapes(shapes);
+        if (const auto folder = std::filesystem::path(json_path).parent_path();
+            !folder.empty() && !std::filesystem::is_directory(folder))
+            throw Error("--json: no such folder", folder.string(), "a folder that is there");
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
+    } catch (const Error& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 2;
     }
     int checked = 0, failed = 0;
     try {
         nlohmann::json all_rows = nlohmann::json::array();
-        for (const GradientCase& gradient_case : gradient_cases(seed, random_shapes(shapes))) {
+        for (const GradientCase& gradient_case : gradient_cases(seed, per_kind)) {
             if (gradient_case.name.find(filter) == std::string::npos) continue;
             const auto rows =
-                check_layer(*gradient_case.layer, gradient_case.x, gradient_case.tape);
+                check_layer(*gradient_case.layer, gradient_case.x, gradient_case.tape, options);
             std::printf("%s\n%s\n", gradient_case.name.c_str(), table(rows).c_str());
             for (const GradientRow& row : rows) all_rows.push_back(json_of(gradient_case, row));
             ++checked;

@@ -84,6 +84,21 @@ def random_streams(seed):
             "numpy_permutations": numpy_permutations}
 
 
+def initialisers(seed):
+    """What torch.nn.init makes of a weight, by its statistics."""
+    rules = {"xavier_uniform": torch.nn.init.xavier_uniform_, "xavier_normal": torch.nn.init.xavier_normal_,
+             "he_uniform": lambda w: torch.nn.init.kaiming_uniform_(w, nonlinearity="relu"),
+             "he_normal": lambda w: torch.nn.init.kaiming_normal_(w, nonlinearity="relu")}
+    cases = []
+    for name, rule in rules.items():
+        for shape in ((40, 70), (6, 5, 3, 3)):
+            torch.manual_seed(seed)
+            w = rule(torch.empty(shape)).double()
+            cases.append({"rule": name, "shape": shape, "mean": w.mean().item(), "std": w.std().item(),
+                          "min": w.min().item(), "max": w.max().item()})
+    return {"seed": seed, "cases": cases}
+
+
 def linear_init(seed):
     layers = []
     for n_in, n_out in ((1, 1), (2, 5), (3, 2), (7, 5), (64, 1), (100, 1), (784, 1)):
@@ -156,6 +171,18 @@ def layer(name, module, x):
     return case
 
 
+class StochasticDepth(torch.nn.Module):
+    """torchvision's, in mode "row"."""
+
+    def __init__(self, p):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x):
+        kept = torch.empty([x.shape[0]] + [1] * (x.ndim - 1), dtype=x.dtype).bernoulli_(1 - self.p)
+        return x * kept / (1 - self.p)
+
+
 def layers(seed):
     """Each layer under the name that it has in handgrad, on ordinary and on far-out inputs."""
     torch.manual_seed(seed)
@@ -208,6 +235,13 @@ def layers(seed):
         yield layer("Flatten()", nn.Flatten(), x)
         yield layer("Flatten(-2)", nn.Flatten(-2), x)
 
+    def drops():
+        x = inputs((4, 3, 2), -4, 4)
+        for name, module in (("Dropout(0.25)", nn.Dropout(0.25)),
+                             ("StochasticDepth(0.4, row)", StochasticDepth(0.4))):
+            torch.manual_seed(7)  # as the layer in the test is seeded
+            yield layer(name, module, x)
+
     return {"seed": seed, "cases": [
         layer("Linear(5, 3)", nn.Linear(5, 3), inputs((4, 5), -1, 1)),
         layer("ReLU()", nn.ReLU(), x),
@@ -231,6 +265,7 @@ def layers(seed):
         layer("LogSoftmax()", nn.LogSoftmax(dim=-1), inputs((2, 3, 4), -4, 4)),
         *normalisations(),
         *images(),
+        *drops(),
     ]}
 
 
@@ -374,12 +409,14 @@ OPTIMIZERS = [
     ("SGD", {"lr": 0.02, "momentum": 0.9, "dampening": 0.5}),
     ("SGD", {"lr": 0.02, "momentum": 0.9, "nesterov": True}),
     ("SGD", {"lr": 0.02, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "moving_average": True}, {"weight_decay": 0.1}),
     ("Adam", {}, {"lr": 0.02}),
     ("Adam", {"lr": 0.005, "betas": [0.8, 0.99]}),
     ("Adam", {"lr": 0.02, "eps": 0.1}),
     ("Adam", {"lr": 0.02, "weight_decay": 0.1}),
     ("Adam", {"lr": 0.05, "amsgrad": True, "betas": [0.9, 0.9]}),
     ("AdamW", {"lr": 0.02}, {"weight_decay": 0.3}),
+    ("AdamW", {"lr": 0.02, "eps": 0.1}),
     ("AdamW", {"lr": 0.05, "weight_decay": 0.3, "amsgrad": True, "betas": [0.9, 0.9]}),
     ("Adagrad", {}, {"lr": 0.1}),
     ("Adagrad", {"lr": 0.1, "lr_decay": 0.05}),
@@ -387,11 +424,29 @@ OPTIMIZERS = [
     ("Adagrad", {"lr": 0.1, "weight_decay": 0.1, "eps": 0.1}),
     ("RMSprop", {"lr": 0.002}, {"lr": 0.001}),
     ("RMSprop", {"lr": 0.02, "alpha": 0.9, "eps": 0.1}),
+    ("RMSprop", {"lr": 0.002, "weight_decay": 0.1}),
     ("RMSprop", {"lr": 0.001, "centered": True}),
     ("RMSprop", {"lr": 0.002, "momentum": 0.9}),
     ("RMSprop", {"lr": 0.002, "centered": True, "momentum": 0.8, "weight_decay": 0.1, "alpha": 0.9,
                  "eps": 0.01}),
 ]
+
+
+class MovingAverageSGD(torch.optim.SGD):
+    """The notebook's momentum: the velocity averages the gradients instead of summing them up."""
+
+    def __init__(self, groups, moving_average, **options):
+        groups = [{name: value for name, value in group.items() if name != "moving_average"} for group in groups]
+        super().__init__(groups, **options)
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            b = group["momentum"]
+            for w in group["params"]:
+                v = self.state[w].setdefault("v", torch.zeros_like(w))
+                v.mul_(b).add_(w.grad + group["weight_decay"] * w, alpha=1 - b)
+                w.sub_(v, alpha=group["lr"])
 
 
 def optimizers(seed):
@@ -405,7 +460,8 @@ def optimizers(seed):
         weight.requires_grad_()
         bias.requires_grad_()
         groups = [{"params": [weight]}, {"params": [bias], **bias_options}]
-        optimizer = getattr(torch.optim, name)(groups, **options)
+        rule = MovingAverageSGD if "moving_average" in options else getattr(torch.optim, name)
+        optimizer = rule(groups, **options)
         after = {}
         for step in range(1, 101):
             optimizer.zero_grad()
@@ -588,6 +644,7 @@ def main():
         parser.error(f"--seed {arguments.seed}: needs a number from 0 to 2^32 - 1, as numpy does")
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, make in (("random", random_streams), ("linear_init", linear_init),
+                       ("initialisers", initialisers),
                        ("data_loader", data_loader), ("training", training), ("layers", layers),
                        ("losses", losses), ("tape", tape), ("optimizers", optimizers),
                        ("schedules", schedules), ("clipping", clipping), ("npy", npy),

@@ -5,21 +5,6 @@
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
-/// Phi(x) = erfc(-x / sqrt 2) / 2, the normal distribution function. By erf it would lose all
-/// digits at x < -4, as 1 + erf(x / sqrt 2) does.
-template <class T>
-[[gnu::always_inline]] inline T normal_cdf(T x) {
-    constexpr T sqrt_half = static_cast<T>(0.70710678118654752440);
-    return T(0.5) * erfc(-x * sqrt_half);
-}
-
-/// phi(x) = exp(-x^2 / 2) / sqrt(2 pi), its density.
-template <class T>
-[[gnu::always_inline]] inline T normal_pdf(T x) {
-    constexpr T factor = static_cast<T>(0.39894228040143267794);
-    return factor * exp(T(-0.5) * x * x);
-}
-
 /// Phi(x) by tanh: (1 + tanh u) / 2 with u = c (x + k x^3). It equals sigmoid(2u), which keeps its
 /// digits where 1 + tanh u would lose them, at x < -3.
 template <class T>
@@ -27,82 +12,74 @@ inline constexpr T gelu_c = static_cast<T>(0.79788456080286535588);  // sqrt(2 /
 template <class T>
 inline constexpr T gelu_k = static_cast<T>(0.044715);
 template <class T>
-[[gnu::always_inline]] inline T normal_cdf_by_tanh(T x) {
-    return sigmoid(2 * gelu_c<T> * (x + gelu_k<T> * x * x * x));
+[[gnu::always_inline]] inline Vector<T> normal_cdf_by_tanh(Vector<T> x) {
+    return sigmoid<T>(2 * gelu_c<T> * (x + gelu_k<T> * x * x * x));
 }
-
-// What is read under a condition keeps the compiler from vector code: where a loop is bound by
-// memory, both branches are made first.
 
 template <class T>
 void activation_forward(Activation f, T* y, const T* x, T a, T b, Index n) {
+    using V = Vector<T>;
+    const auto map = [=](int functions, auto formula) { map_vectors(n, functions, formula, y, x); };
     switch (f) {
         case Activation::relu:
-            // Asking x < 0, not x > 0, lets NaN through: a broken layer must stay visible.
-            return each<T>(n, 2, 0, [=](Index i) { y[i] = x[i] < 0 ? 0 : x[i]; });
+            // Asking v < 0, not v > 0, lets NaN through: a broken layer must stay visible.
+            return map(0, [](V v) { return v < T{0} ? V{} : v; });
         case Activation::leaky_relu:
-            return each<T>(n, 2, 0, [=](Index i) {
-                const T low = a * x[i];
-                y[i] = x[i] > 0 ? x[i] : low;
-            });
+            return map(0, [=](V v) { return v > T{0} ? v : a * v; });
         case Activation::elu:
-            return each<T>(n, 2, 1, [=](Index i) { y[i] = x[i] > 0 ? x[i] : a * expm1(x[i]); });
-        case Activation::softplus:
-            return each<T>(n, 2, 2,
-                           [=](Index i) { y[i] = a * x[i] > b ? x[i] : softplus(a * x[i]) / a; });
+            return map(1, [=](V v) { return v > T{0} ? v : a * expm1_of_negative<T>(v); });
+        case Activation::softplus: {
+            const T inverse = T{1} / a;
+            return map(2, [=](V v) { return a * v > b ? v : softplus<T>(a * v) * inverse; });
+        }
         case Activation::sigmoid:
-            return each<T>(n, 2, 1, [=](Index i) { y[i] = sigmoid(x[i]); });
+            return map(1, [](V v) { return sigmoid<T>(v); });
         case Activation::tanh:
-            return each<T>(n, 2, 1, [=](Index i) { y[i] = tanh(x[i]); });
+            return map(1, [](V v) { return tanh<T>(v); });
         case Activation::silu:
-            return each<T>(n, 2, 1, [=](Index i) { y[i] = x[i] * sigmoid(x[i]); });
+            return map(1, [](V v) { return v * sigmoid<T>(v); });
         case Activation::gelu:
-            return each<T>(n, 2, 1, [=](Index i) { y[i] = x[i] * normal_cdf(x[i]); });
+            return map(2, [](V v) { return v * normal<T>(v).distribution; });
         case Activation::gelu_tanh:
-            return each<T>(n, 2, 1, [=](Index i) { y[i] = x[i] * normal_cdf_by_tanh(x[i]); });
+            return map(1, [](V v) { return v * normal_cdf_by_tanh<T>(v); });
     }
 }
 
 template <class T>
 void activation_backward(Activation f, T* dx, const T* dy, const T* x_or_y, T a, T b, Index n) {
+    using V = Vector<T>;
     constexpr T one = 1;
-    const T *x = x_or_y, *y = x_or_y;
+    const auto map = [=](int functions, auto formula) {
+        map_vectors(n, functions, formula, dx, dy, x_or_y);
+    };
     switch (f) {
         case Activation::relu:
-            return each<T>(n, 3, 0, [=](Index i) {
-                const T d = dy[i];
-                dx[i] = y[i] > 0 ? d : 0;
-            });
+            return map(0, [](V d, V y) { return y > T{0} ? d : V{}; });
         case Activation::leaky_relu:
-            return each<T>(n, 3, 0, [=](Index i) {
-                const T d = dy[i], low = a * d;
-                dx[i] = x[i] > 0 ? d : low;
-            });
+            return map(0, [=](V d, V x) { return x > T{0} ? d : a * d; });
         case Activation::elu:
-            return each<T>(n, 3, 1,
-                           [=](Index i) { dx[i] = x[i] > 0 ? dy[i] : dy[i] * a * exp(x[i]); });
+            return map(1, [=](V d, V x) { return x > T{0} ? d : d * a * exp<T>(x); });
         case Activation::softplus:
-            return each<T>(n, 3, 1, [=](Index i) {
-                dx[i] = a * x[i] > b ? dy[i] : dy[i] * sigmoid(a * x[i]);
-            });
+            return map(1, [=](V d, V x) { return a * x > b ? d : d * sigmoid<T>(a * x); });
         case Activation::sigmoid:
-            return each<T>(n, 3, 0, [=](Index i) { dx[i] = dy[i] * y[i] * (one - y[i]); });
+            return map(0, [](V d, V y) { return d * y * (one - y); });
         case Activation::tanh:
-            return each<T>(n, 3, 0, [=](Index i) { dx[i] = dy[i] * (one - y[i] * y[i]); });
+            return map(0, [](V d, V y) { return d * (one - y * y); });
         case Activation::silu:
-            return each<T>(n, 3, 1, [=](Index i) {
-                const T s = sigmoid(x[i]);
-                dx[i] = dy[i] * s * (one + x[i] * (one - s));
+            return map(1, [](V d, V x) {
+                const V s = sigmoid<T>(x);
+                return d * s * (one + x * (one - s));
             });
         case Activation::gelu:
-            return each<T>(n, 3, 2, [=](Index i) {
-                dx[i] = dy[i] * (normal_cdf(x[i]) + x[i] * normal_pdf(x[i]));
+            return map(2, [](V d, V x) {
+                const Normal<T> at = normal<T>(x);
+                return d * (at.distribution + x * at.density);
             });
         case Activation::gelu_tanh:
-            return each<T>(n, 3, 1, [=](Index i) {
-                const T s = normal_cdf_by_tanh(x[i]);
-                const T two_du = 2 * gelu_c<T> * (one + 3 * gelu_k<T> * x[i] * x[i]);
-                dx[i] = dy[i] * s * (one + x[i] * (one - s) * two_du);
+            return map(1, [](V d, V x) {
+                const V s = normal_cdf_by_tanh<T>(x);
+                const V two_du = 2 * gelu_c<T> * (one + 3 * gelu_k<T> * x * x);
+                return d * s * (one + x * (one - s) * two_du);
             });
     }
 }

@@ -5,30 +5,27 @@
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
-/// Replaces numbers below `least`; NaN stays NaN.
-template <class T>
-[[gnu::always_inline]] inline T at_least(T least, T x) {
-    return x < least ? least : x;
-}
-
 template <class T>
 void pointwise_loss_forward(PointwiseLoss l, T* losses, const T* x, const T* target, T a, Index n) {
+    using V = Vector<T>;
     constexpr T one = 1, half = T(0.5), lowest_log = -100;
-    const T* t = target;
+    const auto map = [=](int functions, auto formula) {
+        map_vectors(n, functions, formula, losses, x, target);
+    };
     switch (l) {
         case PointwiseLoss::mse:
-            return each<T>(n, 3, 0, [=](Index i) { losses[i] = (x[i] - t[i]) * (x[i] - t[i]); });
+            return map(0, [](V v, V t) { return (v - t) * (v - t); });
         case PointwiseLoss::l1:
-            return each<T>(n, 3, 0, [=](Index i) { losses[i] = fabs(x[i] - t[i]); });
+            return map(0, [](V v, V t) { return fabs<T>(v - t); });
         case PointwiseLoss::smooth_l1:
-            return each<T>(n, 3, 0, [=](Index i) {
-                const T d = fabs(x[i] - t[i]);
-                losses[i] = d < a ? half * d * d / a : d - half * a;
+            return map(0, [=](V v, V t) {
+                const V d = fabs<T>(v - t);
+                return d < a ? half * d * d / a : d - half * a;
             });
         case PointwiseLoss::bce:
-            return each<T>(n, 3, 2, [=](Index i) {
-                losses[i] = -t[i] * at_least(lowest_log, log(x[i])) -
-                            (one - t[i]) * at_least(lowest_log, log1p(-x[i]));
+            return map(2, [](V v, V t) {
+                return -t * at_least(lowest_log, log<T>(v)) -
+                       (one - t) * at_least(lowest_log, log1p<T>(-v));
             });
     }
 }
@@ -36,66 +33,75 @@ void pointwise_loss_forward(PointwiseLoss l, T* losses, const T* x, const T* tar
 template <class T>
 void pointwise_loss_backward(PointwiseLoss l, T* dx, const T* dlosses, const T* x, const T* target,
                              T a, Index n) {
+    using V = Vector<T>;
     constexpr T one = 1, two = 2, least = T(1e-12);
-    const T *t = target, *dl = dlosses;
+    const auto map = [=](auto formula) { map_vectors(n, 0, formula, dx, dlosses, x, target); };
     switch (l) {
         case PointwiseLoss::mse:
-            return each<T>(n, 4, 0, [=](Index i) { dx[i] = dl[i] * two * (x[i] - t[i]); });
+            return map([](V d, V v, V t) { return d * two * (v - t); });
         case PointwiseLoss::l1:
-            return each<T>(n, 4, 0, [=](Index i) { dx[i] = dl[i] * sign(x[i] - t[i]); });
+            return map([](V d, V v, V t) { return d * sign<T>(v - t); });
         case PointwiseLoss::smooth_l1:
-            return each<T>(n, 4, 0, [=](Index i) {
-                const T d = x[i] - t[i];
-                dx[i] = dl[i] * (fabs(d) < a ? d / a : sign(d));
+            return map([=](V d, V v, V t) {
+                const V e = v - t;
+                return d * (fabs<T>(e) < a ? e / a : sign<T>(e));
             });
         case PointwiseLoss::bce:
-            return each<T>(n, 4, 0, [=](Index i) {
-                dx[i] = dl[i] * (x[i] - t[i]) / at_least(least, x[i] * (one - x[i]));
-            });
+            return map([](V d, V v, V t) { return d * (v - t) / at_least(least, v * (one - v)); });
     }
+}
+
+/// y[r, c] = f(x[r, c] .., pos_weight[c]) with the arguments of map_vectors; a null pos_weight
+/// is 1.
+template <class T, class F, class... Inputs>
+void map_weighted_columns(Index rows, Index cols, F f, T* y, const T* pos_weight,
+                          const Inputs*... x) {
+    if (pos_weight == nullptr || cols == 1) {
+        const T p = pos_weight == nullptr ? T{1} : pos_weight[0];
+        return map_vectors(
+            rows * cols, 2, [=](auto... v) { return f(v..., Vector<T>{} + p); }, y, x...);
+    }
+    const auto body = [=](Index begin, Index end) {
+        for (Index r = begin; r < end; ++r)
+            for (Index c = 0; c < cols; c += lanes<T>) {
+                const Index i = r * cols + c, left = end * cols - i;
+                const Vector<T> p = load_padded(pos_weight + c, cols - c, T{1});
+                store_first(y + i, left, f(load_padded(x + i, left, T{0})..., p));
+            }
+    };
+    parallel_ranges(rows, exp_of_each<T>(rows, 2 * cols, 2), body, 1);
 }
 
 template <class T>
 void bce_with_logits_forward(T* losses, const T* x, const T* target, const T* pos_weight,
                              Index rows, Index cols) {
-    const auto body = [=](Index begin, Index end) {
-        for (Index r = begin; r < end; ++r)
-            for (Index c = 0; c < cols; ++c) {
-                const Index i = r * cols + c;
-                const T p = pos_weight != nullptr ? pos_weight[c] : T{1};
-                // -log sigmoid(x) = softplus(-x) and -log sigmoid(-x) = softplus(x)
-                losses[i] = p * target[i] * softplus(-x[i]) + (T{1} - target[i]) * softplus(x[i]);
-            }
+    using V = Vector<T>;
+    // -log sigmoid(x) = softplus(-x) = max(-x, 0) + l and -log sigmoid(-x) = softplus(x) = max(x,
+    // 0) + l, l = log(1 + exp(-|x|)).
+    const auto loss = [](V v, V t, V p) {
+        const V l = softplus<T>(-fabs<T>(v));
+        return p * t * (at_least(T{0}, -v) + l) + (T{1} - t) * (at_least(T{0}, v) + l);
     };
-    parallel_ranges(rows, exp_of_each(rows, cols), body, 1);
+    map_weighted_columns(rows, cols, loss, losses, pos_weight, x, target);
 }
 
 template <class T>
 void bce_with_logits_backward(T* dx, const T* dlosses, const T* x, const T* target,
                               const T* pos_weight, Index rows, Index cols) {
-    const auto body = [=](Index begin, Index end) {
-        for (Index r = begin; r < end; ++r)
-            for (Index c = 0; c < cols; ++c) {
-                const Index i = r * cols + c;
-                const T p = pos_weight != nullptr ? pos_weight[c] : T{1};
-                dx[i] = dlosses[i] *
-                        ((T{1} - target[i]) * sigmoid(x[i]) - p * target[i] * sigmoid(-x[i]));
-            }
+    using V = Vector<T>;
+    const auto gradient = [](V d, V v, V t, V p) {
+        return d * ((T{1} - t) * sigmoid<T>(v) - p * t * sigmoid<T>(-v));
     };
-    parallel_ranges(rows, exp_of_each(rows, cols), body, 1);
+    map_weighted_columns(rows, cols, gradient, dx, pos_weight, dlosses, x, target);
 }
 
 template <class T>
 void cross_entropy_forward(T* losses, T* probabilities, const T* logits, const std::int32_t* labels,
                            Index rows, Index cols) {
-    const auto body = [=](Index begin, Index end) {
-        for (Index r = begin; r < end; ++r) {
-            const T* o = logits + r * cols;
-            const auto [highest, log_sum] = softmax(probabilities + r * cols, o, cols);
-            losses[r] = log_sum + (highest - o[labels[r]]);
-        }
-    };
-    parallel_ranges(rows, exp_of_each(rows, cols), body, 1);
+    softmax_rows<Rows::probabilities>(
+        probabilities, logits, rows, cols, [=](Index r, LogSumExp<T> lse) {
+            losses[r] = lse.log_sum + (lse.highest - logits[r * cols + labels[r]]);
+        });
 }
 
 template <class T>
@@ -103,9 +109,13 @@ void cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities
                             const std::int32_t* labels, Index rows, Index cols) {
     const auto body = [=](Index begin, Index end) {
         for (Index r = begin; r < end; ++r) {
-            for (Index i = r * cols; i < (r + 1) * cols; ++i)
-                dlogits[i] = dlosses[r] * probabilities[i];
-            dlogits[r * cols + labels[r]] -= dlosses[r];
+            const T d = dlosses[r];
+            const Index label = r * cols + labels[r];
+            for (Index c = 0; c < cols; c += lanes<T>) {
+                const Index i = r * cols + c, left = end * cols - i;
+                store_first(dlogits + i, left, d * load_padded(probabilities + i, left, T{0}));
+            }
+            dlogits[label] = d * (probabilities[label] - T{1});
         }
     };
     parallel_ranges(rows, streaming<T>(rows * cols, 2), body, 1);
@@ -114,18 +124,17 @@ void cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities
 template <class T>
 void soft_cross_entropy_forward(T* losses, T* probabilities, const T* logits, const T* targets,
                                 Index rows, Index cols) {
-    const auto body = [=](Index begin, Index end) {
-        for (Index r = begin; r < end; ++r) {
+    softmax_rows<Rows::probabilities>(
+        probabilities, logits, rows, cols, [=](Index r, LogSumExp<T> lse) {
             const T* o = logits + r * cols;
             const T* target = targets + r * cols;
-            const auto [highest, log_sum] = softmax(probabilities + r * cols, o, cols);
-            T loss = 0;
-            for (Index c = 0; c < cols; ++c)
-                if (target[c] != T{0}) loss += target[c] * (log_sum + (highest - o[c]));
-            losses[r] = loss;
-        }
-    };
-    parallel_ranges(rows, exp_of_each(rows, cols), body, 1);
+            losses[r] = sum_over<T>(cols, [=](Index c, Index n) {
+                const Vector<T> t = load_padded(target + c, n, T{0});
+                const Vector<T> terms =
+                    t * (lse.log_sum + (lse.highest - load_padded(o + c, n, T{0})));
+                return t != T{0} ? terms : Vector<T>{};
+            });
+        });
 }
 
 template <class T>
@@ -133,8 +142,7 @@ void soft_cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabil
                                  const T* targets, Index rows, Index cols) {
     const auto body = [=](Index begin, Index end) {
         for (Index r = begin; r < end; ++r) {
-            T sum = 0;
-            for (Index i = r * cols; i < (r + 1) * cols; ++i) sum += targets[i];
+            const T sum = sum_of(targets + r * cols, cols, [](Vector<T> v) { return v; });
             for (Index i = r * cols; i < (r + 1) * cols; ++i)
                 dlogits[i] = dlosses[r] * (probabilities[i] * sum - targets[i]);
         }
@@ -161,31 +169,22 @@ void nll_backward(T* dx, const T* dlosses, const std::int32_t* labels, const T* 
     }
 }
 
-/// sum_i f(x[i]) on one thread, in `lanes` partial sums as Backend::sum.
-template <class T, class F>
-T sum_of(const T* x, Index n, F f) {
-    T partial[lanes<T>] = {};
-    Index i = 0;
-    for (; i + lanes<T> <= n; i += lanes<T>)
-        for (int lane = 0; lane < lanes<T>; ++lane) partial[lane] += f(x[i + lane]);
-    T total = 0;
-    for (const T p : partial) total += p;
-    for (; i < n; ++i) total += f(x[i]);
-    return total;
-}
-
 template <class T>
 void penalty_forward(Penalty R, T* out, const T* w, T strength, Index n) {
-    out[0] += strength * (R == Penalty::l1 ? sum_of(w, n, [](T v) { return fabs(v); })
-                                           : sum_of(w, n, [](T v) { return v * v; }));
+    using V = Vector<T>;
+    out[0] += strength * (R == Penalty::l1 ? sum_of(w, n, [](V v) { return fabs<T>(v); })
+                                           : sum_of(w, n, [](V v) { return v * v; }));
 }
 
 template <class T>
 void penalty_backward(Penalty R, T* dw, const T* w, T strength, Index n) {
+    using V = Vector<T>;
     if (R == Penalty::l1)
-        each<T>(n, 3, 0, [=](Index i) { dw[i] += strength * sign(w[i]); });
+        map_vectors(
+            n, 0, [=](V d, V v) { return d + strength * sign<T>(v); }, dw, dw, w);
     else
-        each<T>(n, 3, 0, [=](Index i) { dw[i] += 2 * strength * w[i]; });
+        map_vectors(
+            n, 0, [=](V d, V v) { return d + 2 * strength * v; }, dw, dw, w);
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -127,7 +127,7 @@ void channel_moments(T* mean, T* var, const T* x, Channels size) {
 
 template <class T>
 void moving_average(T* average, const T* x, T keep, T gain, Index n) {
-    each<T>(n, 2, 0, [=](Index i) { average[i] = keep * average[i] + gain * x[i]; });
+    each<T>(n, 2, [=](Index i) { average[i] = keep * average[i] + gain * x[i]; });
 }
 
 template <class T>

@@ -126,8 +126,8 @@ void rmsprop_step(T* w, T* q, T* a, T* v, const T* dw, const RmspropStep<T>& s, 
 
 template <class T>
 void add_squares(double* out, const T* x, Index n) {
-    // One thread and 16 partial sums, as in sum(): the order never depends on the thread count.
-    constexpr Index step = 16;
+    // One thread and 64 partial sums, as in sum(): the order never depends on the thread count.
+    constexpr Index step = 64;
     double partial[step] = {};
     Index i = 0;
     for (; i + step <= n; i += step)

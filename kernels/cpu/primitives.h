@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/softmax.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
@@ -56,33 +57,27 @@ void walk(const Axis* axes, int rank, Index begin, Index end, Run&& run) {
 
 // ---- elementwise -----------------------------------------------------------------------------
 
-template <class T, class F>
-void map(T* y, const T* x, Index n, Cost cost, F f) {
-    parallel_ranges(n, cost, [=](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) y[i] = f(x[i]);
-    });
-}
-
 template <class T>
 void unary(UnaryOp op, T* y, const T* x, Index n) {
-    const Cost stream = streaming<T>(n, 2), calls = {.flops = n * function_flops, .bytes = 0};
+    using V = Vector<T>;
+    const auto map = [=](int functions, auto f) { map_vectors(n, functions, f, y, x); };
     switch (op) {
         case UnaryOp::neg:
-            return map(y, x, n, stream, [](T v) { return -v; });
+            return map(0, [](V v) { return -v; });
         case UnaryOp::exp:
-            return map(y, x, n, calls, [](T v) { return exp(v); });
+            return map(1, [](V v) { return exp<T>(v); });
         case UnaryOp::log:
-            return map(y, x, n, calls, [](T v) { return log(v); });
+            return map(1, [](V v) { return log<T>(v); });
         case UnaryOp::sqrt:
-            return map(y, x, n, stream, [](T v) { return sqrt(v); });
+            return each<T>(n, 2, [=](Index i) { y[i] = sqrt(x[i]); });
         case UnaryOp::tanh:
-            return map(y, x, n, calls, [](T v) { return tanh(v); });
+            return map(1, [](V v) { return tanh<T>(v); });
         case UnaryOp::erf:
-            return map(y, x, n, calls, [](T v) { return erf(v); });
+            return map(2, [](V v) { return erf<T>(v); });
         case UnaryOp::abs:
-            return map(y, x, n, stream, [](T v) { return fabs(v); });
+            return map(0, [](V v) { return fabs<T>(v); });
         case UnaryOp::sign:
-            return map(y, x, n, stream, [](T v) { return sign(v); });
+            return map(0, [](V v) { return sign<T>(v); });
     }
 }
 
@@ -112,6 +107,9 @@ void map(T* y, const T* a, const T* b, const Axis* axes, int rank, Cost cost, F 
     parallel_ranges(n, cost, [=](Index begin, Index end) { walk(axes, rank, begin, end, run); });
 }
 
+/// What a^b costs, as function_flops.
+inline constexpr Index pow_flops = 1000;
+
 /// a^b. Squares are most of the powers there are, and pow is slow.
 template <class T>
 [[gnu::always_inline]] inline T power(T a, T b) {
@@ -123,7 +121,7 @@ template <class T>
 template <class T>
 void binary(BinaryOp op, T* y, const T* a, const T* b, const Axis* axes, int rank) {
     const Index n = positions(axes, rank);
-    const Cost stream = streaming<T>(n, 3), calls = {.flops = n * function_flops, .bytes = 0};
+    const Cost stream = streaming<T>(n, 3), calls = {.flops = n * pow_flops, .bytes = 0};
     const auto apply = [=](Cost cost, auto f) { map(y, a, b, axes, rank, cost, f); };
     switch (op) {
         case BinaryOp::add:
@@ -144,7 +142,7 @@ void binary(BinaryOp op, T* y, const T* a, const T* b, const Axis* axes, int ran
             return apply(calls, [](T u, T v) { return v == T{0} ? T{0} : v * power(u, v - T{1}); });
         case BinaryOp::pow_db:
             return apply(calls, [](T u, T v) {
-                return u == T{0} && v >= T{0} ? T{0} : power(u, v) * log(u);
+                return u == T{0} && v >= T{0} ? T{0} : power(u, v) * log_of_one(u);
             });
     }
 }
@@ -213,12 +211,23 @@ void reduce_columns(ReduceOp op, T* y, const T* x, Index n, Index stride, Index 
     if (op == ReduceOp::max) return;
     // log sum_k exp(x_k) = m + log sum_k exp(x_k - m), m the maximum: no exp overflows. An infinite
     // m is the result itself.
-    for (Index c = 0; c < count; ++c) {
-        if (!__builtin_isfinite(y[c])) continue;
-        T sum_of_exp = 0;
-        for (Index k = 0; k < n; ++k) sum_of_exp += exp(x[k * stride + c] - y[c]);
-        y[c] += log(sum_of_exp);
+    for (Index c = 0; c < count; c += lanes<T>) {
+        const Vector<T> m = load_padded(y + c, count - c, T{0});
+        Vector<T> sum_of_exp = {};
+        for (Index k = 0; k < n; ++k)
+            sum_of_exp += exp<T>(load_padded(x + k * stride + c, count - c, T{0}) - m);
+        const Vector<T> finite = m + log<T>(sum_of_exp);
+        store_first(y + c, count - c, m - m == T{0} ? finite : m);
     }
+}
+
+/// The same for a row that lies together, n at least 1.
+template <class T>
+T logsumexp(const T* x, Index n) {
+    T m = highest_of(x, n);
+    if (m - m == T{0}) return m + log<T>(Vector<T>{} + sum_of_exp<T>(nullptr, x, m, n))[0];
+    reduce_columns(ReduceOp::max, &m, x, n, 1, 1);  // infinite, or NaN
+    return m;
 }
 
 template <class T>
@@ -231,6 +240,8 @@ void reduce(ReduceOp op, T* y, const T* x, Index outer, Index n, Index inner) {
             const T* from = x + o * n * inner + i;
             if (op == ReduceOp::sum && inner == 1)
                 sum(y + begin, from, T{1}, n);
+            else if (op == ReduceOp::logsumexp && inner == 1 && n > 0)
+                y[begin] = logsumexp(from, n);
             else
                 reduce_columns(op, y + begin, from, n, inner, count);
             begin += count;

@@ -7,21 +7,52 @@
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
+/// The columns that kernels treat as few: there, a loop over one row's columns costs more to start
+/// than it does. lanes<T> such rows after each other are `cols` whole vectors.
+inline constexpr Index few_cols = 64;
+
 template <class T>
 void add_to_rows(T* x, const T* bias, Index rows, Index cols) {
     const auto body = [=](Index begin, Index end) {
-        for (Index r = begin; r < end; ++r)
+        Index r = begin;
+        if (cols <= few_cols && end - begin >= 2 * lanes<T>) {
+            T repeated[few_cols * lanes<T>];  // lanes<T> rows of the bias
+            for (Index i = 0; i < lanes<T>; ++i)
+                for (Index c = 0; c < cols; ++c) repeated[i * cols + c] = bias[c];
+            for (; r + lanes<T> <= end; r += lanes<T>)
+                for (Index i = 0; i < cols * lanes<T>; ++i) x[r * cols + i] += repeated[i];
+        }
+        for (; r < end; ++r)
             for (Index c = 0; c < cols; ++c) x[r * cols + c] += bias[c];
     };
     parallel_ranges(rows, streaming<T>(rows * cols, 1), body, 1);
 }
 
+/// sums[c] += sum_r x[r, c] for begin <= c < end, over the rows in order.
+template <class T>
+void sum_some_columns(T* sums, const T* x, Index rows, Index cols, Index begin, Index end) {
+    Index r = 0;
+    for (; r + 4 <= rows; r += 4) {
+        const T *x0 = x + r * cols, *x1 = x0 + cols, *x2 = x1 + cols, *x3 = x2 + cols;
+        for (Index c = begin; c < end; ++c) sums[c] = (((sums[c] + x0[c]) + x1[c]) + x2[c]) + x3[c];
+    }
+    for (; r < rows; ++r)
+        for (Index c = begin; c < end; ++c) sums[c] += x[r * cols + c];
+}
+
 template <class T>
 void sum_rows(T* sums, const T* x, Index rows, Index cols) {
-    // Threads split the columns, so that each sum runs over the rows in order.
+    if (cols <= few_cols && rows >= 2 * lanes<T>) {
+        T repeated[few_cols * lanes<T>] = {};  // sums of every lanes<T>-th row
+        const Index groups = rows / lanes<T>, width = cols * lanes<T>;
+        sum_some_columns(repeated, x, groups, width, 0, width);
+        sum_some_columns(sums, repeated, lanes<T>, cols, 0, cols);
+        rows -= groups * lanes<T>;
+        x += groups * width;
+    }
+    // Threads split the columns.
     parallel_ranges(cols, streaming<T>(rows * cols, 1), [=](Index begin, Index end) {
-        for (Index r = 0; r < rows; ++r)
-            for (Index c = begin; c < end; ++c) sums[c] += x[r * cols + c];
+        sum_some_columns(sums, x, rows, cols, begin, end);
     });
 }
 
@@ -46,5 +77,9 @@ void scale_rows(T* y, const T* x, const T* scale, Index rows, Index cols) {
     };
     parallel_ranges(rows, streaming<T>(rows * cols, 2), body, 1);
 }
+
+// How other files store rows: in whole vectors that run over a row's end into the next row, which
+// is stored after it. Only at the end of a thread's rows must the last vector be cut: a masked
+// store can take several times as long as a whole one.
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

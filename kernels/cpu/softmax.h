@@ -3,20 +3,35 @@
 
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/rows.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
-/// The cost of rows * cols elements of which each takes an exp.
-inline Cost exp_of_each(Index rows, Index cols) {
-    return {.flops = rows * cols * function_flops, .bytes = 0};
+/// The cost of rows * cols elements of each of `arrays` arrays, where each takes an exp.
+template <class T>
+Cost exp_of_each(Index rows, Index cols, int arrays) {
+    return {.flops = rows * cols * function_flops,
+            .bytes = rows * cols * arrays * Index{sizeof(T)}};
 }
 
-/// max_c x[c], cols at least 1; a NaN at the start is kept.
+/// The sum over c < n of terms(c, n - c), which gives lanes<T> of them at once from c on, and zeros
+/// beyond the end.
+template <class T, class Terms>
+[[gnu::always_inline]] inline T sum_over(Index n, Terms terms) {
+    Vector<T> sum = {};
+    for (Index c = 0; c < n; c += lanes<T>) sum += terms(c, n - c);
+    return sum_of_lanes<T>(sum);
+}
+
+/// max_c x[c], cols at least 1. Where there is a NaN, any number.
 template <class T>
-T highest_of(const T* x, Index cols) {
-    T highest = x[0];
-    for (Index c = 1; c < cols; ++c) highest = x[c] > highest ? x[c] : highest;
-    return highest;
+[[gnu::always_inline]] inline T highest_of(const T* x, Index cols) {
+    Vector<T> highest = Vector<T>{} + x[0];
+    for (Index c = 0; c < cols; c += lanes<T>) {
+        const Vector<T> v = load_padded(x + c, cols - c, x[0]);
+        highest = higher<T>(v, highest);
+    }
+    return highest_lane<T>(highest);
 }
 
 /// logsumexp(x) = log sum_c exp(x[c]) = highest + log_sum, log_sum = log sum_c exp(x[c] - highest):
@@ -27,44 +42,131 @@ struct LogSumExp {
     T highest, log_sum;
 };
 
-/// cols at least 1.
+/// sum_c exp(x[c] - highest), and the terms to y where that is not null.
 template <class T>
-LogSumExp<T> logsumexp(const T* x, Index cols) {
-    const T highest = highest_of(x, cols);
-    T sum = 0;
-    for (Index c = 0; c < cols; ++c) sum += exp(x[c] - highest);
-    return {highest, log(sum)};
+[[gnu::always_inline]] inline T sum_of_exp(T* y, const T* x, T highest, Index cols) {
+    // Beyond the end exp(-infinity) = 0.
+    constexpr T nothing = -static_cast<T>(__builtin_inf());
+    return sum_over<T>(cols, [=](Index c, Index n) {
+        const Vector<T> e = exp_of_negative<T>(load_padded(x + c, n, nothing) - highest);
+        if (y != nullptr) store_first(y + c, n, e);
+        return e;
+    });
 }
 
-/// y = softmax(x); returns logsumexp(x). cols at least 1.
-template <class T>
-LogSumExp<T> softmax(T* y, const T* x, Index cols) {
-    const T highest = highest_of(x, cols);
-    T sum = 0;
-    for (Index c = 0; c < cols; ++c) {
-        y[c] = exp(x[c] - highest);
-        sum += y[c];
+/// What softmax_rows makes of a row, beside its logsumexp.
+enum class Rows { probabilities, logarithms };
+
+/// softmax_rows of rows [begin, end) whose columns are many.
+template <Rows make, class T, class Each>
+void softmax_long_rows(T* y, const T* x, Index begin, Index end, Index cols, Each each) {
+    for (Index r = begin; r < end; ++r) {
+        const T* from = x + r * cols;
+        T* to = y + r * cols;
+        const T highest = highest_of(from, cols);
+        T* terms = make == Rows::probabilities ? to : nullptr;
+        const T sum = sum_of_exp(terms, from, highest, cols), inverse = T{1} / sum;
+        const T log_sum = log<T>(Vector<T>{} + sum)[0];
+        for (Index c = 0; c < cols; c += lanes<T>)
+            if constexpr (make == Rows::probabilities)
+                store_first(to + c, cols - c, load_padded(to + c, cols - c, T{0}) * inverse);
+            else
+                store_first(to + c, cols - c,
+                            (load_padded(from + c, cols - c, T{0}) - highest) - log_sum);
+        each(r, LogSumExp<T>{highest, log_sum});
     }
-    for (Index c = 0; c < cols; ++c) y[c] /= sum;
-    return {highest, log(sum)};
+}
+
+/// The first lanes<T> of `rows` rows at x, transposed: lane r of columns[c] is x[r, c]. Lanes and
+/// columns beyond are any numbers.
+template <class T>
+[[gnu::always_inline]] inline void load_columns(Vector<T>* columns, const T* x, Index rows,
+                                                Index cols) {
+    for (Index c = 0; c < cols; c += lanes<T>) {
+        Vector<T> tile[lanes<T>];
+        HANDGRAD_UNROLL
+        for (int r = 0; r < lanes<T>; ++r) {
+            const Index left = (rows - r) * cols - c;
+            tile[r] = left > 0 ? load_padded(x + r * cols + c, left, T{0}) : Vector<T>{};
+        }
+        transpose_blocks<T, lanes<T>>(tile);
+        HANDGRAD_UNROLL
+        for (int i = 0; i < lanes<T>; ++i) columns[c + i] = tile[i];
+    }
+}
+
+/// The reverse: stores the first lanes<T> of `rows` rows at y, and loses the columns. What stands
+/// in the row behind them, if there is one, may change.
+template <class T>
+[[gnu::always_inline]] inline void store_columns(T* y, Vector<T>* columns, Index rows, Index cols) {
+    for (Index c = 0; c < cols; c += lanes<T>) {
+        Vector<T> tile[lanes<T>];
+        HANDGRAD_UNROLL
+        for (int i = 0; i < lanes<T>; ++i) tile[i] = columns[c + i];
+        transpose_blocks<T, lanes<T>>(tile);
+        HANDGRAD_UNROLL
+        for (int r = 0; r < lanes<T>; ++r) columns[c + r] = tile[r];
+    }
+    for (Index r = 0; r < smaller(lanes<T>, rows); ++r)
+        for (Index c = 0; c < cols; c += lanes<T>)
+            store_first(y + r * cols + c, (rows - r) * cols - c, columns[c + r]);
+}
+
+/// The same where they are few: lanes<T> rows at once, one in each lane.
+template <Rows make, class T, class Each>
+void softmax_short_rows(T* y, const T* x, Index begin, Index end, Index cols, Each each) {
+    Vector<T> columns[few_cols];
+    for (; begin < end; begin += lanes<T>) {
+        load_columns(columns, x + begin * cols, end - begin, cols);
+        Vector<T> highest = columns[0], sum = {};
+        for (Index c = 1; c < cols; ++c) highest = higher<T>(columns[c], highest);
+        for (Index c = 0; c < cols; ++c) {
+            columns[c] -= highest;
+            const Vector<T> e = exp_of_negative<T>(columns[c]);
+            sum += e;
+            if (make == Rows::probabilities) columns[c] = e;
+        }
+        const Vector<T> inverse = T{1} / sum, log_sum = log<T>(sum);
+        for (Index c = 0; c < cols; ++c)
+            columns[c] = make == Rows::probabilities ? columns[c] * inverse : columns[c] - log_sum;
+        store_columns(y + begin * cols, columns, end - begin, cols);
+        for (Index i = 0; i < smaller(lanes<T>, end - begin); ++i)
+            each(begin + i, LogSumExp<T>{highest[i], log_sum[i]});
+    }
+}
+
+/// For each row of x, makes softmax(x) or its logarithms in y, and then calls
+/// each(row, logsumexp(x)).
+template <Rows make, class T, class Each>
+void softmax_rows(T* y, const T* x, Index rows, Index cols, Each each) {
+    if (cols == 0) return;
+    const auto body = [=](Index begin, Index end) {
+        if (cols <= few_cols)
+            softmax_short_rows<make>(y, x, begin, end, cols, each);
+        else
+            softmax_long_rows<make>(y, x, begin, end, cols, each);
+    };
+    parallel_ranges(rows, exp_of_each<T>(rows, cols, 2), body, 1);
 }
 
 template <class T>
 void softmax_forward(T* y, const T* x, Index rows, Index cols) {
-    if (cols == 0) return;
-    const auto body = [=](Index begin, Index end) {
-        for (Index r = begin; r < end; ++r) softmax(y + r * cols, x + r * cols, cols);
-    };
-    parallel_ranges(rows, exp_of_each(rows, cols), body, 1);
+    softmax_rows<Rows::probabilities>(y, x, rows, cols, [](Index, LogSumExp<T>) {});
 }
 
 template <class T>
 void softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols) {
     const auto body = [=](Index begin, Index end) {
         for (Index r = begin; r < end; ++r) {
-            T dot = 0;
-            for (Index i = r * cols; i < (r + 1) * cols; ++i) dot += dy[i] * y[i];
-            for (Index i = r * cols; i < (r + 1) * cols; ++i) dx[i] = y[i] * (dy[i] - dot);
+            const T *d = dy + r * cols, *p = y + r * cols;
+            const T dot = sum_over<T>(cols, [=](Index c, Index n) {
+                return load_padded(d + c, n, T{0}) * load_padded(p + c, n, T{0});
+            });
+            for (Index c = 0; c < cols; c += lanes<T>) {
+                const Index left = (end - r) * cols - c;
+                const Vector<T> v = load_padded(d + c, left, T{0}) - dot;
+                store_first(dx + r * cols + c, left, load_padded(p + c, left, T{0}) * v);
+            }
         }
     };
     parallel_ranges(rows, streaming<T>(rows * cols, 3), body, 1);
@@ -72,26 +174,23 @@ void softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols) {
 
 template <class T>
 void log_softmax_forward(T* y, const T* x, Index rows, Index cols) {
-    if (cols == 0) return;
-    const auto body = [=](Index begin, Index end) {
-        for (Index r = begin; r < end; ++r) {
-            const auto [highest, log_sum] = logsumexp(x + r * cols, cols);
-            for (Index i = r * cols; i < (r + 1) * cols; ++i) y[i] = (x[i] - highest) - log_sum;
-        }
-    };
-    parallel_ranges(rows, exp_of_each(rows, cols), body, 1);
+    softmax_rows<Rows::logarithms>(y, x, rows, cols, [](Index, LogSumExp<T>) {});
 }
 
 template <class T>
 void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols) {
     const auto body = [=](Index begin, Index end) {
         for (Index r = begin; r < end; ++r) {
-            T sum = 0;
-            for (Index i = r * cols; i < (r + 1) * cols; ++i) sum += dy[i];
-            for (Index i = r * cols; i < (r + 1) * cols; ++i) dx[i] = dy[i] - exp(y[i]) * sum;
+            const T *d = dy + r * cols, *p = y + r * cols;
+            const T sum = sum_of(d, cols, [](Vector<T> v) { return v; });
+            for (Index c = 0; c < cols; c += lanes<T>) {
+                const Index left = (end - r) * cols - c;
+                const Vector<T> e = exp<T>(load_padded(p + c, left, T{0}));
+                store_first(dx + r * cols + c, left, load_padded(d + c, left, T{0}) - e * sum);
+            }
         }
     };
-    parallel_ranges(rows, exp_of_each(rows, cols), body, 1);
+    parallel_ranges(rows, exp_of_each<T>(rows, cols, 3), body, 1);
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

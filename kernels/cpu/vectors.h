@@ -188,4 +188,51 @@ template <class T, int first, int... i>
     *reinterpret_cast<Part*>(p) = __builtin_shufflevector(v, v, first + i...);
 }
 
+// ---- across the lanes of one vector -------------------------------------------------------------
+
+/// Neighbouring blocks of s lanes exchanged: lane i is lane i ^ s of x.
+template <class T, int s, int... lane>
+[[gnu::always_inline]] inline Vector<T> exchange_blocks(Vector<T> x,
+                                                        std::integer_sequence<int, lane...>) {
+    return __builtin_shufflevector(x, x, (lane ^ s)...);
+}
+
+/// Each lane becomes op over all lanes, by halves; op must give the same for (a, b) and (b, a).
+template <class T, class Op, int s = lanes<T> / 2>
+[[gnu::always_inline]] inline Vector<T> over_lanes(Vector<T> x, Op op) {
+    if constexpr (s == 0)
+        return x;
+    else
+        return over_lanes<T, Op, s / 2>(op(x, exchange_blocks<T, s>(x, LaneNumbers<T>{})), op);
+}
+
+template <class T>
+[[gnu::always_inline]] inline T sum_of_lanes(Vector<T> x) {
+    return over_lanes<T>(x, [](Vector<T> a, Vector<T> b) { return a + b; })[0];
+}
+
+template <class T>
+[[gnu::always_inline]] inline T highest_lane(Vector<T> x) {
+    return over_lanes<T>(x, [](Vector<T> a, Vector<T> b) { return a > b ? a : b; })[0];
+}
+
+/// The first n elements at x, or all lanes where n is more; the others are `rest`.
+template <class T>
+[[gnu::always_inline]] inline Vector<T> load_padded(const T* x, Index n, T rest) {
+    if (n >= lanes<T>) return load(x);
+    Vector<T> number;
+    HANDGRAD_UNROLL
+    for (int lane = 0; lane < lanes<T>; ++lane) number[lane] = static_cast<T>(lane);
+    return number < static_cast<T>(n) ? FirstLanes<T>(n).load(x) : Vector<T>{} + rest;
+}
+
+/// Stores the first n lanes, or all where n is more.
+template <class T>
+[[gnu::always_inline]] inline void store_first(T* y, Index n, Vector<T> v) {
+    if (n >= lanes<T>)
+        store(y, v);
+    else
+        FirstLanes<T>(n).store(y, v);
+}
+
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -113,16 +113,18 @@ template <class T>
 inline constexpr auto dot_functions =
     make_dot_functions<T>(std::make_integer_sequence<int, DOT_ROWS * DOT_COLUMNS>{});
 
-/// Pieces of k, such that the smaller operand's takes half of L1.
+/// Where the operands come from beyond L2, pieces of k such that the smaller one's takes half of
+/// L1.
 template <class T>
 Index dot_step(const Product<T>& p) {
+    if (p.elements() * Index{sizeof(T)} <= caches().l2) return p.K;
     const Index row = smaller(p.M, p.N) * Index{sizeof(T)};
     return even_piece(p.K, larger(16 * lanes<T>, caches().l1 / 2 / row), lanes<T>);
 }
 
-/// C = alpha A B' + beta C, with A (M, K) and B (N, K) as they lie.
+/// C = alpha A B' + beta C, with A (M, K) and B (N, K) as they lie, k in pieces of k_step.
 template <class T>
-void multiply_by_dots(const Product<T>& p) {
+void multiply_by_dots(const Product<T>& p, Index k_step) {
     const Index rows = even_piece(p.M, DOT_ROWS);
     const Index columns = even_piece(p.N, DOT_COLUMNS);
     DotTile<T> tile;
@@ -141,11 +143,8 @@ void multiply_by_dots(const Product<T>& p) {
         tile.c = p.c(i, j);
         dot_functions<T>.at[(m - 1) * DOT_COLUMNS + n - 1](tile);
     };
-    // The larger operand is read once, the smaller one again and again from a cache. Cutting k
-    // keeps the smaller one's piece in L1. That pays where the larger one is in L3: from memory,
-    // whole rows come faster than pieces of them.
-    const bool far = p.elements() * Index{sizeof(T)} > caches().l2;
-    const Index k_step = far ? dot_step(p) : p.K;
+    // The larger operand is read once, the smaller one again and again from a cache.
+    const bool far = k_step < p.K;
     if (p.M <= p.N) {
         for (Index k = 0; k < p.K; k += k_step) {
             take_k(k, k_step);
@@ -153,7 +152,9 @@ void multiply_by_dots(const Product<T>& p) {
                 for (Index i = 0; i < p.M; i += rows) multiply(i, j, k);
         }
     } else {
-        const Index block = 32;
+        // Rows are taken by the block, not all for each piece of k, since whole rows come faster
+        // from memory; and the next piece of each row is fetched while the others are used.
+        constexpr Index block = 64;
         for (Index ic = 0; ic < p.M; ic += block)
             for (Index k = 0; k < p.K; k += k_step) {
                 take_k(k, k_step);
@@ -174,7 +175,7 @@ void multiply_by_dots(const Product<T>& p) {
 
 /// The same with B (K, N), which is turned first: where many rows of A use it.
 template <class T>
-void multiply_by_dots_turning_b(const Product<T>& p) {
+void multiply_by_dots_turning_b(const Product<T>& p, Index k_step) {
     constexpr Index L = lanes<T>;
     const Index ld = (p.K + L - 1) / L * L;
     T* turned = scratch_for<T>(Scratch::packed_b, p.N * ld);
@@ -184,7 +185,7 @@ void multiply_by_dots_turning_b(const Product<T>& p) {
     q.trans_b = Trans::yes;
     q.B = turned;
     q.ldb = ld;
-    multiply_by_dots(q);
+    multiply_by_dots(q, k_step);
 }
 
 // ---- turned around ------------------------------------------------------------------------------
@@ -229,11 +230,13 @@ void multiply_turned_around(const Product<T>& p) {
 
 // ---- small --------------------------------------------------------------------------------------
 
-/// Does it fit in L1, and can its tiles read B as it lies?
+/// Does it fit in L1, is it too short for threads, and can its tiles read B as it lies?
 template <class T>
 bool is_small(const Product<T>& p) {
-    return p.trans_b == Trans::no && p.N >= lanes<T> &&
-           p.elements() * Index{sizeof(T)} <= caches().l1 && p.M * p.N * p.K <= 64 * 64 * 64;
+    const Index size = p.M * p.N * p.K;
+    return p.trans_b == Trans::no && p.N >= lanes<T> && size <= 64 * 64 * 64 &&
+           p.elements() * Index{sizeof(T)} <= 48 * 1024 &&
+           (size <= 32 * 32 * 32 || threads_for(cost_of(p)) == 1);
 }
 
 /// Nothing but the tiles: so short a work that the five loops' own bookkeeping would show.
@@ -269,6 +272,7 @@ enum class Path { tiles, dots, dots_turning_b, turned_around };
 struct Plan {
     Path path = Path::tiles;
     Way way;
+    Index k_step = 0;  // of the dot products
 };
 
 /// The whole product decides, so that every element is summed in the same order whatever the number
@@ -286,14 +290,16 @@ Plan choose_plan(const Product<T>& p) {
         const bool long_sum = p.K >= 4 * L;
         const bool thin = p.N <= 2 * L || (p.M <= 64 && 2 * p.M <= p.K);
         const bool stays = smaller(p.M, p.N) * p.K <= l2 / 2;
-        if (long_sum && thin && stays) return {.path = Path::dots, .way = {}};
+        if (long_sum && thin && stays)
+            return {.path = Path::dots, .way = {}, .k_step = dot_step(p)};
     }
     if (plain_a && plain_b && p.N <= L && p.M >= 64 && p.K >= 32 * L && p.N * p.K <= l2 / 2)
-        return {.path = Path::dots_turning_b, .way = {}};
-    if (!plain_a && p.N <= L && p.M >= 4 * L) return {.path = Path::turned_around, .way = {}};
+        return {.path = Path::dots_turning_b, .way = {}, .k_step = dot_step(p)};
+    if (!plain_a && p.N <= L && p.M >= 4 * L)
+        return {.path = Path::turned_around, .way = {}, .k_step = 0};
 
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
-    if (big) return {.path = Path::tiles, .way = {}};
+    if (big) return {};
     Way way = as_it_lies<T>;
     // Rows of A a multiple of a page apart share one set of L1.
     way.pack_a = !plain_a && p.N >= 2 * NR<T> && p.lda * Index{sizeof(T)} % 4096 == 0;
@@ -301,7 +307,7 @@ Plan choose_plan(const Product<T>& p) {
     way.pack_b = (p.N < L && p.M >= 64) || !plain_b;
     // Where K is small, C is what has to be streamed.
     way.rows_first = !way.pack_b && p.K <= 128 && p.K * p.N <= l2 / 2 && p.M * p.N > l2 / 2;
-    return {.path = Path::tiles, .way = way};
+    return {.path = Path::tiles, .way = way, .k_step = 0};
 }
 
 template <class T>
@@ -321,9 +327,9 @@ void multiply_part(const Product<T>& p, const Plan& plan) {
         case Path::tiles:
             return multiply_by_tiles(p, plan.way);
         case Path::dots:
-            return multiply_by_dots(p);
+            return multiply_by_dots(p, plan.k_step);
         case Path::dots_turning_b:
-            return multiply_by_dots_turning_b(p);
+            return multiply_by_dots_turning_b(p, plan.k_step);
         case Path::turned_around:
             return multiply_turned_around(p);
     }
@@ -341,8 +347,8 @@ Product<T> column_as_row(Product<T> p) {
 
 template <class T>
 void multiply_by_shape(const Product<T>& product) {
+    if (is_small(product)) return multiply_small(product);
     const Product<T> p = column_as_row(product);
-    if (is_small(p) && threads_for(cost_of(p)) == 1) return multiply_small(p);
     const Plan plan = choose_plan(p);
     share_out(
         p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },

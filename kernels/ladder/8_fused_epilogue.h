@@ -35,9 +35,8 @@ void apply(const Epilogue<T>& epilogue, const Product<T>& p) {
 template <class T>
 void multiply_fused(const Product<T>& product, Epilogue<T> epilogue = {}) {
     if (trivial(product)) return apply(epilogue, product);
+    if (is_small(product)) return multiply_small(product, epilogue.bias, epilogue.relu);
     const Product<T> p = column_as_row(product);
-    if (is_small(p) && threads_for(cost_of(p)) == 1)
-        return multiply_small(p, epilogue.bias, epilogue.relu);
     const Plan plan = choose_plan(p);
     share_out(
         p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },

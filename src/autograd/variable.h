@@ -23,7 +23,9 @@ template <class T>
 class Node;
 
 struct BackwardOptions {
-    /// Keeps the graph for another backward; otherwise it is freed on the way.
+    /// Keeps the graph for another backward; otherwise it is freed on the way. The rules read the
+    /// tensors of the forward pass again: where one of them has been changed in place since, by an
+    /// optimiser's step, say, the second backward mixes old numbers with new ones unnoticed.
     bool retain_graph = false;
 };
 

@@ -10,46 +10,61 @@
 namespace handgrad {
 namespace {
 
-/// Is shown pairs of numbers that should be equal, and keeps the worst.
+/// Is shown pairs of numbers that should be equal, and finds the worst.
 class Comparer {
   public:
     void see(double by_hand, double other, Index place) {
-        const double error = std::abs(by_hand - other);
-        // A NaN is worse than any number, and the first stays.
-        if (!std::isnan(worst_error_) && !(error <= worst_error_)) {
-            worst_error_ = error;
-            worst_ = place;
-            by_hand_ = by_hand;
-            other_ = other;
-        }
-        finite_ = finite_ && std::isfinite(error);
+        seen_.push_back({by_hand, other, place});
         largest_ = std::max({largest_, std::abs(by_hand), std::abs(other)});
-        ++seen_;
     }
 
-    /// `name_of` says what stands at a place.
+    /// Relative errors are of `floor` times the largest number at least. `name_of` says what stands
+    /// at a place.
     template <class NameOf>
-    GradientComparison result(const std::string& of, double tolerance,
+    GradientComparison result(const std::string& of, double tolerance, double floor,
                               const NameOf& name_of) const {
-        GradientComparison result{.of = of, .checked = seen_, .by_hand = by_hand_, .other = other_};
-        if (seen_ > 0) result.worst = name_of(worst_);
-        result.max_relative_error = largest_ > 0 ? worst_error_ / largest_ : 0;
-        if (seen_ == 0)
+        GradientComparison result{.of = of, .checked = static_cast<Index>(seen_.size())};
+        const Pair* worst = nullptr;
+        for (const Pair& pair : seen_) {
+            const double scale =
+                std::max({std::abs(pair.by_hand), std::abs(pair.other), floor * largest_});
+            const double error =
+                scale == 0 ? 0 : std::abs(pair.by_hand - pair.other) / scale;  // inf / inf is NaN
+            // A NaN is worse than any number, and the first stays.
+            if (worst != nullptr &&
+                (std::isnan(result.max_relative_error) || error <= result.max_relative_error))
+                continue;
+            worst = &pair;
+            result.max_relative_error = error;
+        }
+        if (worst != nullptr) {
+            result.worst = name_of(worst->place);
+            result.by_hand = worst->by_hand;
+            result.other = worst->other;
+        }
+        if (worst == nullptr)
             result.reason = "nothing to check";
-        else if (!finite_)
+        else if (!std::isfinite(result.max_relative_error))
             result.reason = "not a finite number";
         else if (largest_ == 0)
-            result.reason = "all zero both ways: nothing was seen";
+            result.reason = zero_both_ways;
         else if (!(result.max_relative_error <= tolerance))
             result.reason = "they differ";
         return result;
     }
 
+    static constexpr const char* zero_both_ways = "all zero both ways: nothing was seen";
+
   private:
-    double worst_error_ = -1, largest_ = 0, by_hand_ = 0, other_ = 0;
-    bool finite_ = true;
-    Index worst_ = 0, seen_ = 0;
+    struct Pair {
+        double by_hand, other;
+        Index place;
+    };
+    std::vector<Pair> seen_;
+    double largest_ = 0;
 };
+
+constexpr double difference_floor = 0.1, autograd_floor = 1e-3;
 
 std::string element_name(Index i) {
     return "element " + std::to_string(i);
@@ -85,7 +100,7 @@ GradientComparison compare_elements(const Tensor<double>& values, const Tensor<d
             values.data()[i], options.step, [&] { above = loss(); }, [&] { below = loss(); });
         comparer.see(grads.data()[i], (above - below) / distance, i);
     }
-    return comparer.result("elements", options.tolerance, element_name);
+    return comparer.result("elements", options.tolerance, difference_floor, element_name);
 }
 
 GradientComparison compare_directions(const Tensor<double>& values, const Tensor<double>& grads,
@@ -106,14 +121,27 @@ GradientComparison compare_directions(const Tensor<double>& values, const Tensor
         comparer.see(by_hand, (above - below) / (2 * options.step), direction);
     }
     values.copy_from(saved);
-    return comparer.result("directions", options.tolerance,
+    return comparer.result("directions", options.tolerance, difference_floor,
                            [](Index i) { return "direction " + std::to_string(i); });
 }
 
+void require_gradient(const Layer<double>& layer, const std::string& name,
+                      const Tensor<double>& gradient, const Shape& shape) {
+    if (!gradient.defined() || gradient.shape() != shape)
+        throw Error("check_layer: " + layer.describe() + " has no such gradient for " + name,
+                    gradient.defined() ? "shape " + gradient.shape().str() : "no tensor",
+                    "shape " + shape.str(),
+                    name == "x" ? "backward returns dL/dx, as large as x"
+                                : "a Parameter's value and grad are made together, equally large");
+}
+
 /// dL/dx and dL/dw of every parameter, from dL/dy.
-std::vector<Tensor<double>> gradients_by_hand(Layer<double>& layer, const Tensor<double>& dy) {
+std::vector<Tensor<double>> gradients_by_hand(Layer<double>& layer, const Tensor<double>& x,
+                                              const Tensor<double>& dy) {
     for (const Parameter<double>* parameter : layer.parameters()) parameter->grad.fill(0);
-    std::vector<Tensor<double>> gradients = {layer.backward(dy).clone()};
+    const Tensor<double> dx = layer.backward(dy);
+    require_gradient(layer, "x", dx, x.shape());
+    std::vector<Tensor<double>> gradients = {dx.clone()};
     // Gradients are added to: twice the same is double, which a layer that overwrites would miss.
     layer.backward(dy);
     for (const Parameter<double>* parameter : layer.parameters()) {
@@ -123,9 +151,9 @@ std::vector<Tensor<double>> gradients_by_hand(Layer<double>& layer, const Tensor
     return gradients;
 }
 
-/// Row j of each Jacobian by hand is half of what backward makes of dy = (0, .., 2, .., 0), the 2
-/// at j (with a 1 there, a backward that forgets its dy could pass); column i by differences is how
-/// far all of y moves with element i.
+/// Row j of each Jacobian by hand is what backward makes of dy = (0, .., s, .., 0), s at place j,
+/// divided by s: were it a whole number, a backward that forgets its dy could pass. Column i by
+/// differences is how far all of y moves with element i.
 std::vector<GradientComparison> compare_jacobians(Layer<double>& layer, const Tensor<double>& x,
                                                   const std::vector<Parameter<double>*>& all,
                                                   const GradientCheckOptions& options) {
@@ -134,7 +162,7 @@ std::vector<GradientComparison> compare_jacobians(Layer<double>& layer, const Te
     constexpr double s = 0.73;
     for (double& dy_j : dy.span()) {
         dy_j = s;
-        by_hand.push_back(gradients_by_hand(layer, dy));
+        by_hand.push_back(gradients_by_hand(layer, x, dy));
         dy_j = 0;
     }
     std::vector<GradientComparison> results;
@@ -150,9 +178,10 @@ std::vector<GradientComparison> compare_jacobians(Layer<double>& layer, const Te
                 comparer.see(by_hand[static_cast<std::size_t>(j)][p].data()[i] / s,
                              (above.data()[j] - below.data()[j]) / distance, j * size + i);
         }
-        results.push_back(comparer.result("Jacobian entries", options.tolerance, [&](Index place) {
-            return format("dy[%td]/d%s[%td]", place / size, all[p]->name.c_str(), place % size);
-        }));
+        results.push_back(comparer.result(
+            "Jacobian entries", options.tolerance, difference_floor, [&](Index place) {
+                return format("dy[%td]/d%s[%td]", place / size, all[p]->name.c_str(), place % size);
+            }));
     }
     return results;
 }
@@ -164,7 +193,7 @@ GradientComparison compare_with_tape(const Tensor<double>& by_hand, const Tensor
     Comparer comparer;
     for (Index i = 0; i < by_hand.size(); ++i)
         comparer.see(by_hand.data()[i], by_tape.data()[i], i);
-    return comparer.result("elements", options.autograd_tolerance, element_name);
+    return comparer.result("elements", options.autograd_tolerance, autograd_floor, element_name);
 }
 
 /// Adds what autograd says to each row; `all` are the input and the parameters, with gradients.
@@ -173,9 +202,10 @@ void add_autograd(std::vector<GradientRow>& rows, const std::vector<Parameter<do
                   const GradientCheckOptions& options) {
     std::vector<Variable<double>> variables;
     for (const Parameter<double>* parameter : all) variables.emplace_back(parameter->value, true);
-    const Variable<double> by_tape = tape(variables[0], std::span(variables).subspan(1));
+    const Variable<double> by_tape =
+        tape(variables[0], TapeParameters(std::span(variables).subspan(1)));
     GradientComparison output = compare_with_tape(y, by_tape.value(), options);
-    if (!output.pass()) {
+    if (!output.pass() && output.reason != Comparer::zero_both_ways) {  // an output may be zero
         output.reason = "autograd computes another y: " + output.reason;
         for (GradientRow& row : rows) row.autograd = output;
         return;
@@ -208,13 +238,24 @@ std::vector<GradientRow> check_gradients(const std::vector<Parameter<double>*>& 
     return rows;
 }
 
+const Variable<double>& TapeParameters::operator[](std::size_t i) const {
+    if (i >= variables_.size())
+        throw Error("check_layer: the tape asks for a parameter that the layer does not have",
+                    "parameter " + std::to_string(i),
+                    "one of the " + std::to_string(variables_.size()) + " that parameters() lists",
+                    "does parameters() forget one?");
+    return variables_[i];
+}
+
 std::vector<GradientRow> check_layer(Layer<double>& layer, const Tensor<double>& x,
                                      const TapeForward& tape, const GradientCheckOptions& options) {
+    for (const Parameter<double>* parameter : layer.parameters())
+        require_gradient(layer, parameter->name, parameter->grad, parameter->value.shape());
     const Tensor<double> y = layer.forward(x).clone(), dy = Tensor<double>::empty(y.shape());
     Random(options.seed + 1).uniform(dy, -1, 1);  // of L = sum r y this is r
     std::vector<Parameter<double>> checked = {{"x", x, {}}};
     for (const Parameter<double>* parameter : layer.parameters()) checked.push_back(*parameter);
-    const std::vector<Tensor<double>> by_hand = gradients_by_hand(layer, dy);
+    const std::vector<Tensor<double>> by_hand = gradients_by_hand(layer, x, dy);
     std::vector<Parameter<double>*> all;
     Index elements = 0;
     for (std::size_t i = 0; i < checked.size(); ++i) {

@@ -32,7 +32,9 @@ struct GradientCheckOptions {
 struct GradientComparison {
     std::string of;  // what was compared: "Jacobian entries", "elements", "directions"
     Index checked = 0;
-    /// The largest |by hand - other| over the largest magnitude seen in either.
+    /// The largest |by hand - other| over the greater of the two in magnitude. What is small beside
+    /// the largest element of the row is a difference of larger numbers, and is divided by a tenth
+    /// of that one (against autograd, which has no noise, a thousandth).
     double max_relative_error = 0;
     std::string worst{};            // where that is, in row-major order: "element 3", "dy[1]/dx[3]"
     double by_hand = 0, other = 0;  // there
@@ -64,14 +66,28 @@ std::vector<GradientRow> check_gradients(const std::vector<Parameter<double>*>& 
                                          const std::function<double()>& loss,
                                          const GradientCheckOptions& options = {});
 
-/// A layer once more, in the tape's operations: y from x and from the layer's parameters in their
-/// order. It must not call the layer.
-using TapeForward = std::function<Variable<double>(const Variable<double>& x,
-                                                   std::span<const Variable<double>> parameters)>;
+/// The parameters of a layer as variables of the tape, in their order.
+class TapeParameters {
+  public:
+    explicit TapeParameters(std::span<const Variable<double>> variables) : variables_(variables) {}
+    [[nodiscard]] std::size_t size() const { return variables_.size(); }
+    /// Throws Error where the layer has no such parameter.
+    const Variable<double>& operator[](std::size_t i) const;
+
+  private:
+    std::span<const Variable<double>> variables_;
+};
+
+/// A layer once more, in the tape's operations: y from x and from the layer's parameters. It must
+/// not call the layer.
+using TapeForward =
+    std::function<Variable<double>(const Variable<double>& x, const TapeParameters& parameters)>;
 
 /// Checks a layer alone: a row for the input x and one for each parameter. Backward runs twice, as
 /// gradients of parameters must add up. With `tape`, by autograd too; then the outputs must agree
-/// as well, and a gradient that the tape has not found is a failure.
+/// as well, and a gradient that the tape has not found is a failure. The parameters' gradients are
+/// overwritten, and running statistics move. Throws Error where a gradient is missing or has
+/// another shape than what it belongs to. A loss is checked as a LossLayer (check/loss_layer.h).
 std::vector<GradientRow> check_layer(Layer<double>& layer, const Tensor<double>& x,
                                      const TapeForward& tape = {},
                                      const GradientCheckOptions& options = {});

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "autograd/functional.h"
+#include "check/loss_layer.h"
 #include "layers/activations.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
@@ -33,7 +34,7 @@ namespace {
 
 using Input = Tensor<double>;
 using Var = Variable<double>;
-using Vars = std::span<const Variable<double>>;
+using Vars = const TapeParameters&;
 namespace F = functional;
 
 /// The tape's side of a layer without parameters.
@@ -60,24 +61,6 @@ class SameDraws final : public Layer<double> {
   private:
     Make make_;
     std::unique_ptr<Layer<double>> layer_;
-};
-
-/// A loss as a layer: y = loss(x, target).
-class LossLayer final : public Layer<double> {
-  public:
-    template <class L, class... Target>
-    LossLayer(std::shared_ptr<L> loss, std::string target, Target... targets)
-        : name_(loss->describe() + std::move(target)), loss_(loss) {
-        forward_ = [loss, targets...](const Input& x) { return loss->forward(x, targets...); };
-    }
-    Input forward(const Input& x) override { return forward_(x); }
-    Input backward(const Input& dy) override { return loss_->backward(dy); }
-    [[nodiscard]] std::string describe() const override { return name_; }
-
-  private:
-    std::string name_;
-    std::shared_ptr<Loss<double>> loss_;
-    std::function<Input(const Input&)> forward_;
 };
 
 constexpr double penalty_strength = 0.3;

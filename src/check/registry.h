@@ -19,9 +19,9 @@ struct GradientCase {
 };
 
 /// All of them at awkward shapes, then each at as many random ones, on inputs, targets and weights
-/// drawn from `seed`. Inputs keep a distance of 0.01 from every kink, and no gradient is zero
-/// throughout. It drives the tests and `make gradcheck`; a new layer is checked once it stands
-/// here.
+/// drawn from `seed`. Inputs keep a distance of 0.01 from every kink of the first layer, and no
+/// gradient is zero throughout. It drives the tests and `make gradcheck`; a new layer is checked
+/// once it stands here.
 std::vector<GradientCase> gradient_cases(std::uint64_t seed, int random_shapes = 0);
 
 }  // namespace handgrad

@@ -74,6 +74,7 @@ void BatchNorm<T>::require_fit(const Tensor<T>& x) const {
 template <class T>
 Tensor<T> BatchNorm<T>::forward(const Tensor<T>& x) {
     require_fit(x);
+    this->require_same_device(x, weight);
     const Index outer = x.dim(0), count = x.size() / channels_,
                 inner = count / std::max<Index>(outer, 1);
     const Backend<T>& device = backend<T>(x.device());

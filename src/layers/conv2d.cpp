@@ -82,6 +82,7 @@ Conv2dSizes Conv2d<T>::sizes_for(const Shape& x) const {
 template <class T>
 Tensor<T> Conv2d<T>::forward(const Tensor<T>& x) {
     this->require_input(x);
+    this->require_same_device(x, weight);
     const Conv2dSizes sizes = sizes_for(x.shape());
     Tensor<T> y = Tensor<T>::empty({sizes.n, out_, sizes.windows.h.out, sizes.windows.w.out},
                                    x.device());  // (N, O, OH, OW)

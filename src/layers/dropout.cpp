@@ -12,8 +12,8 @@ namespace handgrad {
 
 template <class T>
 Dropout<T>::Dropout(double p, std::uint64_t seed) : p_(p), random_(seed) {
-    if (!(p >= 0 && p < 1))
-        throw Error("Dropout: no such probability", number_str(p), "0 <= p < 1");
+    if (!(p >= 0 && p <= 1))
+        throw Error("Dropout: no such probability", number_str(p), "0 <= p <= 1");
 }
 
 template <class T>
@@ -24,11 +24,14 @@ Tensor<T> Dropout<T>::forward(const Tensor<T>& x) {
         y_ = x;
         return x;
     }
-    Tensor<T> drawn = Tensor<T>::empty(x.shape());
+    // As torch.bernoulli draws for either T, where it is built without MKL.
+    const Tensor<double> drawn = Tensor<double>::empty(x.shape());
     random_.uniform(drawn, 0, 1);
+    const Tensor<T> scale = Tensor<T>::empty(x.shape());
     const T keep = static_cast<T>(1 / (1 - p_));
-    for (T& u : drawn.span()) u = u < static_cast<T>(p_) ? T{0} : keep;
-    scale_ = drawn.to(x.device());
+    for (Index i = 0; i < scale.size(); ++i)
+        scale.data()[i] = drawn.data()[i] < 1 - p_ ? keep : T{0};
+    scale_ = scale.to(x.device());
     Tensor<T> y = Tensor<T>::empty(x.shape(), x.device());
     backend<T>(x.device()).multiply(y.data(), x.data(), scale_.data(), x.size());
     y_ = y;

@@ -10,7 +10,7 @@ namespace handgrad {
 template <class T>
 class Dropout final : public Layer<T> {
   public:
-    /// The layer draws from a stream of its own, seeded here. Throws Error unless 0 <= p < 1.
+    /// The layer draws from a stream of its own, seeded here. Throws Error unless 0 <= p <= 1.
     explicit Dropout(double p, std::uint64_t seed);
 
     Tensor<T> forward(const Tensor<T>& x) override;

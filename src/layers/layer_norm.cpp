@@ -34,6 +34,7 @@ LayerNorm<T>::LayerNorm(const Shape& normalized_shape, const LayerNormOptions& o
 template <class T>
 Tensor<T> LayerNorm<T>::forward(const Tensor<T>& x) {
     this->require_input(x);
+    this->require_same_device(x, weight);
     const int axes = normalized_shape_.rank();
     bool fits = x.rank() >= axes;
     for (int axis = -1; fits && axis >= -axes; --axis)

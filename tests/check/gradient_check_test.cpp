@@ -6,8 +6,10 @@
 
 #include "autograd/functional.h"
 #include "catch.h"
+#include "check/loss_layer.h"
 #include "core/error.h"
 #include "layers/linear.h"
+#include "losses/pointwise.h"
 
 using namespace handgrad;
 
@@ -93,7 +95,7 @@ class WrongLinear final : public Layer<double> {
 
 const Tensor<double> some_x = Tensor<double>::from({2, 3}, {1, -2, 0.5, 3, 0.25, -1});
 
-Variable<double> linear_tape(const Variable<double>& x, std::span<const Variable<double>> w) {
+Variable<double> linear_tape(const Variable<double>& x, const TapeParameters& w) {
     return functional::linear(x, w[0], w[1]);
 }
 
@@ -152,7 +154,7 @@ TEST_CASE("what autograd finds is a column of its own", "[check]") {
 
 TEST_CASE("a gradient that autograd lacks, and another output, are failures", "[check]") {
     WrongLinear layer;
-    const auto detached = check_layer(layer, some_x, [](const auto& x, auto w) {
+    const auto detached = check_layer(layer, some_x, [](const auto& x, const auto& w) {
         return functional::linear(x, w[0], w[1].detach());
     });
     INFO(table(detached));
@@ -160,8 +162,74 @@ TEST_CASE("a gradient that autograd lacks, and another output, are failures", "[
     REQUIRE_FALSE(detached[2].pass());
     REQUIRE_THAT(table(detached), ContainsSubstring("bias: autograd has no such gradient"));
 
-    const auto other = check_layer(
-        layer, some_x, [](const auto& x, auto w) { return functional::linear(x, w[0], w[1]) + 1; });
+    const auto other = check_layer(layer, some_x, [](const auto& x, const auto& w) {
+        return functional::linear(x, w[0], w[1]) + 1;
+    });
     for (const GradientRow& row : other) REQUIRE_FALSE(row.pass());
     REQUIRE_THAT(table(other), ContainsSubstring("another y"));
+}
+
+TEST_CASE("gradients that are missing or of another shape are refused", "[check]") {
+    struct Faulty final : public Layer<double> {
+        Tensor<double> forward(const Tensor<double>& x) override { return x.clone(); }
+        Tensor<double> backward(const Tensor<double>&) override { return dx; }
+        std::vector<Parameter<double>*> parameters() override {
+            return has_parameter ? std::vector<Parameter<double>*>{&parameter}
+                                 : std::vector<Parameter<double>*>{};
+        }
+        [[nodiscard]] std::string describe() const override { return "Faulty"; }
+
+        Tensor<double> dx;
+        bool has_parameter = false;
+        Parameter<double> parameter{"w", Tensor<double>::zeros({2}), {}};
+    } layer;
+    const auto refused = [&](const std::string& says) {
+        REQUIRE_THROWS_WITH(check_layer(layer, some_x),
+                            ContainsSubstring("Faulty") && ContainsSubstring(says));
+    };
+    refused("no tensor");
+    layer.dx = Tensor<double>::zeros({2});
+    refused("(2, 3)");
+    layer.dx = Tensor<double>::zeros({3, 2});
+    refused("(3, 2)");
+    layer.dx = some_x;
+    layer.has_parameter = true;
+    refused("for w");
+}
+
+TEST_CASE("a layer that forgets to list a parameter is found out by the tape", "[check]") {
+    struct Forgetful final : public Layer<double> {
+        Tensor<double> forward(const Tensor<double>& x) override { return inner.forward(x); }
+        Tensor<double> backward(const Tensor<double>& dy) override { return inner.backward(dy); }
+        std::vector<Parameter<double>*> parameters() override { return {&inner.weight}; }
+        [[nodiscard]] std::string describe() const override { return "Forgetful"; }
+        Random random{1};
+        Linear<double> inner{3, 2, random};
+    } layer;
+    REQUIRE_THROWS_WITH(check_layer(layer, some_x, linear_tape),
+                        ContainsSubstring("parameter 1") && ContainsSubstring("forget"));
+}
+
+TEST_CASE("an output that is zero is no failure", "[check]") {
+    // The mean of (1, -1): y = 0, and its gradient (0.5, 0.5) is right.
+    struct Mean final : public Layer<double> {
+        Tensor<double> forward(const Tensor<double>& x) override {
+            return Tensor<double>::from({1}, {(x(0) + x(1)) / 2});
+        }
+        Tensor<double> backward(const Tensor<double>& dy) override {
+            return Tensor<double>::full({2}, dy(0) / 2);
+        }
+        [[nodiscard]] std::string describe() const override { return "Mean"; }
+    } layer;
+    const auto rows = check_layer(layer, Tensor<double>::from({2}, {1, -1}),
+                                  [](const auto& x, const auto&) { return reshape(mean(x), {1}); });
+    INFO(table(rows));
+    REQUIRE(all_pass(rows));
+}
+
+TEST_CASE("a loss is checked as a layer", "[check]") {
+    LossLayer layer(std::make_shared<MSELoss<double>>(), " of numbers",
+                    Tensor<double>::from({2, 3}, {1, 2, 3, 4, 5, 6}));
+    REQUIRE(layer.describe() == "MSELoss(mean) of numbers");
+    REQUIRE(all_pass(check_layer(layer, some_x)));
 }

@@ -1,10 +1,12 @@
 #include "init/init.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 
 #include "catch.h"
 #include "core/error.h"
+#include "golden.h"
 
 using namespace handgrad;
 
@@ -70,4 +72,33 @@ TEST_CASE("fans of a weight", "[init]") {
     REQUIRE(init::fans_of({20, 3, 5, 5}).in == 75);
     REQUIRE(init::fans_of({20, 3, 5, 5}).out == 500);
     REQUIRE_THROWS_AS(init::fans_of({128}), Error);
+}
+
+TEST_CASE("initialisers draw the numbers that torch.nn.init draws, by their statistics",
+          "[init][golden]") {
+    const nlohmann::json values = golden("initialisers");
+    REQUIRE(values["cases"].size() == 8);
+    for (const nlohmann::json& expected : values["cases"]) {
+        const std::string rule = expected["rule"];
+        const auto sizes = expected["shape"].get<std::vector<Index>>();
+        const auto w = Tensor<float>::empty(Shape(std::span<const Index>(sizes)));
+        INFO(rule << " " << w.shape().str());
+        Random random(values["seed"].get<std::uint64_t>());
+        if (rule == "xavier_uniform")
+            init::xavier_uniform(w, random);
+        else if (rule == "xavier_normal")
+            init::xavier_normal(w, random);
+        else if (rule == "he_uniform")
+            init::he_uniform(w, random);
+        else
+            init::he_normal(w, random);
+        const Moments m = moments_of(w);
+        const double n = static_cast<double>(w.size()), std = expected["std"];
+        const auto [least, greatest] = std::minmax_element(w.span().begin(), w.span().end());
+        // Two rounded floats of each element, added up.
+        CHECK(std::abs(m.mean - expected["mean"].get<double>()) <= 1e-6 * std);
+        CHECK(std::abs(std::sqrt(m.variance * n / (n - 1)) - std) <= 1e-6 * std);
+        CHECK(std::abs(*least - expected["min"].get<double>()) <= 2e-6 * std);
+        CHECK(std::abs(*greatest - expected["max"].get<double>()) <= 2e-6 * std);
+    }
 }

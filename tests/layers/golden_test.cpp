@@ -12,12 +12,14 @@
 #include "layers/activations.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
+#include "layers/dropout.h"
 #include "layers/flatten.h"
 #include "layers/layer_norm.h"
 #include "layers/linear.h"
 #include "layers/pool2d.h"
 #include "layers/prelu.h"
 #include "layers/softmax.h"
+#include "layers/stochastic_depth.h"
 
 using namespace handgrad;
 
@@ -63,7 +65,9 @@ std::vector<std::shared_ptr<Layer<T>>> all_layers() {
         std::make_shared<AvgPool2d<T>>(3, 2, 1),
         std::make_shared<AvgPool2d<T>>(3, 2, 1, false),
         std::make_shared<Flatten<T>>(),
-        std::make_shared<Flatten<T>>(-2)};
+        std::make_shared<Flatten<T>>(-2),
+        std::make_shared<Dropout<T>>(0.25, 7),
+        std::make_shared<StochasticDepth<T>>(0.4, StochasticDepth<T>::Mode::row, 7)};
 }
 
 /// They start as in a new layer; in evaluation mode, as they are to stay.

@@ -66,7 +66,9 @@ TEST_CASE("Dropout keeps the mean, repeats its mask in backward and rests in eva
     dropout.eval();
     REQUIRE(dropout.forward(ones).values() == ones.values());
     REQUIRE(dropout.backward(ones).values() == ones.values());
-    REQUIRE_THROWS_AS(Dropout<float>(1.0, 0), Error);
+    REQUIRE_THROWS_AS(Dropout<float>(1.1, 0), Error);
+    REQUIRE(Dropout<float>(1, 0).forward(Tensor<float>::full({3}, 2)).values() ==
+            std::vector<float>{0, 0, 0});
     REQUIRE_THROWS_AS(Dropout<float>(std::nan(""), 0), Error);
     REQUIRE(dropout.describe() == "Dropout(0.2)");
 }

@@ -1,0 +1,38 @@
+// A loss as a layer, so that check_layer checks it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "losses/loss.h"
+
+namespace handgrad {
+
+/// y = loss(x, target), its target bound:
+///
+///   LossLayer layer(std::make_shared<MSELoss<double>>(), "", target);
+///   std::printf("%s", table(check_layer(layer, x)).c_str());
+class LossLayer final : public Layer<double> {
+  public:
+    /// `target_name` follows the loss's name: "CrossEntropyLoss(mean) of labels". The targets are
+    /// what the loss's forward takes after x.
+    template <class L, class... Target>
+    LossLayer(std::shared_ptr<L> loss, std::string target_name, Target... targets)
+        : name_(loss->describe() + std::move(target_name)), loss_(loss) {
+        forward_ = [loss, targets...](const Tensor<double>& x) {
+            return loss->forward(x, targets...);
+        };
+    }
+    Tensor<double> forward(const Tensor<double>& x) override { return forward_(x); }
+    Tensor<double> backward(const Tensor<double>& dy) override { return loss_->backward(dy); }
+    [[nodiscard]] std::string describe() const override { return name_; }
+
+  private:
+    std::string name_;
+    std::shared_ptr<Loss<double>> loss_;
+    std::function<Tensor<double>(const Tensor<double>&)> forward_;
+};
+
+}  // namespace handgrad
