@@ -28,7 +28,7 @@ namespace {
 
 constexpr std::size_t alignment = 64;  // a cache line, and the widest vector
 
-[[noreturn]] void fail_without_cuda(std::string_view operation) {
+[[noreturn, maybe_unused]] void fail_without_cuda(std::string_view operation) {
     throw DeviceError(operation, "built without CUDA", "the CUDA device",
                       "rebuild with make cuda, or use --device emulated, or --device cpu");
 }
