@@ -27,8 +27,8 @@ class ElementwiseLayer : public Layer<T> {
 
 /// ReLU: y = max(x, 0)
 ///
-/// dy/dx = 1 where x > 0, else 0; and x > 0 exactly where y > 0, so that keeping y is enough. At NaN
-/// it is 1, as PyTorch has it.
+/// dy/dx = 1 where x > 0, else 0; and x > 0 exactly where y > 0, so that keeping y is enough. At
+/// NaN it is 1, as PyTorch has it.
 template <class T>
 class ReLU final : public ElementwiseLayer<T> {
   public:

@@ -1,5 +1,7 @@
 #include "layers/windows.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace handgrad {
@@ -42,8 +44,9 @@ Windows windows_over(const std::string& layer, const Shape& x, Pair kernel, Pair
     if (windows.h.out < 1 || windows.w.out < 1) {
         const Pair least{dilation.h * (kernel.h - 1) + 1 - 2 * padding.h,
                          dilation.w * (kernel.w - 1) + 1 - 2 * padding.w};
-        fail("images of at least " + std::to_string(least.h) + " by " + std::to_string(least.w) +
-                 ", so that a window fits into them",
+        fail("x of shape (N, C, " + std::to_string(std::max<Index>(least.h, 1)) + ", " +
+                 std::to_string(std::max<Index>(least.w, 1)) +
+                 ") or larger, so that a window fits into each image",
              "make the kernel smaller, pad more, or pool less in the layers before it");
     }
     return windows;

@@ -38,8 +38,8 @@ std::size_t take_all(const Json& options, const char* name, Value& value, Rest&&
 
 void read(const Json& json, SGDOptions& o) {
     CHECK(take_all(json, "lr", o.lr, "momentum", o.momentum, "dampening", o.dampening,
-                   "weight_decay", o.weight_decay, "nesterov", o.nesterov,
-                   "moving_average", o.moving_average) == json.size());
+                   "weight_decay", o.weight_decay, "nesterov", o.nesterov, "moving_average",
+                   o.moving_average) == json.size());
 }
 template <class Options>
 void read_adam(const Json& json, Options& o) {
