@@ -7,7 +7,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "data/digits.h"
-#include "temp_dir.h"
+#include "data/own_machine.h"
 
 using namespace handgrad;
 using namespace std::string_literals;
@@ -15,30 +15,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// An environment and a current directory of the test's own, put back at its end.
-class Machine {
+class Machine : public OwnMachine {
   public:
-    Machine() : work_(fs::current_path()) {
-        if (const char* data = std::getenv("HANDGRAD_DATA")) data_ = data;
-        unsetenv("HANDGRAD_DATA");
-        fs::create_directories(dir / "work");
-        fs::current_path(dir / "work");
-    }
-    ~Machine() {
-        fs::current_path(work_);
-        if (data_)
-            setenv("HANDGRAD_DATA", data_->c_str(), 1);
-        else
-            unsetenv("HANDGRAD_DATA");
-    }
     [[nodiscard]] ImageSet load(const std::optional<std::string>& data = std::nullopt) const {
         return load_image_set(data, dir / "system");
     }
-    const TempDir dir;
-
-  private:
-    fs::path work_;
-    std::optional<std::string> data_;
 };
 
 std::string sizes(std::initializer_list<int> numbers) {

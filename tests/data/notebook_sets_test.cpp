@@ -7,31 +7,17 @@
 #include "core/error.h"
 #include "data/digits.h"
 #include "data/npy.h"
+#include "data/own_machine.h"
 #include "golden.h"
 #include "report/png.h"
-#include "temp_dir.h"
 
 using namespace handgrad;
 namespace fs = std::filesystem;
 
 namespace {
 
-/// An environment and a current directory of the test's own, put back at its end.
-class Machine {
+class Machine : public OwnMachine {
   public:
-    Machine() : work_(fs::current_path()) {
-        if (const char* data = std::getenv("HANDGRAD_DATA")) data_ = data;
-        unsetenv("HANDGRAD_DATA");
-        fs::create_directories(dir / "work");
-        fs::current_path(dir / "work");
-    }
-    ~Machine() {
-        fs::current_path(work_);
-        if (data_)
-            setenv("HANDGRAD_DATA", data_->c_str(), 1);
-        else
-            unsetenv("HANDGRAD_DATA");
-    }
     [[nodiscard]] std::string path(const std::string& name) const { return (dir / name).string(); }
     /// One image for each of these folders, with grey = number of the folder.
     void write_images(const std::string& folder, const std::vector<std::string>& classes) const {
@@ -48,11 +34,6 @@ class Machine {
         write_npy(dir / folder / "X.npy", x);
         write_npy(dir / folder / "Y.npy", y);
     }
-    const TempDir dir;
-
-  private:
-    fs::path work_;
-    std::optional<std::string> data_;
 };
 
 /// The digest that tools/make_golden.py makes of row numbers.
