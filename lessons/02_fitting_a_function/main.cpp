@@ -291,11 +291,12 @@ void show_fit(Lesson& lesson, const Data& data) {
     lesson.result("final_error", finals);
     std::vector<Drawing> frames;
     for (const auto& three : drawings)
-        frames.push_back(panels(three, {.columns = 3, .panel_height = 500}));
-    lesson.animation("fit",
-                     "The fit as it moves, after equal numbers of samples seen: thick the fit, "
-                     "dashed the function, and some of the samples.",
-                     frames, 0.4);
+        frames.push_back(panels(three, {.columns = 3, .panel_height = 600}));
+    lesson.animation(
+        "fit",
+        "The fit as it moves, after equal numbers of samples seen, with the function and "
+        "some of the samples.",
+        frames, 0.4);
     lesson.figure("passes.png", "The error after each pass over the samples.",
                   {.title = "Mean square error",
                    .x_label = "passes over all samples",
