@@ -2,6 +2,7 @@
 //
 //   make bench-gemm                               the table, and out/bench/gemm.json
 //   make bench-gemm ARGS="--only 16x784x128"      shapes whose name holds these words
+//   make bench-gemm ARGS="--only layer"           the layers alone
 //   make bench-gemm ARGS="--readme README.md"     also writes the table between README's markers
 //
 // The libraries are opened where they lie. On Debian their packages are libdnnl-dev, libeigen3-dev
@@ -14,6 +15,11 @@
 // rounds; a ratio is the median of the rounds' ratios, and above 1 where handgrad is faster. Each
 // round also measures the multiply-adds that the processor can do right then; %peak is the median
 // over the rounds whose probe was within 3 % of the best.
+//
+// Lines called "layer" time what a layer does in a training step, batch x inputs x outputs: y =
+// relu(x W' + b) and back, dz = dy where y > 0, dW = dz' x, db = the sum of dz's rows, dx = dz W.
+// handgrad adds the bias and applies relu while the tile is in registers. The libraries' products
+// are followed by passes over y for that, with handgrad's own kernels; all else is the same.
 #include <dlfcn.h>
 #include <omp.h>
 
@@ -40,6 +46,7 @@
 #include "core/text.h"
 #include "kernels/ladder/0_naive.h"
 #include "kernels/ladder/fma_peak.h"
+#include "kernels/ladder/ladder.h"
 #include "peers/peer.h"
 
 using namespace handgrad;
@@ -54,11 +61,15 @@ struct Library {
     std::function<void(int)> set_threads = [](int) {};  // beyond OpenMP's own number
 };
 
+const Backend<float>& backend() {
+    return cpu::backend<float>(cpu::chosen_isa());
+}
+
 void handgrad_gemm(bool trans_a, bool trans_b, long M, long N, long K, const float* A,
                    const float* B, float* C) {
-    static const Backend<float>& backend = cpu::backend<float>(cpu::chosen_isa());
-    backend.gemm(trans_a ? Trans::yes : Trans::no, trans_b ? Trans::yes : Trans::no, M, N, K, 1.0F,
-                 A, trans_a ? M : K, B, trans_b ? K : N, 0.0F, C, N);
+    static const Backend<float>& ours = backend();
+    ours.gemm(trans_a ? Trans::yes : Trans::no, trans_b ? Trans::yes : Trans::no, M, N, K, 1.0F, A,
+              trans_a ? M : K, B, trans_b ? K : N, 0.0F, C, N);
 }
 
 /// The first of some files that can be opened, or null.
@@ -131,21 +142,25 @@ std::vector<Library> find_libraries(const std::string& mkl) {
 // ---- the shapes ---------------------------------------------------------------------------------
 
 struct Shape {
-    std::string trans;  // of A, of B: "NT"
-    Index M, K, N;
-    bool own = false;  // a product of a layer, or a square A B: goes to the README
+    std::string trans;  // of A, of B: "NT"; or "layer"
+    Index M, K, N;      // of a layer: batch, inputs, outputs
+    bool own = false;   // a product of a layer, or a square A B: goes to the README
 
     bool operator==(const Shape&) const = default;
     [[nodiscard]] std::string size() const {
         return std::to_string(M) + "x" + std::to_string(K) + "x" + std::to_string(N);
     }
+    [[nodiscard]] bool layer() const { return trans == "layer"; }
     [[nodiscard]] bool square() const { return M == N && N == K; }
     [[nodiscard]] bool trans_a() const { return trans[0] == 'T'; }
     [[nodiscard]] bool trans_b() const { return trans[1] == 'T'; }
-    [[nodiscard]] double flops() const { return 2.0 * static_cast<double>(M * N * K); }
+    /// Of the products alone.
+    [[nodiscard]] double flops() const {
+        return (layer() ? 6.0 : 2.0) * static_cast<double>(M * N * K);
+    }
     /// Batches up to 64, and ten classes: most products of a training step look like these.
     [[nodiscard]] bool small_training() const {
-        return !square() && (std::min({M, K, N}) <= 64 || N == 10);
+        return !layer() && !square() && (std::min({M, K, N}) <= 64 || N == 10);
     }
 };
 
@@ -155,21 +170,17 @@ std::vector<Shape> all_shapes() {
     for (Index n = 16; n <= 4096; n *= 2)
         for (const char* trans : transpositions)
             shapes.push_back({trans, n, n, n, trans[0] == trans[1]});
-    struct Layer {
-        Index batch, in, out;
-    };
-    for (const auto [batch, in, out] : {Layer{16, 784, 128},
-                                        {64, 784, 100},
-                                        {256, 784, 512},
-                                        {1024, 512, 256},
-                                        {256, 4096, 10},
-                                        {1649, 4096, 10},
-                                        {64, 100, 10}}) {
+    const Shape layers[] = {{"layer", 16, 784, 128},  {"layer", 64, 784, 100},
+                            {"layer", 256, 784, 512}, {"layer", 1024, 512, 256},
+                            {"layer", 256, 4096, 10}, {"layer", 1649, 4096, 10},
+                            {"layer", 64, 100, 10}};
+    for (const auto& [name, batch, in, out, own] : layers) {
         for (const std::string trans : transpositions)
             shapes.push_back({trans, batch, in, out, trans == "NT"});  // y = x W'
         shapes.push_back({"TN", out, batch, in, true});                // dW = dy' x
         shapes.push_back({"NN", batch, out, in, true});                // dx = dy W
     }
+    shapes.insert(shapes.end(), std::begin(layers), std::end(layers));
     return shapes;
 }
 
@@ -187,43 +198,103 @@ struct Aligned {
     float& operator[](Index i) { return first[i]; }
 };
 
-struct Operands {
+Aligned random(Index n, unsigned seed) {
+    std::minstd_rand engine(seed);
+    Aligned x(n);
+    for (Index i = 0; i < n; ++i)
+        x[i] = 2 * static_cast<float>(engine()) / static_cast<float>(std::minstd_rand::max()) - 1;
+    return x;
+}
+
+constexpr float not_written = std::numeric_limits<float>::quiet_NaN();
+
+/// Some rows of C against the definition. K products, each at most 1, summed in any order; then
+/// bias (N), unless it is null, and relu.
+bool right_product(const Shape& s, const float* A, const float* B, const float* C,
+                   const float* bias = nullptr) {
+    std::vector<float> row(static_cast<std::size_t>(s.N));
+    const auto k = static_cast<double>(s.K);
+    const double allowed = (k + 2) * std::numeric_limits<float>::epsilon() * std::sqrt(k);
+    const Index step = std::max<Index>(1, s.M / (s.flops() > 1e9 ? 4 : 16));
+    for (Index m = s.M - 1; m >= 0; m -= step) {
+        const float* a = A + (s.trans_a() ? m : m * s.K);
+        ladder::gemm_naive<float, double>(
+            s.trans_a() ? Trans::yes : Trans::no, s.trans_b() ? Trans::yes : Trans::no, 1, s.N, s.K,
+            1, a, s.trans_a() ? s.M : s.K, B, s.trans_b() ? s.K : s.N, 0, row.data(), s.N);
+        for (Index n = 0; n < s.N; ++n) {
+            float wanted = row[static_cast<std::size_t>(n)];
+            if (bias != nullptr) wanted = std::max(wanted + bias[n], 0.0F);
+            if (!(std::fabs(C[m * s.N + n] - wanted) <= allowed)) return false;
+        }
+    }
+    return true;
+}
+
+struct Multiplication {
+    Shape s;
     Aligned A, B, C;
 
-    explicit Operands(const Shape& s)
-        : A(random(s.M * s.K, 1)), B(random(s.K * s.N, 2)), C(s.M * s.N) {}
-    static Aligned random(Index n, unsigned seed) {
-        std::minstd_rand engine(seed);
-        Aligned x(n);
-        for (Index i = 0; i < n; ++i)
-            x[i] =
-                2 * static_cast<float>(engine()) / static_cast<float>(std::minstd_rand::max()) - 1;
-        return x;
-    }
-    void multiply(const Library& library, const Shape& s) {
+    explicit Multiplication(const Shape& shape)
+        : s(shape), A(random(s.M * s.K, 1)), B(random(s.K * s.N, 2)), C(s.M * s.N) {}
+    void run(const Library& library) {
         library.gemm(s.trans_a(), s.trans_b(), s.M, s.N, s.K, A.data(), B.data(), C.data());
     }
+    bool right(const Library& library) {
+        std::fill_n(C.data(), s.M * s.N, not_written);
+        run(library);
+        return right_product(s, A.data(), B.data(), C.data());
+    }
+};
 
-    /// Some rows of C against the definition. K products, each at most 1, summed in any order.
-    bool right(const Library& library, const Shape& s) {
-        std::fill_n(C.data(), s.M * s.N, std::numeric_limits<float>::quiet_NaN());
-        multiply(library, s);
-        std::vector<float> row(static_cast<std::size_t>(s.N));
-        const auto k = static_cast<double>(s.K);
-        const double allowed = (k + 2) * std::numeric_limits<float>::epsilon() * std::sqrt(k);
-        const Index step = std::max<Index>(1, s.M / (s.flops() > 1e9 ? 4 : 16));
-        for (Index m = s.M - 1; m >= 0; m -= step) {
-            const float* a = A.data() + (s.trans_a() ? m : m * s.K);
-            ladder::gemm_naive<float, double>(s.trans_a() ? Trans::yes : Trans::no,
-                                              s.trans_b() ? Trans::yes : Trans::no, 1, s.N, s.K, 1,
-                                              a, s.trans_a() ? s.M : s.K, B.data(),
-                                              s.trans_b() ? s.K : s.N, 0, row.data(), s.N);
-            for (Index n = 0; n < s.N; ++n) {
-                const float c = C[m * s.N + n];
-                if (!(std::fabs(c - row[static_cast<std::size_t>(n)]) <= allowed)) return false;
-            }
+struct LayerStep {
+    Index batch, in, out;
+    Aligned x, w, b, y, dy, dz, dw, db, dx;
+
+    explicit LayerStep(const Shape& s)
+        : batch(s.M),
+          in(s.K),
+          out(s.N),
+          x(random(batch * in, 1)),
+          w(random(out * in, 2)),
+          b(random(out, 3)),
+          y(batch * out),
+          dy(random(batch * out, 4)),
+          dz(batch * out),
+          dw(out * in),
+          db(out),
+          dx(batch * in) {}
+    void run(const Library& library) {
+        static const Backend<float>& ours = backend();
+        static const ladder::FusedGemm<float> fused = ladder::fused_rung<float>(cpu::chosen_isa());
+        if (library.name == "handgrad") {
+            fused(Trans::no, Trans::yes, batch, out, in, x.data(), w.data(), b.data(), true,
+                  y.data());
+        } else {
+            library.gemm(false, true, batch, out, in, x.data(), w.data(), y.data());
+            ours.add_to_rows(y.data(), b.data(), batch, out);
+            ours.activation_forward(Activation::relu, y.data(), y.data(), 0, 0, batch * out);
         }
-        return true;
+        ours.activation_backward(Activation::relu, dz.data(), dy.data(), y.data(), 0, 0,
+                                 batch * out);
+        ours.fill(db.data(), 0, out);
+        ours.sum_rows(db.data(), dz.data(), batch, out);
+        library.gemm(true, false, out, in, batch, dz.data(), x.data(), dw.data());
+        library.gemm(false, false, batch, in, out, dz.data(), w.data(), dx.data());
+    }
+    bool right(const Library& library) {
+        std::fill_n(y.data(), batch * out, not_written);
+        std::fill_n(dw.data(), out * in, not_written);
+        std::fill_n(dx.data(), batch * in, not_written);
+        run(library);
+        for (Index i = 0; i < batch * out; ++i)
+            if (dz[i] != (y[i] > 0 ? dy[i] : 0.0F)) return false;
+        // The sum of dz's rows is a product with ones.
+        Aligned ones(batch);
+        std::fill_n(ones.data(), batch, 1.0F);
+        return right_product({"NT", batch, in, out}, x.data(), w.data(), y.data(), b.data()) &&
+               right_product({"NN", 1, batch, out}, ones.data(), dz.data(), db.data()) &&
+               right_product({"TN", out, batch, in}, dz.data(), x.data(), dw.data()) &&
+               right_product({"NN", batch, out, in}, dz.data(), w.data(), dx.data());
     }
 };
 
@@ -251,20 +322,22 @@ struct Line {
     std::map<std::string, double> all;  // GFLOP/s of everybody
 };
 
+/// Work: Multiplication or LayerStep.
+template <class Work>
 Line measure(const Shape& shape, int threads, const std::vector<Library>& all, double seconds) {
     omp_set_num_threads(threads);
     for (const Library& library : all) library.set_threads(threads);
-    Operands operands(shape);
+    Work work(shape);
     std::vector<const Library*> libraries;
     for (const Library& library : all) {
-        if (operands.right(library, shape))
+        if (work.right(library))
             libraries.push_back(&library);
         else
             std::fprintf(stderr, "%s: %s %s is wrong\n", library.name.c_str(), shape.trans.c_str(),
                          shape.size().c_str());
     }
 
-    // As many products a turn as take half a millisecond, at 100 GFLOP/s.
+    // As many a turn as take half a millisecond, at 100 GFLOP/s.
     const int times = std::max(1, static_cast<int>(5e-4 * 1e11 / shape.flops()));
     std::map<std::string, std::vector<double>> speed;
     std::vector<double> probes;
@@ -274,9 +347,9 @@ Line measure(const Shape& shape, int threads, const std::vector<Library>& all, d
         probes.push_back(ladder::fma_peak<float>(cpu::chosen_isa(), threads));
         for (std::size_t i = 0; i < libraries.size(); ++i) {
             const Library& library = *libraries[(i + round) % libraries.size()];
-            operands.multiply(library, shape);  // wakes its threads, fills its caches
+            work.run(library);  // wakes its threads, fills its caches
             const auto turn = Clock::now();
-            for (int t = 0; t < times; ++t) operands.multiply(library, shape);
+            for (int t = 0; t < times; ++t) work.run(library);
             speed[library.name].push_back(shape.flops() * times / seconds_since(turn) / 1e9);
         }
     }
@@ -340,18 +413,20 @@ std::string summary(const char* what, const std::vector<Line>& lines, Wanted wan
 }
 
 std::string summaries(const std::vector<Line>& lines) {
-    return summary("all", lines, [](const Line&) { return true; }) +
+    return summary("all products", lines, [](const Line& line) { return !line.shape.layer(); }) +
            summary("training, batch up to 64 or N = 10", lines,
                    [](const Line& line) { return line.shape.small_training(); }) +
            summary("squares from 256", lines,
-                   [](const Line& line) { return line.shape.square() && line.shape.M >= 256; });
+                   [](const Line& line) { return line.shape.square() && line.shape.M >= 256; }) +
+           summary("layers in training, three products with bias and ReLU", lines,
+                   [](const Line& line) { return line.shape.layer(); });
 }
 
 void write_json(const std::filesystem::path& path, const std::vector<Line>& lines) {
     nlohmann::ordered_json list = nlohmann::ordered_json::array();
     for (const Line& line : lines) {
         const Shape& s = line.shape;
-        list.push_back({{"name", "sgemm_" + s.trans + "_" + s.size() +
+        list.push_back({{"name", (s.layer() ? "" : "sgemm_") + s.trans + "_" + s.size() +
                                      "/threads:" + std::to_string(line.threads)},
                         {"m", s.M},
                         {"n", s.N},
@@ -437,7 +512,7 @@ int run(int argc, char** argv) {
             peak = std::max(peak, ladder::fma_peak<float>(cpu::chosen_isa(), t));
         std::printf("multiply-add peak, %d thread%s: %.0f GFLOP/s\n", t, t == 1 ? "" : "s", peak);
     }
-    std::printf("\n%-3s %-14s %2s %8s %6s", "", "M x K x N", "t", "handgrad", "%peak");
+    std::printf("\n%-5s %-14s %2s %8s %6s", "", "M x K x N", "t", "handgrad", "%peak");
     for (std::size_t i = 1; i < libraries.size(); ++i)
         std::printf(" %13s", libraries[i].name.c_str());
     std::printf("  ratio\n");
@@ -451,8 +526,9 @@ int run(int argc, char** argv) {
         if (!only.empty() && std::none_of(only.begin(), only.end(), holds)) continue;
         if (shape.square() && shape.M > largest) continue;
         for (const int t : threads) {
-            const Line line = measure(shape, t, libraries, seconds);
-            std::printf("%-3s %-14s %2d %8.1f %6.1f", shape.trans.c_str(), shape.size().c_str(), t,
+            const Line line = shape.layer() ? measure<LayerStep>(shape, t, libraries, seconds)
+                                            : measure<Multiplication>(shape, t, libraries, seconds);
+            std::printf("%-5s %-14s %2d %8.1f %6.1f", shape.trans.c_str(), shape.size().c_str(), t,
                         line.gflops, line.pct_peak);
             for (std::size_t i = 1; i < libraries.size(); ++i) {
                 const auto found = line.all.find(libraries[i].name);

@@ -118,10 +118,7 @@ class Backend {
 
     /// y = x W' + bias in every row: x (rows, in), W (out, in), bias (out), y (rows, out).
     virtual void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
-                                Index out) const {
-        gemm(Trans::no, Trans::yes, rows, out, in, T{1}, x, in, w, in, T{0}, y, out);
-        add_to_rows(y, bias, rows, out);
-    }
+                                Index out) const = 0;
 
     // ---- elementwise, n elements ----------------------------------------------------------------
 

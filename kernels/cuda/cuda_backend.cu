@@ -21,6 +21,11 @@ class CudaBackend final : public Backend<T> {
               Index lda, const T* B, Index ldb, T beta, T* C, Index ldc) const override {
         HANDGRAD_GPU::gemm(trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
     }
+    void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
+                        Index out) const override {
+        gemm(Trans::no, Trans::yes, rows, out, in, T(1), x, in, w, in, T(0), y, out);
+        add_to_rows(y, bias, rows, out);
+    }
     void fill(T* x, T value, Index n) const override { HANDGRAD_GPU::fill(x, value, n); }
     void multiply(T* y, const T* x, const T* scale, Index n) const override {
         HANDGRAD_GPU::multiply(y, x, scale, n);

@@ -10,6 +10,9 @@
 //   - in layers of k  few rows of C, a large B: k in short pieces, B read row after row
 //   - turned around   A' B with few columns: C' = B' A, whose vectors run along the rows of C
 //
+// Nor does it pay to pack the weights once a step: y = x W' alone would use the panels, since dx =
+// dy W reads W as it lies. bench/constant_operand.cpp measures what weights that never change gain.
+//
 // What is left to be desired: a layer passes over its output again, to add the bias.
 #pragma once
 

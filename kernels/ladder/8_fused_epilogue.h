@@ -8,6 +8,7 @@
 // This rung is what CpuBackend runs, for products with an epilogue and without.
 #pragma once
 
+#include "kernels/cpu/rows.h"
 #include "kernels/ladder/7_small_and_skinny.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
@@ -22,12 +23,14 @@ struct Epilogue {
 template <class T>
 void apply(const Epilogue<T>& epilogue, const Product<T>& p) {
     if (epilogue.bias == nullptr && !epilogue.relu) return;
-    for (Index m = 0; m < p.M; ++m) {
+    // Rows of ten elements are too short for a loop each: without gaps, C is taken as one.
+    const bool dense = p.ldc == p.N;
+    const Index rows = dense ? 1 : p.M, columns = dense ? p.M * p.N : p.N;
+    for (Index m = 0; m < rows; ++m) {
         T* c = p.c(m, 0);
-        if (epilogue.bias != nullptr)
-            for (Index n = 0; n < p.N; ++n) c[n] += epilogue.bias[n];
+        if (epilogue.bias != nullptr) add_to_rows(c, epilogue.bias, p.M / rows, p.N);
         if (epilogue.relu)
-            for (Index n = 0; n < p.N; ++n) c[n] = c[n] < 0 ? 0 : c[n];
+            for (Index n = 0; n < columns; ++n) c[n] = c[n] < 0 ? 0 : c[n];
     }
 }
 

@@ -2,6 +2,7 @@
 // the vector widths, on one thread and on two. Each is held against its definition in plain code.
 #include "kernels/backend.h"
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -59,6 +60,35 @@ TEMPLATE_TEST_CASE("NaN and signed zeros pass through ReLU as they should", "[ke
         CHECK(dx[36] == 2);
         CHECK(dx[5] == 0);
         CHECK(dx[6] == 2);
+    });
+}
+
+namespace {
+
+std::size_t at(Index i) {
+    return static_cast<std::size_t>(i);
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("linear_forward is its definition", "[kernels]", float, double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const auto& [rows, in, out] :
+             {std::array<Index, 3>{1, 1, 1}, {3, 0, 2}, {5, 7, 3}, {17, 33, 10}}) {
+            std::vector<T> x(at(rows * in)), w(at(out * in)), bias(at(out)),
+                y(at(rows * out), T(not_a_number));
+            for (Index i = 0; i < rows * in; ++i) x[at(i)] = static_cast<T>(i % 7 - 3);
+            for (Index i = 0; i < out * in; ++i) w[at(i)] = static_cast<T>(i % 5 - 2);
+            for (Index i = 0; i < out; ++i) bias[at(i)] = static_cast<T>(i + 1);
+            backend.linear_forward(y.data(), x.data(), w.data(), bias.data(), rows, in, out);
+            for (Index r = 0; r < rows; ++r)
+                for (Index o = 0; o < out; ++o) {
+                    T sum = bias[at(o)];
+                    for (Index i = 0; i < in; ++i) sum += x[at(r * in + i)] * w[at(o * in + i)];
+                    REQUIRE(y[at(r * out + o)] == sum);  // whole numbers: exact
+                }
+        }
     });
 }
 

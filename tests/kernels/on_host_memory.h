@@ -80,6 +80,13 @@ class OnHostMemory final : public Backend<T> {
         kernels_.gemm(trans_a, trans_b, M, N, K, alpha, a, lda, b, ldb, beta, c, ldc);
         d.copy_back();
     }
+    void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
+                        Index out) const override {
+        DeviceArrays d(gpu_);
+        kernels_.linear_forward(d.out(y, rows * out), d.in(x, rows * in), d.in(w, out * in),
+                                d.in(bias, out), rows, in, out);
+        d.copy_back();
+    }
     void fill(T* x, T value, Index n) const override {
         DeviceArrays d(gpu_);
         kernels_.fill(d.out(x, n), value, n);

@@ -98,7 +98,7 @@ TEST_CASE("Conv2d errors name the layer, both shapes and what to change", "[laye
                         ContainsSubstring("x.reshape({N, C, H, W})"));
     REQUIRE_THROWS_WITH(conv.forward(Tensor<float>::zeros({2, 3, 4, 28})),
                         ContainsSubstring(name) && ContainsSubstring("(2, 3, 4, 28)") &&
-                            ContainsSubstring("at least 5 by 1") &&
+                            ContainsSubstring("(N, C, 5, 1) or larger") &&
                             ContainsSubstring("make the kernel smaller"));
     REQUIRE_THROWS_AS(conv.forward(Tensor<float>::zeros({2, 3, 0, 28})), Error);
     REQUIRE_THROWS_AS(conv.forward(Tensor<float>()), Error);

@@ -76,7 +76,7 @@ TEST_CASE("pool errors name the layer, both shapes and what to change", "[layers
     REQUIRE_THROWS_WITH(avg.forward(Tensor<float>::zeros({2, 1, 3, 3})),
                         ContainsSubstring("AvgPool2d({4, 2}).forward") &&
                             ContainsSubstring("(2, 1, 3, 3)") &&
-                            ContainsSubstring("at least 4 by 2") && ContainsSubstring("smaller"));
+                            ContainsSubstring("(N, C, 4, 2) or larger") && ContainsSubstring("smaller"));
     REQUIRE_THROWS_WITH(avg.backward(Tensor<float>::zeros({2, 1, 1, 1})),
                         ContainsSubstring("before any forward"));
     avg.forward(Tensor<float>::zeros({2, 1, 4, 4}));
