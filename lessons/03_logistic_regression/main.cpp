@@ -449,6 +449,7 @@ int main(int argc, char** argv) {
             "gradient by hand, the loss that prints NaN, and why the two differ.",
         .epochs = 400,
         .quick_epochs = 100,
+        .data_help = notebook_set_help,
     };
     return run_lesson(argc, argv, info, [](Lesson& lesson) {
         const LessonOptions& options = lesson.options();

@@ -470,6 +470,7 @@ int main(int argc, char** argv) {
             "cancels to q - y, the overflow, and which signs are mixed up.",
         .epochs = 300,
         .quick_epochs = 60,
+        .data_help = notebook_set_help,
     };
     return run_lesson(argc, argv, info, [](Lesson& lesson) {
         const LessonOptions& options = lesson.options();

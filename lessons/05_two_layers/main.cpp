@@ -514,6 +514,7 @@ int main(int argc, char** argv) {
             "settings that go wrong, and why they do.",
         .epochs = 10'000,
         .quick_epochs = 500,
+        .data_help = notebook_set_help,
     };
     return run_lesson(argc, argv, info, [](Lesson& lesson) {
         const cpu::FlushDenormals flush;

@@ -137,13 +137,14 @@ void show_pitfalls(Lesson& lesson) {
     bool naive_fails = false, layer_holds = true;
     for (const float t : {-100.F, -20.F, -1.F, 1.F, 20.F, 88.F, 89.F, 1000.F}) {
         const float naive = std::log(1 + std::exp(t));
-        const float slope = std::abs(std::exp(t) / (1 + std::exp(t)));  // so that NaN has no sign
+        const float slope = std::exp(t) / (1 + std::exp(t));
         const float y = softplus.forward(Tensor<float>::from({1}, {t})).item();
         const float dy = softplus.backward(Tensor<float>::full({1}, 1)).item();
         naive_fails |= t > 0 && !std::isfinite(naive) && std::isnan(slope);
         const double exact = std::max<double>(t, 0) + std::log1p(std::exp(-std::abs(double{t})));
         layer_holds &= std::abs(y - exact) <= 1e-6 * exact + 1e-44 && std::isfinite(dy);
-        rows.push_back({format("%g", t), format("%g", naive), format("%g", y), format("%g", slope),
+        rows.push_back({format("%g", t), format("%g", naive), format("%g", y),
+                        std::isnan(slope) ? "nan" : format("%g", slope),  // never "-nan"
                         format("%g", dy)});
     }
     lesson.table({"t", "log(1 + e^t)", "Softplus", "e^t / (1 + e^t)", "its backward"}, rows);
@@ -536,6 +537,7 @@ int main(int argc, char** argv) {
         .epochs = 400,
         .quick_epochs = 100,
         .data = "embedded",
+        .data_help = image_set_help,
     };
     return run_lesson(argc, argv, info, [](Lesson& lesson) {
         show_functions(lesson);

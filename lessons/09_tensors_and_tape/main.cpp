@@ -170,15 +170,21 @@ void show_tensors(Lesson& lesson) {
     const auto as_double = read_npy<double>(lesson.path("x.npy"));
     lesson.say(
         "x.npy is a file of numpy's: numpy.load reads it, and read_npy reads numpy's, in "
-        "any order and type. Programs exchange files; memory they cannot share.");
+        "any order, and all types of plain numbers. (In Python, from_numpy lets two libraries "
+        "share one memory. That needs one process.)");
     lesson.check("numbers come back from the file to the last bit",
                  back.shape() == x.shape() && std::ranges::equal(back.span(), x.span()) &&
                      as_double(1, 0) == 7);
     const Matrix there = x.to(lesson.options().device);
-    lesson.say(format("x.to(device) is x where it is there already, else a copy. Here: %s. ",
+    lesson.say(format("x.to(device) is x where it is there already, else a copy. Here: %s.",
                       describe(lesson.options().device).c_str()));
-    const std::string cuda = refusal([] { parse_device("cuda"); });
-    if (!cuda.empty()) lesson.pre(cuda);
+    const std::string no_gpu = refusal([] { parse_device("cuda"); });
+    const Device best = no_gpu.empty() ? Device::cuda : Device::cpu;
+    lesson.say("The GPU if there is one, else the CPU. Here that is " + describe(best) +
+               (no_gpu.empty() ? "." : ". parse_device(\"cuda\") says why:"));
+    if (!no_gpu.empty()) lesson.pre(no_gpu);
+    lesson.check("x is the same on the best device",
+                 std::ranges::equal(x.to(best).to(Device::cpu).span(), x.span()));
     lesson.check("to(cpu) of a tensor on the CPU is the same memory",
                  x.to(Device::cpu).data() == x.data() &&
                      std::ranges::equal(there.to(Device::cpu).span(), x.span()));
@@ -454,6 +460,7 @@ int main(int argc, char** argv) {
             "What can be done with a tensor, what autograd gives and refuses, and a tape of "
             "our own in sixty lines.",
         .data = "embedded",
+        .data_help = image_set_help,
         .any_device = true,
     };
     return run_lesson(argc, argv, info, [](Lesson& lesson) {

@@ -387,7 +387,7 @@ int main(int argc, char** argv) {
             "data, the model, its gradients checked, the loop, the test, the saved weights.",
         .epochs = 20,
         .quick_epochs = 2,
-        .data = "",
+        .data_help = image_set_help,
         .flags = {{"--lr", "learning rate; 0 stands for 0.005, or 0.1 on the embedded digits",
                    &settings.lr},
                   {"--batch", "samples in a batch", &settings.batch_size},

@@ -304,6 +304,7 @@ int main(int argc, char** argv) {
         .epochs = 2000,
         .quick_epochs = 300,
         .data = "embedded",
+        .data_help = image_set_help,
     };
     return run_lesson(argc, argv, info, [](Lesson& lesson) {
         const TwoClasses data = two_classes(load_image_set(lesson.options().data).train, 3, 8, 300);

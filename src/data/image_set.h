@@ -9,6 +9,9 @@
 
 namespace handgrad {
 
+/// What load_image_set can find, as the help of --data.
+inline constexpr const char* image_set_help = "mnist, fashion-mnist, embedded, or a folder";
+
 struct ImageSet {
     Dataset train, test;
 };

@@ -8,6 +8,10 @@
 
 namespace handgrad {
 
+/// Where these sets are found, as the help of --data.
+inline constexpr const char* notebook_set_help =
+    "embedded, or a folder with sign-language-digits or dogs-cats";
+
 /// A set, or the embedded digits in its place.
 struct NotebookSet {
     Dataset set;            // x (N, 4096) in [0, 1], sample (64, 64)

@@ -24,10 +24,14 @@ h2 { font-size: 1.4rem; line-height: 1.3; margin: 2.6rem 0 .6rem; padding-top: 1
 pre { background: var(--box); border-radius: .5rem; padding: .8rem 1rem; overflow-x: auto;
       font: .875rem/1.45 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
 .wide { overflow-x: auto; margin: 1.2rem 0; }
+@media (min-width: 64rem) {  /* a table wider than the text may use the page, and lies in its middle */
+    .wide { position: relative; left: 50%; transform: translateX(-50%); width: max-content;
+            min-width: 100%; max-width: 94vw; }
+}
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .9rem; text-align: left; border-bottom: 1px solid var(--line);
+th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid var(--line);
          white-space: nowrap; }
-th { color: var(--soft); font-weight: 600; }
+th { color: var(--soft); font-weight: 600; white-space: normal; vertical-align: bottom; }
 .number { text-align: right; }
 figure { margin: 1.6rem 0; }
 figure img { display: block; margin: 0 auto; max-width: 100%; height: auto; background: #fff;

@@ -152,7 +152,7 @@ void Lesson::animation(const std::string& name, const std::string& caption,
     if (const auto drawn = animate(frames, path(name), frame_seconds))
         show(drawn->filename().string(), caption, true);
     else
-        state_->left_out.push_back(name);
+        state_->left_out.push_back(name + ".gif");
 }
 
 void Lesson::result(const std::string& name, ResultValue value) {
@@ -211,8 +211,10 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
     options.data = info.data;
     std::string device = "cpu", out = "out";
     CLI::App app(info.title + ". " + info.summary, "lesson_" + info.name);
-    app.add_option("--data", options.data,
-                   "mnist, fashion-mnist, embedded, or a folder [the first that is found]");
+    if (!info.data_help.empty())
+        app.add_option("--data", options.data,
+                       info.data_help + (info.data.empty() ? " [the first that is found]" : ""))
+            ->capture_default_str();
     app.add_option("--device", device, "cpu, cuda, or emulated: a GPU played on the CPU")
         ->capture_default_str();
     CLI::Option* epochs =
@@ -251,11 +253,11 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
         if (epochs->count() == 0) options.epochs = options.quick ? info.quick_epochs : info.epochs;
         if (threads->count() > 0) cpu::set_max_threads(options.threads);
         options.threads = cpu::max_threads();
-        options.device = parse_device(device);
-        if (options.device != Device::cpu && !info.any_device)
+        if (device != "cpu" && !info.any_device)  // first, as no other build would do either
             throw DeviceError("--device " + device + ": not in this lesson",
                               "lesson " + info.name + ", which computes on the CPU alone",
                               "--device cpu", "lesson 10 trains on any device");
+        options.device = parse_device(device);
         options.out = std::filesystem::path(out) / info.name;
         make_folder(options.out);
         for (const char* file : {"results.json", "report.html"})  // a run that fails leaves none

@@ -43,12 +43,13 @@ struct LessonFlag {
 };
 
 struct LessonInfo {
-    std::string name = {};     // "10_training_loop": also the folder of its results
-    std::string title = {};    // "The training loop"
-    std::string summary = {};  // a sentence or two, for --help and the head of the report
-    int epochs = 1;            // unless --epochs says otherwise
-    int quick_epochs = 1;      // the same under --quick
-    std::string data = {};     // unless --data says otherwise
+    std::string name = {};       // "10_training_loop": also the folder of its results
+    std::string title = {};      // "The training loop"
+    std::string summary = {};    // a sentence or two, for --help and the head of the report
+    int epochs = 1;              // unless --epochs says otherwise
+    int quick_epochs = 1;        // the same under --quick
+    std::string data = {};       // unless --data says otherwise
+    std::string data_help = {};  // what --data may be; a lesson without has no such flag
     std::vector<LessonFlag> flags = {};
     bool any_device = false;  // does it put its tensors on --device? Else that must be cpu
 };

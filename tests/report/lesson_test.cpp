@@ -31,7 +31,8 @@ const LessonInfo plain = {.name = "99_test",
                           .summary = "Says & does.",
                           .epochs = 20,
                           .quick_epochs = 2,
-                          .data = "mnist"};
+                          .data = "mnist",
+                          .data_help = "mnist or a folder"};
 
 Run run(std::vector<std::string> arguments, const std::function<void(Lesson&)>& story,
         const LessonInfo& info = plain) {
@@ -94,6 +95,7 @@ TEST_CASE("a lesson reads its flags, and those of its own") {
     for (const char* flag : {"--data", "--device", "--epochs", "--seed", "--threads", "--out",
                              "--quick", "--lr", "0.1", "--deep", "relu", "Says & does."})
         REQUIRE_THAT(help.out, ContainsSubstring(flag));
+    REQUIRE_THAT(help.out, ContainsSubstring("mnist or a folder"));
     REQUIRE(seen.epochs == 1);  // the story was not told
 
     REQUIRE(run({"--out",   dir.path(),     "--data", "d",         "--epochs",
@@ -131,6 +133,16 @@ TEST_CASE("a wrong flag or device ends a lesson with code 2, before it starts") 
     REQUIRE_FALSE(told);
 }
 
+TEST_CASE("a lesson without data refuses --data") {
+    const TempDir dir;
+    LessonInfo info = plain;
+    info.data_help = "";
+    const Run result = run({"--data", "mnist", "--out", dir.path()}, nothing, info);
+    REQUIRE(result.code == 2);
+    REQUIRE_THAT(result.err, ContainsSubstring("--data"));
+    REQUIRE(run({"--help"}, nothing, info).out.find("--data") == std::string::npos);
+}
+
 TEST_CASE(
     "an exception ends a lesson with code 1, a missing device with 2, its message on stderr") {
     const TempDir dir;
@@ -142,10 +154,13 @@ TEST_CASE(
     REQUIRE(result.code == 1);
     REQUIRE(result.err == "plain\n");
     std::vector<std::string> elsewhere = out;
-    elsewhere.insert(elsewhere.end(), {"--device", "emulated"});
-    const Run refused = run(elsewhere, nothing);
-    REQUIRE(refused.code == 2);
-    REQUIRE_THAT(refused.err, ContainsSubstring("computes on the CPU alone"));
+    for (const char* device : {"cuda", "emulated"}) {  // also where this build has no CUDA
+        elsewhere = out;
+        elsewhere.insert(elsewhere.end(), {"--device", device});
+        const Run refused = run(elsewhere, nothing);
+        REQUIRE(refused.code == 2);
+        REQUIRE_THAT(refused.err, ContainsSubstring("computes on the CPU alone"));
+    }
     LessonInfo anywhere = plain;
     anywhere.any_device = true;
     REQUIRE(run(elsewhere, nothing, anywhere).code == 0);
@@ -249,7 +264,7 @@ TEST_CASE("without gnuplot a lesson runs on, and says at the end which pictures 
     ::setenv("PATH", path.c_str(), 1);
     REQUIRE(result.code == 0);
     REQUIRE_THAT(result.out, ContainsSubstring("1 of 1 checks passed. Left out, since gnuplot did "
-                                               "not draw it: a.png b.png c"));
+                                               "not draw it: a.png b.png c.gif"));
     REQUIRE(std::filesystem::exists(dir / "99_test/report.html"));
 }
 
