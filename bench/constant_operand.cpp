@@ -18,7 +18,7 @@
 //   64x100x10             0.88               1.29          1.00
 //
 // So it pays for weights that stay as they are over many batches of sixteen, and needs no format of
-// its own: a matrix that is turned once is read in place, at the same speed as panels. In training
+// its own: a matrix that is turned once is read in place. In training
 // the weights change with each step, and each way of packing them would be used once: dx = dy W
 // reads W as it lies.
 #include <benchmark/benchmark.h>

@@ -42,6 +42,10 @@ struct OneLayer {
     Tensor<T> b;  // (1)
 };
 
+std::string class_names(const Dataset& set) {
+    return set.classes[0] + " and " + set.classes[1];
+}
+
 /// The notebook's start: everything normal with a standard deviation of 0.1.
 OneLayer<float> random_layer(Index features, std::uint64_t seed) {
     const OneLayer<float> layer{Tensor<float>::empty({1, features}), Tensor<float>::empty({1})};
@@ -231,13 +235,16 @@ void sums_and_means(Lesson& lesson, const TrainVal<Dataset>& signs, const Traini
     TrainingCurves sums = curves;
     for (double& l : sums.train_loss) l *= n;
     for (double& l : sums.val_loss) l *= n_val;
+    const double ratio = curves.val_loss.back() / curves.train_loss.back();
     lesson.say(
         format("The risk is often written as a sum over samples, while steps take the gradient of "
                "a mean. Drawn as sums, %.0f training and %.0f validation losses on one axis end at "
-               "%.1f and %.1f: validation seems to do far better than training. The means are "
-               "%.3f and %.3f. Sums over sets of different sizes are not to be compared.",
-               n, n_val, sums.train_loss.back(), sums.val_loss.back(), curves.train_loss.back(),
-               curves.val_loss.back()));
+               "%.1f and %.1f: that of validation is %.2f times that of training. The means are "
+               "%.3f and %.3f: %.2f times%s. Sums over sets of different sizes are not to be "
+               "compared.",
+               n, n_val, sums.train_loss.back(), sums.val_loss.back(), ratio * n_val / n,
+               curves.train_loss.back(), curves.val_loss.back(), ratio,
+               ratio > 1 ? ", so that validation does worse and seemed to do far better" : ""));
     const auto plot = [&](const std::string& title, const TrainingCurves& c) {
         return Plot{
             .title = title,
@@ -300,7 +307,7 @@ void read_jpegs(Lesson& lesson, const Dataset& dogs) {
     double near = 0;  // the first cat and the first dog are the first of the array's halves
     for (const Index i : {Index{0}, read.size() / 2})
         near = std::max(near, distance(i, i == 0 ? 0 : dogs.size() / 2));
-    lesson.check("they are the array's images", near < 0.03,
+    lesson.check("the first cat and the first dog are the array's", near < 0.03,
                  format("root mean square distance %.4f of 1", near));
 }
 
@@ -354,16 +361,17 @@ Dataset shuffled(const Dataset& set) {
 
 void explain(Lesson& lesson, const TrainVal<Dataset>& signs, const TrainVal<Dataset>& dogs,
              const Training& on_signs, const Training& on_dogs, bool real) {
-    lesson.section("Why the one works and the other hardly");
-    if (!real)
-        lesson.say(
-            "This is told of hands, dogs and cats. Digits in their place are easier: even and odd "
-            "ones are told apart well.");
+    lesson.section(real ? "Why the one works and the other hardly" : "Shuffled labels");
     lesson.say(
-        "It is often said that dogs and cats are not linearly separable. But these training sets "
-        "both are, exactly: there are fewer images than the 4096 pixels and the bias, and then any "
-        "labels at all can be met (the README solves the equations). So the labels were shuffled, "
-        "and both trained again, to see what a fit is worth that has nothing to learn:");
+        real
+            ? "It is often said that dogs and cats are not linearly separable. But these training "
+              "sets both are, exactly: there are fewer images than the 4096 pixels and the bias, "
+              "and then any labels at all can be met (the README solves the equations). So the "
+              "labels were shuffled, and both trained again, to see what a fit is worth that has "
+              "nothing to learn:"
+            : "Why hands are easy, and dogs and cats hard, can't be seen from digits. But here too "
+              "the labels were shuffled, and both sets trained again, to see what a fit is worth "
+              "that has nothing to learn:");
     std::vector<Row> rows;
     double dogs_gain = 0;
     for (const bool is_dogs : {false, true})
@@ -379,7 +387,7 @@ void explain(Lesson& lesson, const TrainVal<Dataset>& signs, const TrainVal<Data
                                                      : on_signs.curves;
             const auto [loss, accuracy] = curves.last_train();
             if (is_dogs) dogs_gain += (mixed ? -1 : 1) * accuracy;
-            rows.push_back({is_dogs ? "dogs and cats" : "two signs", mixed ? "shuffled" : "true",
+            rows.push_back({class_names(set.train), mixed ? "shuffled" : "true",
                             format("%.4f", loss), format("%.3f", accuracy),
                             format("%.3f", curves.last_val().accuracy)});
         }
@@ -387,34 +395,43 @@ void explain(Lesson& lesson, const TrainVal<Dataset>& signs, const TrainVal<Data
                  rows);
     const auto signs_effect = effect_size(signs.train), dogs_effect = effect_size(dogs.train);
     const double signs_most = largest(signs_effect), dogs_most = largest(dogs_effect);
-    lesson.say(
-        format("The classifier learns dogs and cats hardly better than labels drawn by lot, by "
-               "heart. A linear classifier gives each pixel one weight: it can use only what a "
-               "pixel says by itself, whatever the others are. The hands are in the middle, "
-               "upright, before an even wall, so that a pixel where one sign has a finger and the "
-               "other has none differs by up to %.2f standard deviations between the classes. A "
-               "cat can be anywhere, black or white, and facing any way: the best pixel differs by "
-               "%.2f.",
-               signs_most, dogs_most));
+    const double most = std::max(signs_most, dogs_most);
+    const std::string names[] = {class_names(signs.train), class_names(dogs.train)};
+    if (real)
+        lesson.say(format(
+            "The classifier learns dogs and cats hardly better than labels drawn by lot, by "
+            "heart. A linear classifier gives each pixel one weight: it can use only what a "
+            "pixel says by itself, whatever the others are. The hands are in the middle, "
+            "upright, before an even wall, so that a pixel where one sign has a finger and the "
+            "other has none differs by up to %.2f standard deviations between the classes. A "
+            "cat can be anywhere, black or white, and facing any way: the best pixel differs by "
+            "%.2f.",
+            signs_most, dogs_most));
+    else
+        lesson.say(format(
+            "A linear classifier gives each pixel one weight: it can use only what a pixel says by "
+            "itself. Between %s, the best pixel differs by %.2f standard deviations; between %s, "
+            "by %.2f.",
+            names[0].c_str(), signs_most, names[1].c_str(), dogs_most));
     lesson.figure("effect.png",
                   "How far the classes' means lie apart at each pixel, in standard deviations, on "
                   "one scale.",
-                  panels({pixel_map("two signs", signs_effect, signs.train.sample, signs_most),
-                          pixel_map("dogs and cats", dogs_effect, dogs.train.sample, signs_most)},
+                  panels({pixel_map(names[0], signs_effect, signs.train.sample, most),
+                          pixel_map(names[1], dogs_effect, dogs.train.sample, most)},
                          {.columns = 2}));
-    std::vector<Drawing> images = weight_images("two signs", on_signs, signs.train.sample);
-    for (const Drawing& image : weight_images("dogs and cats", on_dogs, dogs.train.sample))
+    std::vector<Drawing> images = weight_images(names[0], on_signs, signs.train.sample);
+    for (const Drawing& image : weight_images(names[1], on_dogs, dogs.train.sample))
         images.push_back(image);
     lesson.figure("weights.png",
                   "Red pixels speak for class 1 where they are bright, blue ones for class 0.",
                   panels(images, {.columns = 2, .panel_height = 500}));
+    lesson.result("largest_effect_signs", signs_most);
+    lesson.result("largest_effect_dogs", dogs_most);
+    if (!real) return;
     lesson.say(
         "As images the weights are snow: the random start, which no step ever takes away, since "
         "the gradient is a sum of images. What training added shows the round hand and the "
         "raised finger of the signs, and no animal for dogs and cats.");
-    lesson.result("largest_effect_signs", signs_most);
-    lesson.result("largest_effect_dogs", dogs_most);
-    if (!real) return;
     lesson.check("the signs' pixels say more", signs_most > 5 * dogs_most,
                  format("%.2f against %.2f", signs_most, dogs_most));
     lesson.check("dogs and cats are learnt little better than shuffled labels", dogs_gain < 0.1,
@@ -439,24 +456,27 @@ int main(int argc, char** argv) {
         const auto cache = options.out.parent_path() / "cache";
         const bool full = options.epochs == 400 && options.seed == 42;
 
-        lesson.section("Two signs");
         const NotebookSet all = load_sign_digits(options.data, cache);
+        const NotebookSet pets = load_dogs_cats(options.data, cache);
+        const std::string kind = all.stand_in ? "digits" : "signs";
+
+        lesson.section("Two " + kind);
         const Dataset two = two_classes(all.set, 0, 1);
         const auto signs = get_dataset(two);
         lesson.say(all.note);
-        lesson.say(
-            format("Of these, the signs 0 and 1 (columns 1 and 4 of the notebook's one-hot "
-                   "array): each pixel scaled to [-.5, .5], %td images to train and %td to "
-                   "validate, as train_test_split(random_state=42) draws them.",
-                   signs.train.size(), signs.val.size()));
+        lesson.say(format(
+            "Of these, the %s 0 and 1%s: each pixel scaled to [-.5, .5], %td images to train and "
+            "%td to validate, as train_test_split(random_state=42) draws them.",
+            kind.c_str(), all.stand_in ? "" : " (columns 1 and 4 of the notebook's one-hot array)",
+            signs.train.size(), signs.val.size()));
         write_samples(lesson.path("signs.png"), two, 8);
-        lesson.figure("signs.png", "Eight of either sign.");
+        lesson.figure("signs.png", "Eight of either class.");
         if (!all.stand_in)
             lesson.check("the split is the notebook's",
                          signs.train.size() == 328 && signs.val.size() == 83);
         show_gradient(lesson, signs);
 
-        lesson.section("Training on two signs");
+        lesson.section("Training on two " + kind);
         lesson.say(
             format("Weights and bias start normal with standard deviation 0.1; %d steps "
                    "w -= %g dL/dw, each on the whole training set.",
@@ -464,11 +484,11 @@ int main(int argc, char** argv) {
         Training on_signs = train(signs.train, signs.val, options.epochs, rate, options.seed);
         log_curves(lesson, on_signs.curves, 50);
         on_signs.curves.log_loss = true;
-        lesson.figure("signs_training.png", "Two signs: both losses fall, and both are learnt.",
+        lesson.figure("signs_training.png", "Both losses fall, and both classes are learnt.",
                       on_signs.curves);
         lesson.result("signs_val_accuracy", on_signs.curves.last_val().accuracy);
         lesson.result("signs_val_loss", on_signs.curves.last_val().loss);
-        lesson.check("two signs are told apart", on_signs.curves.last_val().accuracy > 0.95,
+        lesson.check("two " + kind + " are told apart", on_signs.curves.last_val().accuracy > 0.95,
                      format("validation accuracy %.3f", on_signs.curves.last_val().accuracy));
         // tools/reference_lessons.py logistic
         if (full && !all.stand_in)
@@ -478,8 +498,7 @@ int main(int argc, char** argv) {
         sums_and_means(lesson, signs, on_signs.curves, !all.stand_in);
         show_leak(lesson, two, on_signs.curves);
 
-        lesson.section("Dogs and cats");
-        const NotebookSet pets = load_dogs_cats(options.data, cache);
+        lesson.section(pets.stand_in ? "Even and odd digits" : "Dogs and cats");
         const auto dogs = get_dataset(pets.set);
         lesson.say(pets.note);
         write_samples(lesson.path("dogs_cats.png"), pets.set, 8);
@@ -492,7 +511,9 @@ int main(int argc, char** argv) {
         const Training on_dogs = train(dogs.train, dogs.val, options.epochs, rate, options.seed);
         log_curves(lesson, on_dogs.curves, 100);
         lesson.figure("dogs_training.png",
-                      "Dogs and cats: what is learnt in training is of no use in validation.",
+                      pets.stand_in ? "The same steps, on even and odd digits."
+                                    : "Dogs and cats: what is learnt in training is of no use in "
+                                      "validation.",
                       on_dogs.curves);
         lesson.result("dogs_val_accuracy", on_dogs.curves.last_val().accuracy);
         lesson.result("dogs_val_loss", on_dogs.curves.last_val().loss);

@@ -226,15 +226,15 @@ void accuracy_is_flat(Lesson& lesson, const TrainVal<Dataset>& data) {
         losses.y.push_back(loss);
         accuracies.y.push_back(accuracy);
     }
-    lesson.say(
-        format("Accuracy is what is wanted, so why not descend it? One step along the gradient of "
-               "the cross entropy, from random weights on 100 images, divided into 2000: %d of the "
-               "2000 leave the accuracy exactly as it was. Its derivative is 0 where it has one, "
-               "and where it jumps it has none. The loss falls all the way, even where the "
-               "accuracy falls too.",
-               flat));
+    lesson.say(format(
+        "Accuracy is what is wanted, so why not descend it? One step against the gradient of "
+        "the cross entropy, from random weights on 100 images, divided into 2000: %d of the "
+        "2000 leave the accuracy exactly as it was. Its derivative is 0 where it has one, "
+        "and where it jumps it has none. The loss falls all the way, whatever the "
+        "accuracy does.",
+        flat));
     lesson.figure("accuracy.png", "Accuracy is a staircase: its slope says nothing.",
-                  {.title = "Along the gradient",
+                  {.title = "Against the gradient",
                    .x_label = "step length",
                    .y_label = "cross entropy",
                    .series = {losses, accuracies},
@@ -376,10 +376,10 @@ void likelihood(Lesson& lesson, const Tensor<float>& q, const Labels& y) {
 /// The classes that are taken for one another, and images of the worst pair.
 void show_confusion(Lesson& lesson, const Dataset& val, const Tensor<float>& q,
                     const Tensor<float>& images) {
-    lesson.section("Which signs are mixed up");
+    lesson.section("Which classes are mixed up");
     const Tensor<Index> counts = confusion_matrix(q, val.y);
     lesson.figure("confusion.png",
-                  "Rows: the sign that it is. Columns: the sign that was predicted.",
+                  "Rows: the class that it is. Columns: the class that was predicted.",
                   ConfusionMatrix{"Validation set", val.classes, counts});
     struct Pair {
         Index a, b, count;
@@ -396,7 +396,7 @@ void show_confusion(Lesson& lesson, const Dataset& val, const Tensor<float>& q,
         rows.push_back({format("%td and %td", a, b), std::to_string(counts(a, b)),
                         std::to_string(counts(b, a)), std::to_string(count)});
     }
-    lesson.table({"signs", "first taken for second", "second for first", "together"}, rows);
+    lesson.table({"classes", "first taken for second", "second for first", "together"}, rows);
     Dataset unscaled = val;
     unscaled.x = images;
     std::vector<Index> wrong;
@@ -438,7 +438,7 @@ void one_against_all(Lesson& lesson, const TrainVal<Dataset>& data,
     }
     const double accuracy = run.curves.last_val().accuracy;
     lesson.say(
-        "Lesson 3 ten times over: classifier c says whether an image is sign c or not. The "
+        "Lesson 3 ten times over: classifier c says whether an image is of class c or not. The "
         "gradient is (q - y) x again, but each q has its own logistic function. From the same "
         "weights, by the same steps:");
     const auto n = static_cast<double>(q.dim(0));
@@ -484,21 +484,21 @@ int main(int argc, char** argv) {
         show_jacobian(lesson, data);
         show_overflow(lesson, data);
 
-        lesson.section("Ten signs");
+        lesson.section(signs.stand_in ? "Ten digits" : "Ten signs");
         lesson.say(signs.note);
         lesson.say(
             format("%td to train on, %td to validate. Weights and biases start normal with "
                    "standard deviation 0.1; %d full-batch steps at rate %g.",
                    data.train.size(), data.val.size(), options.epochs, rate));
         write_samples(lesson.path("signs.png"), signs.set, 8);
-        lesson.figure("signs.png", "Eight of each sign.");
+        lesson.figure("signs.png", "Eight of each class.");
         const Training run = train(data, options.epochs, rate, options.seed, softmax<float>);
         const auto [val_loss, val_accuracy] = run.curves.last_val();
         log_curves(lesson, run.curves, 50);
         lesson.figure("training.png", "Mean losses and accuracies, before each step.", run.curves);
         lesson.result("val_accuracy", val_accuracy);
         lesson.result("val_loss", val_loss);
-        lesson.check("the signs are told apart far better than by chance", val_accuracy > 0.5,
+        lesson.check("the classes are told apart far better than by chance", val_accuracy > 0.5,
                      format("%.3f, chance 0.1", val_accuracy));
         // tools/reference_lessons.py softmax
         if (compare)
@@ -518,7 +518,7 @@ int main(int argc, char** argv) {
             added.push_back(map);
         }
         lesson.figure("weights.png",
-                      "What training added to the weights of each sign: it asks for bright pixels "
+                      "What training added to the weights of each class: it asks for bright pixels "
                       "where it is red, dark ones where it is blue.",
                       panels(added, {.columns = 5, .panel_height = 440}));
         show_confusion(lesson, data.val, activate(scores(run.layer, data.val.x), softmax<float>),

@@ -60,7 +60,7 @@ double mean_square(const Matrix& x, const Matrix& w, const Matrix& y, Matrix* gr
     return sum / n;
 }
 
-/// Solves a w = b, a (d, d) symmetric and positive definite, by Cholesky's a = L L'.
+/// Solves a w = b, a (d, d) symmetric and positive definite, by Cholesky's a = l l'.
 Matrix solve(const Matrix& a, const Matrix& b) {
     const Index d = a.dim(0);
     const Matrix l = a.clone(), w = b.clone();
@@ -328,14 +328,18 @@ void targets(Lesson& lesson) {
         "The output layer must grow to the size of the targets, and the gradient that reaches the "
         "hidden layer is the error times those weights: it grows with the square of the unit. At "
         "100 y the first steps throw the hidden units into saturation, |h| > 0.99, where they have "
-        "no gradient to come back by; smaller rates save them and get nowhere. Standardised "
-        "targets "
-        "fit at the same rate whatever the unit was.");
+        "next to no gradient to come back by. Standardised targets fit at the same rate whatever "
+        "the unit was.");
     lesson.result("rmse_by_unit", best);
-    lesson.check("standardised targets are fitted to the noise", best["standardised"] < 22,
-                 format("%.1f; the noise has 20", best["standardised"]));
-    lesson.check("targets a hundred times as large are not, at any rate",
-                 best["100 y"] > 1.3 * best["standardised"], format("%.1f", best["100 y"]));
+    lesson.result("saturated_by_unit", saturated);
+    lesson.check("standardised targets leave the hidden units alive",
+                 saturated["standardised"] < 0.3,
+                 format("%.0f %% saturated", 100 * saturated["standardised"]));
+    lesson.check("targets a hundred times as large saturate nearly all of them",
+                 saturated["100 y"] > 0.8, format("%.0f %%", 100 * saturated["100 y"]));
+    lesson.check(
+        "and are fitted worse", best["100 y"] > best["standardised"],
+        format("%.1f against %.1f; the noise has 20", best["100 y"], best["standardised"]));
 }
 
 /// What goes wrong in scaling itself.

@@ -339,6 +339,7 @@ void on_digits(Lesson& lesson) {
                split.first.size(), split.second.size()));
     std::vector<Row> rows;
     Index l1_zeros = 0, l2_zeros = 0;
+    double limit = 0;
     for (const std::string name : {"none", "L2", "L1"}) {
         Classifier model(64, 10);
         SGD<double> sgd(model.linear.parameters(), 1.0);
@@ -361,12 +362,12 @@ void on_digits(Lesson& lesson) {
                         format("%.3f", model.accuracy_on(test)), format("%.1f", l2(w)),
                         format("%.1f", l1(w)), std::to_string(zeros)});
         const std::string file = "weights_" + name + ".png";
-        write_image_grid(lesson.path(file), model.linear.weight.value.cast<float>(),
-                         {.height = 8,
-                          .width = 8,
-                          .captions = digit_classes(),
-                          .columns = 5,
-                          .greys = Greys::min_to_max});
+        if (name == "none")  // one scale for all three, 0 in the middle
+            for (const double v : w) limit = std::max(limit, std::abs(v));
+        const Tensor<float> greys = model.linear.weight.value.cast<float>();
+        for (float& v : greys.span()) v = 0.5F + v / static_cast<float>(2 * limit);
+        write_image_grid(lesson.path(file), greys,
+                         {.height = 8, .width = 8, .captions = digit_classes(), .columns = 5});
         lesson.figure(file, "The weights of each digit as images, " +
                                 (name == "none" ? "without a penalty" : "under " + name) +
                                 ": white pixels speak for it, black ones against.");

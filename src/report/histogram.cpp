@@ -108,6 +108,7 @@ Histogram::operator Drawing() const {
             (boxes.empty() ? "plot " : ", ") + name + " with boxes linecolor '" +
             gnuplot::color(number) + "' " +
             (samples[i].label.empty() ? "notitle" : "title " + gnuplot::quoted(samples[i].label));
+        if (!density_curve) continue;
         const Points line = density(kept, x);
         const SeriesScript drawn =
             series_script({.y = line.y, .x = line.x}, "curve" + std::to_string(i), number);

@@ -16,13 +16,15 @@ struct HistogramValues {
 
 /// Histograms of equal area, 1, over one another, each with a density curve: Gaussians over all
 /// values, of the width 0.9 min(std, IQR / 1.34) n^(-1/5) (Silverman, "Density estimation for
-/// statistics and data analysis", 1986, equation 3.31).
+/// statistics and data analysis", 1986, equation 3.31). Of values that pile up in a
+/// few places the curve says nothing: leave it out there.
 struct Histogram {
     std::string title = {};
     std::string x_label = {};
     std::vector<HistogramValues> samples = {};
     int bins = 50;
     AxisRange x_range = {};
+    bool density_curve = true;
 
     operator Drawing() const;  // NOLINT(google-explicit-constructor)
 };

@@ -54,6 +54,14 @@ TEST_CASE("the bars of a histogram have the area 1", "[histogram]") {
     REQUIRE_THROWS_AS(Drawing(Histogram{.bins = 0}), Error);
 }
 
+TEST_CASE("a histogram can do without its density curve", "[histogram]") {
+    Histogram histogram{.samples = {{"a", {0, 0.1, 0.2, 1}}}};
+    REQUIRE_THAT(Drawing(histogram).script, ContainsSubstring("$curve0"));
+    histogram.density_curve = false;
+    REQUIRE_THAT(Drawing(histogram).script, !ContainsSubstring("$curve0"));
+    REQUIRE_THAT(Drawing(histogram).script, ContainsSubstring("$bars0 with boxes"));
+}
+
 TEST_CASE("the real gnuplot draws histograms of anything", "[histogram]") {
     if (!has_gnuplot()) {
         WARN("no gnuplot here: nothing was drawn");
