@@ -73,10 +73,10 @@ TEST_CASE("pool errors name the layer, both shapes and what to change", "[layers
                             ContainsSubstring("(3, 28, 28)") && ContainsSubstring("(N, C, H, W)") &&
                             ContainsSubstring("x.reshape({1, C, H, W})"));
     AvgPool2d<float> avg(Pair{4, 2});
-    REQUIRE_THROWS_WITH(avg.forward(Tensor<float>::zeros({2, 1, 3, 3})),
-                        ContainsSubstring("AvgPool2d({4, 2}).forward") &&
-                            ContainsSubstring("(2, 1, 3, 3)") &&
-                            ContainsSubstring("(N, C, 4, 2) or larger") && ContainsSubstring("smaller"));
+    REQUIRE_THROWS_WITH(
+        avg.forward(Tensor<float>::zeros({2, 1, 3, 3})),
+        ContainsSubstring("AvgPool2d({4, 2}).forward") && ContainsSubstring("(2, 1, 3, 3)") &&
+            ContainsSubstring("(N, C, 4, 2) or larger") && ContainsSubstring("smaller"));
     REQUIRE_THROWS_WITH(avg.backward(Tensor<float>::zeros({2, 1, 1, 1})),
                         ContainsSubstring("before any forward"));
     avg.forward(Tensor<float>::zeros({2, 1, 4, 4}));
