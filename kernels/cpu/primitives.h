@@ -217,7 +217,7 @@ void reduce_columns(ReduceOp op, T* y, const T* x, Index n, Index stride, Index 
         for (Index k = 0; k < n; ++k)
             sum_of_exp += exp<T>(load_padded(x + k * stride + c, count - c, T{0}) - m);
         const Vector<T> finite = m + log<T>(sum_of_exp);
-        store_first(y + c, count - c, m - m == T{0} ? finite : m);
+        store_first(y + c, count - c, m * T{0} == T{0} ? finite : m);
     }
 }
 
@@ -225,7 +225,7 @@ void reduce_columns(ReduceOp op, T* y, const T* x, Index n, Index stride, Index 
 template <class T>
 T logsumexp(const T* x, Index n) {
     T m = highest_of(x, n);
-    if (m - m == T{0}) return m + log<T>(Vector<T>{} + sum_of_exp<T>(nullptr, x, m, n))[0];
+    if (m * T{0} == T{0}) return m + log<T>(Vector<T>{} + sum_of_exp<T>(nullptr, x, m, n))[0];
     reduce_columns(ReduceOp::max, &m, x, n, 1, 1);  // infinite, or NaN
     return m;
 }

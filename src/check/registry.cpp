@@ -140,9 +140,11 @@ class Cases {
         const Input x = Input::empty(shape);
         std::vector<Index> order;
         random_.permutation(order, x.size());
-        for (Index i = 0; i < x.size(); ++i)
-            x.data()[i] = 0.01 + 0.02 * static_cast<double>(order[static_cast<std::size_t>(i)] -
-                                                            x.size() / 2);
+        const Index middle = x.size() / 2;
+        for (Index i = 0; i < x.size(); ++i) {
+            const Index place = order[static_cast<std::size_t>(i)] - middle;
+            x.data()[i] = 0.01 + 0.02 * static_cast<double>(place);
+        }
         return x;
     }
 

@@ -127,9 +127,9 @@ TEMPLATE_TEST_CASE("conv2d is its definition", "[kernels][conv]", float, double)
 
 TEST_CASE("conv2d gives the same bits on any number of threads", "[kernels][conv]") {
     const Conv2dSizes s{19, 3, 20, 1, {axis(30, 5, 1, 2, 1), axis(31, 5, 1, 2, 1)}};
-    const Index pixels = 30 * 31;
+    const Index pixels = Index{30} * 31;
     const auto x = numbers<float>(s.n * 3 * pixels, 1), dy = numbers<float>(s.n * 20 * pixels, 2),
-               weight = numbers<float>(20 * 75, 3);
+               weight = numbers<float>(Index{20} * 75, 3);
     const int before = cpu::max_threads();
     std::vector<std::vector<float>> results;
     for (const int threads : {1, 2, 3}) {

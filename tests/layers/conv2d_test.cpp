@@ -34,7 +34,7 @@ TEST_CASE("Conv2d worked by hand", "[layers][conv]") {
 
 TEST_CASE("Conv2d starts as PyTorch's does", "[layers][conv][golden]") {
     const nlohmann::json values = golden("linear_init");
-    const nlohmann::json expected = values["conv"];
+    const nlohmann::json& expected = values["conv"];
     Random random(values["seed"].get<std::uint64_t>());
     const Conv2d<float> conv(4, 6, {3, 2}, random, {.groups = 2});
     REQUIRE(conv.weight.value.shape() == Shape{6, 2, 3, 2});
