@@ -47,7 +47,7 @@ void set_float_mode(std::uint64_t) {}
 
 /// How much work, in nanoseconds, each thread must bring to be worth a region of all threads.
 ///
-/// That is twelve times what the region costs: what one thread writes and the other reads takes as
+/// That is six times what the region costs: what one thread writes and the other reads takes as
 /// long a way as the signals do, and a training step has a dozen regions. A region costs about 400
 /// ns on cores that share a cache, 2000 across dies, and on a virtual machine one today and the
 /// other tomorrow; so it is measured, as the median of a few empty regions, and now and then again.
@@ -56,7 +56,7 @@ void set_float_mode(std::uint64_t) {}
 /// on any number of threads.
 Index worth_a_thread() {
     using Clock = std::chrono::steady_clock;
-    constexpr Index times = 12, cheapest = 400, dearest = 2500, busy = 20'000, slice = 4'000'000;
+    constexpr Index times = 6, cheapest = 400, dearest = 2500, busy = 20'000, slice = 4'000'000;
     thread_local Index asks_left = 0, asks_between = 1000, worth = 0;
     if (asks_left-- > 0) return worth;
     std::array<Index, 9> regions{};
@@ -99,7 +99,7 @@ int threads_for(Cost cost) {
     const Index near = std::min(cost.bytes, in_l2);
     const Index nanoseconds = cost.flops / 100 + near / 50 + (cost.bytes - near) / 10;
     // Less than this is never worth two threads, and not worth asking.
-    if (threads_allowed == 1 || in_region || nanoseconds < 10'000) return 1;
+    if (threads_allowed == 1 || in_region || nanoseconds < 5'000) return 1;
     const Index threads = std::max<Index>(1, nanoseconds / worth_a_thread());
     return static_cast<int>(std::min<Index>(threads, threads_allowed));
 }
