@@ -213,15 +213,15 @@ void run_benchmark(benchmark::State& state, const Kernel& kernel, Index bytes, i
 }  // namespace
 
 int main(int argc, char** argv) {
-    for (const auto& [size, name] : {std::pair<Index, const char*>{256 << 10, "256KiB"},
-                                     {8 << 20, "8MiB"},
-                                     {128 << 20, "128MiB"}})
+    for (const auto& size : {std::pair<Index, const char*>{256 << 10, "256KiB"},
+                             {8 << 20, "8MiB"},
+                             {128 << 20, "128MiB"}})
         for (const int threads : {1, 2})
             for (const Kernel& kernel : kernels()) {
                 const std::string title =
-                    kernel.name + "/" + name + "/threads:" + std::to_string(threads);
+                    kernel.name + "/" + size.second + "/threads:" + std::to_string(threads);
                 benchmark::RegisterBenchmark(title.c_str(), [=](benchmark::State& state) {
-                    run_benchmark(state, kernel, size, threads);
+                    run_benchmark(state, kernel, size.first, threads);
                 })->UseManualTime();
             }
     benchmark::Initialize(&argc, argv);
