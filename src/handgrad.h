@@ -18,6 +18,7 @@
 #include "core/shape.h"
 #include "core/tensor.h"
 #include "core/text.h"
+#include "core/upload.h"
 #include "data/csv.h"
 #include "data/data_loader.h"
 #include "data/dataset.h"

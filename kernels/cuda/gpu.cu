@@ -1,4 +1,4 @@
-// The memory of a GPU and its queue of work, by the CUDA runtime or the emulator's.
+// The memory of a GPU and its queues of work, by the CUDA runtime or the emulator's.
 #include "kernels/cuda/gpu.h"
 
 #include "kernels/cuda/launch.h"
@@ -15,6 +15,8 @@ class CudaGpu final : public Gpu {
     CudaGpu() {
         // Not the default stream: that one waits for every other, and cannot be captured.
         check(cudaStreamCreateWithFlags(&work, cudaStreamNonBlocking), "cudaStreamCreate");
+        check(cudaStreamCreateWithFlags(&copies, cudaStreamNonBlocking), "cudaStreamCreate");
+        work_so_far = static_cast<cudaEvent_t>(make_event());
         void* p = nullptr;
         check(cudaMalloc(&p, scratch_size * sizeof(double)), "cudaMalloc of the scratch memory");
         partial_sums = static_cast<double*>(p);
@@ -43,6 +45,38 @@ class CudaGpu final : public Gpu {
     void copy(void* to, const void* from, std::size_t bytes) const override {
         copy_bytes(to, from, bytes, cudaMemcpyDeviceToDevice, "copy within the device");
     }
+
+    void* allocate_pinned(std::size_t bytes) const override {
+        void* p = nullptr;
+        check(cudaMallocHost(&p, bytes), size("cudaMallocHost", bytes));
+        return p;
+    }
+    void release_pinned(void* p) const override { check(cudaFreeHost(p), "cudaFreeHost"); }
+    void* make_event() const override {
+        cudaEvent_t event = nullptr;
+        check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
+        return event;
+    }
+    void destroy_event(void* event) const override {
+        check(cudaEventDestroy(static_cast<cudaEvent_t>(event)), "cudaEventDestroy");
+    }
+    void copy_in_beside(void* to, const void* pinned, std::size_t bytes,
+                        void* event) const override {
+        check(cudaEventRecord(work_so_far, work), "cudaEventRecord");
+        check(cudaStreamWaitEvent(copies, work_so_far, 0), "cudaStreamWaitEvent");
+        if (bytes > 0)
+            check(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, copies),
+                  size("copy to the device", bytes));
+        check(cudaEventRecord(static_cast<cudaEvent_t>(event), copies), "cudaEventRecord");
+    }
+    void wait_in_order(void* event) const override {
+        check(cudaStreamWaitEvent(work, static_cast<cudaEvent_t>(event), 0), "cudaStreamWaitEvent");
+    }
+    void wait_on_host(void* event) const override {
+        check(cudaEventSynchronize(static_cast<cudaEvent_t>(event)),
+              "cudaEventSynchronize, or a copy before it");
+    }
+
     void synchronize() const override {
         check(cudaStreamSynchronize(work), "cudaStreamSynchronize, or a kernel before it");
     }
@@ -56,7 +90,7 @@ class CudaGpu final : public Gpu {
         check(cudaStreamEndCapture(work, &graph), "cudaStreamEndCapture");
         cudaGraphExec_t runnable = nullptr;
         const cudaError_t status = cudaGraphInstantiate(&runnable, graph, 0);
-        cudaGraphDestroy(graph);
+        check(cudaGraphDestroy(graph), "cudaGraphDestroy");
         check(status, "cudaGraphInstantiate");
         return runnable;
     }
@@ -69,7 +103,8 @@ class CudaGpu final : public Gpu {
         check(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)), "cudaGraphExecDestroy");
     }
 
-    cudaStream_t work = nullptr;
+    cudaStream_t work = nullptr, copies = nullptr;
+    cudaEvent_t work_so_far = nullptr;
     double* partial_sums = nullptr;
 
   private:

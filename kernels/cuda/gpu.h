@@ -25,6 +25,22 @@ class Gpu {
     virtual void copy_out(void* to, const void* from, std::size_t bytes) const = 0;
     /// Within the device. Returns at once.
     virtual void copy(void* to, const void* from, std::size_t bytes) const = 0;
+
+    // Copies that go on beside all of that, in an order of their own, from host memory that cannot
+    // be paged out. An event stands for the end of the last copy that named it.
+
+    virtual void* allocate_pinned(std::size_t bytes) const = 0;
+    virtual void release_pinned(void* p) const = 0;
+    virtual void* make_event() const = 0;
+    virtual void destroy_event(void* event) const = 0;
+    /// Host to device. Returns at once; begins when the work asked for so far is done.
+    virtual void copy_in_beside(void* to, const void* pinned, std::size_t bytes,
+                                void* event) const = 0;
+    /// Copies and kernels asked for from here on wait for the event.
+    virtual void wait_in_order(void* event) const = 0;
+    /// The host waits for it.
+    virtual void wait_on_host(void* event) const = 0;
+
     /// Waits until everything asked for is done.
     virtual void synchronize() const = 0;
 

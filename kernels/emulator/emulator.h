@@ -22,6 +22,7 @@
 #define __host__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 // An array in shared memory is a static variable. The guard before it keeps two arrays apart, so
 // that an index just past one does not fall into the next. `used`: the compiler may not drop an
@@ -247,8 +248,9 @@ void copy_async_wait() {
 
 // ---- the host's side ---------------------------------------------------------------------------
 
-// As much of the CUDA runtime as kernels/cuda/ calls. Work in a stream is done at once, except
-// while a graph is captured, when it is written down.
+// As much of the CUDA runtime as kernels/cuda/ calls. Work in a stream is done at once, but for two
+// things: while a graph is captured it is written down; and a copy from pinned memory to the device
+// is done as late as it may be, when somebody waits for it, so that a wait that is missing shows.
 enum cudaError_t : std::uint8_t {
     cudaSuccess,
     cudaErrorMemoryAllocation,
@@ -285,6 +287,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* runnable, cudaGraph_t graph,

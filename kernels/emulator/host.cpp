@@ -1,8 +1,13 @@
 // The host's side of the CUDA runtime: memory, streams, graphs. Work is done when it is asked for,
-// so streams and events keep no order of their own; a graph is the list of what was asked for.
+// but for copies from pinned memory, which stay in their stream until they have to be done; a graph
+// is the list of what was asked for.
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <functional>
+#include <iterator>
+#include <map>
 #include <mutex>
 #include <utility>
 
@@ -24,8 +29,13 @@ struct Graph {
 };
 struct Stream {
     Graph* capturing = nullptr;
+    std::deque<std::function<void()>> late;  // copies that nobody has waited for
+    std::size_t done = 0;                    // of its copies from pinned memory
 };
-struct Event {};
+struct Event {
+    Stream* stream = nullptr;
+    std::size_t copies = 0;  // of the stream, when it was recorded
+};
 
 namespace {
 
@@ -49,12 +59,32 @@ std::vector<Buffer>::iterator after(std::uintptr_t address) {
                             [](std::uintptr_t a, const Buffer& b) { return a < b.begin; });
 }
 
+std::vector<Stream*> streams;
+std::map<const void*, std::size_t> pinned;  // bytes of each array
+
+/// Does the copies of a stream that are late, until `copies` have been done.
+void catch_up(Stream* stream, std::size_t copies = SIZE_MAX) {
+    while (stream != nullptr && stream->done < copies && !stream->late.empty()) {
+        stream->late.front()();
+        stream->late.pop_front();
+        ++stream->done;
+    }
+}
+
+bool is_pinned(const void* p) {
+    const auto next = pinned.upper_bound(p);
+    return next != pinned.begin() &&
+           p < static_cast<const char*>(std::prev(next)->first) + std::prev(next)->second;
+}
+
 /// Does it now, or writes it down where the stream captures a graph.
 void perform(cudaStream_t stream, std::function<void()> step) {
-    if (stream != nullptr && stream->capturing != nullptr)
+    if (stream != nullptr && stream->capturing != nullptr) {
         stream->capturing->steps.push_back(std::move(step));
-    else
+    } else {
+        catch_up(stream);
         step();
+    }
 }
 
 // The last few buffers that a kernel touched, for in_device_memory: most accesses go there.
@@ -90,7 +120,10 @@ std::string where_is(std::uintptr_t address) {
 }
 
 void submit(const Launch& launch, cudaStream_t stream) {
-    if (stream == nullptr || stream->capturing == nullptr) return run(launch);
+    if (stream == nullptr || stream->capturing == nullptr) {
+        catch_up(stream);
+        return run(launch);
+    }
     // A graph outlives the arguments of the launch.
     const auto* bytes = static_cast<const unsigned char*>(launch.call);
     std::vector<unsigned char> call(bytes, bytes + launch.call_bytes);
@@ -134,6 +167,7 @@ cudaError_t cudaMalloc(void** p, std::size_t bytes) {
 
 cudaError_t cudaFree(void* p) {
     if (p == nullptr) return cudaSuccess;
+    for (Stream* stream : streams) catch_up(stream);
     const auto begin = reinterpret_cast<std::uintptr_t>(p);
     const std::lock_guard lock(buffers_mutex);
     const auto next = after(begin);
@@ -156,16 +190,26 @@ void set_bounds(const void* buffer, std::size_t bytes) {
 
 cudaError_t cudaMallocHost(void** p, std::size_t bytes) {
     *p = std::malloc(std::max<std::size_t>(bytes, 1));
-    return *p == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
+    if (*p == nullptr) return cudaErrorMemoryAllocation;
+    pinned[*p] = bytes;
+    return cudaSuccess;
 }
 cudaError_t cudaFreeHost(void* p) {
+    for (Stream* stream : streams) catch_up(stream);
+    pinned.erase(p);
     std::free(p);
     return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
-    if (bytes > 0) perform(stream, [=] { std::memmove(to, from, bytes); });
+    if (bytes == 0) return cudaSuccess;
+    auto copy = [=] { std::memmove(to, from, bytes); };
+    if (kind == cudaMemcpyHostToDevice && stream != nullptr && stream->capturing == nullptr &&
+        is_pinned(from))
+        stream->late.emplace_back(copy);
+    else
+        perform(stream, copy);
     return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* p, int value, std::size_t bytes, cudaStream_t stream) {
@@ -174,19 +218,23 @@ cudaError_t cudaMemsetAsync(void* p, int value, std::size_t bytes, cudaStream_t 
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-    *stream = new Stream;
+    *stream = streams.emplace_back(new Stream);
     return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    catch_up(stream);
+    streams.erase(std::remove(streams.begin(), streams.end(), stream), streams.end());
     delete stream;
     return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     const bool capturing = stream != nullptr && stream->capturing != nullptr;
-    return capturing ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
-}
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
+    if (capturing) return cudaErrorStreamCaptureUnsupported;
+    catch_up(stream);
     return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t event, unsigned) {
+    return cudaEventSynchronize(event);
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
     *event = new Event;
@@ -196,7 +244,12 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
     delete event;
     return cudaSuccess;
 }
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+    *event = stream == nullptr ? Event{} : Event{stream, stream->done + stream->late.size()};
+    return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    catch_up(event->stream, event->copies);
     return cudaSuccess;
 }
 

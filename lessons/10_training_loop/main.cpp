@@ -37,6 +37,7 @@ struct Settings {
     double lr = 0;              // 0: what suits the data
     int batch_size = 16;
     double dropout = 0;
+    bool copy_batches = false;  // to the device, one ahead, instead of all samples at the start
 };
 
 /// What one training run leaves behind.
@@ -85,10 +86,12 @@ History train(Sequential<float>& model, const Data& data, const Settings& settin
     History history;
     CrossEntropyLoss<float> loss;
     SGD<float> optimizer(model.parameters(), lr);
-    DataLoader loader(data.train, {.batch_size = settings.batch_size,
-                                   .shuffle = true,
-                                   .seed = options.seed,
-                                   .device = options.device});
+    LoaderOptions loading{.batch_size = settings.batch_size,
+                          .shuffle = true,
+                          .seed = options.seed,
+                          .device = options.device};
+    if (settings.copy_batches) loading.most_on_device = 0;
+    DataLoader loader(data.train, loading);
     // Weights that fade towards zero become denormal numbers, which a processor handles many times
     // more slowly than others. While this lives they are zero.
     const cpu::FlushDenormals flush;
@@ -388,10 +391,15 @@ int main(int argc, char** argv) {
         .epochs = 20,
         .quick_epochs = 2,
         .data_help = image_set_help,
-        .flags = {{"--lr", "learning rate; 0 stands for 0.005, or 0.1 on the embedded digits",
-                   &settings.lr},
-                  {"--batch", "samples in a batch", &settings.batch_size},
-                  {"--dropout", "probability of dropping a hidden unit", &settings.dropout}},
+        .flags =
+            {{"--lr", "learning rate; 0 stands for 0.005, or 0.1 on the embedded digits",
+              &settings.lr},
+             {"--batch", "samples in a batch", &settings.batch_size},
+             {"--dropout", "probability of dropping a hidden unit", &settings.dropout},
+             {"--copy-batches",
+              "keep the samples on the CPU, and copy each batch to the device while it computes "
+              "with the one before",
+              &settings.copy_batches}},
         .any_device = true,
     };
     return run_lesson(argc, argv, info, [&](Lesson& lesson) {

@@ -6,10 +6,12 @@
 #include <mutex>
 #include <new>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/device_graph.h"
 #include "core/error.h"
+#include "core/upload.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cuda/device_query.h"
@@ -243,6 +245,40 @@ void copy_bytes(void* to, Device to_device, const void* from, Device from_device
 
 void synchronize(Device device) {
     if (device != Device::cpu) gpu(device).synchronize();
+}
+
+Upload::Upload(Device device, std::size_t bytes) : device_(device) {
+    if (device == Device::cpu)
+        throw DeviceError("Upload: nothing to copy to", "cpu", "cuda or emulated",
+                          "use the data where they are");
+    buffer_ = gpu(device).allocate_pinned(bytes);
+    copied_ = gpu(device).make_event();
+}
+
+Upload::Upload(Upload&& other) noexcept
+    : device_(other.device_),
+      buffer_(std::exchange(other.buffer_, nullptr)),
+      copied_(std::exchange(other.copied_, nullptr)) {}
+
+Upload::~Upload() {
+    if (copied_ == nullptr) return;
+    gpu(device_).wait_on_host(copied_);
+    gpu(device_).destroy_event(copied_);
+    gpu(device_).release_pinned(buffer_);
+}
+
+void* Upload::host() const {
+    gpu(device_).wait_on_host(copied_);
+    return buffer_;
+}
+
+void Upload::start(void* to, std::size_t bytes) const {
+    require_not_recording(device_, "Upload.start");
+    gpu(device_).copy_in_beside(to, buffer_, bytes, copied_);
+}
+
+void Upload::arrive() const {
+    gpu(device_).wait_in_order(copied_);
 }
 
 bool recording(Device device) {

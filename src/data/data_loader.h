@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/random.h"
+#include "core/upload.h"
 #include "data/dataset.h"
 
 namespace handgrad {
@@ -20,6 +21,10 @@ struct LoaderOptions {
     bool drop_last = false;  // leave the last batch out where it is smaller than the others
     std::uint64_t seed = 0;
     Device device = Device::cpu;  // where the batches are wanted
+    /// Samples of more bytes than this stay on the CPU, and the next batch is copied to the device
+    /// while it computes with this one. Less is there from the start, and batches are gathered
+    /// there.
+    std::size_t most_on_device = std::size_t{2} << 30;
 };
 
 /// Each range-for over the loader is one epoch:
@@ -51,8 +56,8 @@ class DataLoader {
 
       private:
         friend class DataLoader;
-        explicit Iterator(const DataLoader* loader) : loader_(loader) {}
-        const DataLoader* loader_;
+        explicit Iterator(DataLoader* loader) : loader_(loader) {}
+        DataLoader* loader_;
         Index number_ = 0;
     };
     /// Starts a new epoch, with a new order; iterators of the last one are no longer of use.
@@ -60,15 +65,25 @@ class DataLoader {
     [[nodiscard]] std::default_sentinel_t end() const { return {}; }
 
   private:
-    [[nodiscard]] Batch batch(Index number) const;
+    Batch batch(Index number);
+    /// How many samples a batch has.
+    [[nodiscard]] Index size_of(Index number) const;
+    /// Starts to copy the samples of a batch to the device.
+    void send(Index number);
 
     Dataset dataset_;
     LoaderOptions options_;
     Random random_;
     std::vector<Index> order_;   // of the rows, in this epoch
-    Tensor<float> x_;            // all samples, where the batches are wanted
+    Tensor<float> x_;            // all samples: where the batches are wanted, or on the CPU
     Tensor<Index> row_numbers_;  // order_, there too
-    Labels labels_;              // all labels in this epoch's order, there too
+    Labels labels_;              // all labels in this epoch's order, where the batches are wanted
+
+    // Where samples are copied batch by batch: two ways, one in use while the other is filled, and
+    // the batch that is on its way. It goes after its way, which waits for the copy.
+    Tensor<float> coming_;
+    Index coming_number_ = -1;
+    std::vector<Upload> ways_;
 };
 
 }  // namespace handgrad

@@ -6,6 +6,7 @@
 #include "catch.h"
 #include "core/error.h"
 #include "golden.h"
+#include "gpus.h"
 
 using namespace handgrad;
 
@@ -129,6 +130,48 @@ TEST_CASE("DataLoader gives batches that belong to nobody else") {
     REQUIRE(rows_of(batches[1]) == std::vector<Index>{3, 4, 5});
     REQUIRE(set.x(5, 0) == 5);
     REQUIRE(epoch_of(loader) == Epoch{{0, 1, 2}, {3, 4, 5}});
+}
+
+TEST_CASE("DataLoader gives the same batches on a GPU, gathered there or copied one ahead",
+          "[emulated]") {
+    for (const Device device : gpus())
+        for (const std::size_t most_on_device : {std::size_t{1} << 30, std::size_t{0}}) {
+            const LoaderOptions here{.batch_size = 4, .shuffle = true, .seed = 5};
+            LoaderOptions there = here;
+            there.device = device;
+            there.most_on_device = most_on_device;
+            DataLoader on_cpu(counting(13), here), loader(counting(13), there);
+            for (int epoch = 0; epoch < 3; ++epoch) {
+                std::vector<Batch> kept;  // so that nothing may be written over
+                for (const Batch& batch : loader) {
+                    REQUIRE(batch.x.device() == device);
+                    if (epoch == 1 && kept.size() == 2) break;  // with a batch on its way
+                    kept.push_back(batch);
+                }
+                Epoch rows;
+                for (const Batch& batch : kept)
+                    rows.push_back(rows_of({batch.x.to(Device::cpu), batch.y.to(Device::cpu)}));
+                Epoch expected = epoch_of(on_cpu);
+                if (epoch == 1) expected.resize(2);
+                REQUIRE(rows == expected);
+            }
+            auto first = loader.begin();
+            const Batch one = *first, again = *first;
+            REQUIRE(one.x.values() == again.x.values());
+        }
+}
+
+TEST_CASE("copying batches ahead allocates nothing after the first epoch", "[emulated]") {
+    DataLoader loader(
+        counting(1000),
+        {.batch_size = 48, .shuffle = true, .device = Device::emulated, .most_on_device = 0});
+    const auto epoch = [&] {
+        for (const Batch& batch : loader) static_cast<void>(batch.x.size());
+    };
+    epoch();
+    const std::size_t blocks = system_allocations();
+    epoch();
+    REQUIRE(system_allocations() == blocks);
 }
 
 TEST_CASE("DataLoader refuses batch sizes that give no batch") {

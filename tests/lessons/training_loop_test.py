@@ -43,6 +43,8 @@ class TrainingLoop(unittest.TestCase):
         self.run_lesson("--device", "emulated", expect=0)
         emulated = self.results()
         self.assertEqual(emulated["device"], "emulated")
+        self.run_lesson("--device", "emulated", "--copy-batches", expect=0)
+        self.assertEqual(self.results()["loss"], emulated["loss"])
         self.run_lesson(expect=0)
         on_cpu = self.results()
         for one, other in zip(emulated["loss"], on_cpu["loss"], strict=True):
