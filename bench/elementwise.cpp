@@ -41,6 +41,14 @@ struct Arrays {
         for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<Index>(i);
     }
 
+    /// a with the gradient b, and `kept` arrays beside them.
+    ParameterArrays<T> parameter(Index n, int kept = 0) {
+        ParameterArrays<T> p{.w = a.data(), .dw = b.data(), .kept = {}, .n = n};
+        if (kept > 0) p.kept[0] = c.data();
+        if (kept > 1) p.kept[1] = d.data();
+        return p;
+    }
+
     static std::vector<T> values(Index n, std::uint32_t seed) {
         std::vector<T> x(static_cast<std::size_t>(n));
         for (T& v : x) {
@@ -98,7 +106,15 @@ std::vector<Kernel> kernels() {
         k.binary(BinaryOp::add, x.a.data(), x.b.data(), x.c.data(), &axis, 1);
     });
     add("clamp", 2, [](auto& k, Arrays& x, Index n) { k.clamp(x.a.data(), T{2}, n); });
-    add("scale", 2, [](auto& k, Arrays& x, Index n) { k.scale(x.a.data(), T{1}, n); });
+    add("clip_gradients", 2, [](auto& k, Arrays& x, Index n) {
+        const ParameterArrays<T> p = x.parameter(n);
+        const double squares = 1;  // a little too much
+        k.clip_gradients(&p, 1, &squares, 1);
+    });
+    add("dropout", 2, [](auto& k, Arrays& x, Index n) {
+        const Index call = 1;
+        k.dropout(x.a.data(), x.b.data(), &call, {.seed = 1, .last_kept = 1U << 31}, T{2}, n);
+    });
     add("sum", 1, [](auto& k, Arrays& x, Index n) { k.sum(x.b.data(), x.a.data(), T{1}, n); });
     add("add_squares", 1, [](auto& k, Arrays& x, Index n) {
         double total = 0;
@@ -151,22 +167,33 @@ std::vector<Kernel> kernels() {
         });
     }
 
+    constexpr Index step = 9;
     add("sgd", 3, [](auto& k, Arrays& x, Index n) {
-        k.sgd_step(x.a.data(), nullptr, x.b.data(), {.lr = 1e-6F, .weight_decay = 1e-4F}, n);
+        const ParameterArrays<T> p = x.parameter(n, 0);
+        k.sgd_step(&p, 1, &step, {.lr = 1e-6F, .weight_decay = 1e-4F});
     });
     add("sgd_momentum", 5, [](auto& k, Arrays& x, Index n) {
-        k.sgd_step(x.a.data(), x.c.data(), x.b.data(), {.lr = 1e-6F, .momentum = 0.9F}, n);
+        const ParameterArrays<T> p = x.parameter(n, 1);
+        k.sgd_step(&p, 1, &step, {.lr = 1e-6F, .momentum = 0.9F});
     });
     add("adam", 7, [](auto& k, Arrays& x, Index n) {
-        k.adam_step(x.a.data(), x.c.data(), x.d.data(), nullptr, x.b.data(),
-                    {.lr = 1e-6F, .beta1 = 0.9F, .beta2 = 0.99F, .gain2 = 0.01F, .eps = 1e-8F}, n);
+        const ParameterArrays<T> p = x.parameter(n, 2);
+        k.adam_step(&p, 1, &step,
+                    {.lr = 1e-6F,
+                     .beta1 = 0.9F,
+                     .beta2 = 0.99F,
+                     .gain2 = 0.01F,
+                     .log_beta1 = -0.1F,
+                     .log_beta2 = -0.01F,
+                     .eps = 1e-8F});
     });
     add("adagrad", 5, [](auto& k, Arrays& x, Index n) {
-        k.adagrad_step(x.a.data(), x.c.data(), x.b.data(), {.lr = 1e-6F, .eps = 1e-8F}, n);
+        const ParameterArrays<T> p = x.parameter(n, 1);
+        k.adagrad_step(&p, 1, &step, {.lr = 1e-6F, .eps = 1e-8F});
     });
     add("rmsprop", 5, [](auto& k, Arrays& x, Index n) {
-        k.rmsprop_step(x.a.data(), x.c.data(), nullptr, nullptr, x.b.data(),
-                       {.lr = 1e-6F, .alpha = 0.9F, .gain = 0.1F, .eps = 1e-8F}, n);
+        const ParameterArrays<T> p = x.parameter(n, 1);
+        k.rmsprop_step(&p, 1, {.lr = 1e-6F, .alpha = 0.9F, .gain = 0.1F, .eps = 1e-8F});
     });
     return all;
 }

@@ -50,6 +50,7 @@ class TapeStep {
     explicit TapeStep(Sequential<float>& model) {
         for (const Parameter<float>* parameter : model.parameters())
             parameters_.emplace_back(parameter->value.clone(), true);
+        arrays_.resize(parameters_.size());
     }
 
     float operator()(const Tensor<float>& x, const Labels& labels) {
@@ -61,15 +62,20 @@ class TapeStep {
         }
         const Variable<float> loss = mean(logsumexp(y, {1}) - gather(y, labels));
         loss.backward();
-        for (const Variable<float>& w : parameters_)
-            backend<float>(Device::cpu)
-                .sgd_step(w.value().data(), nullptr, w.grad().data(),
-                          {.lr = static_cast<float>(lr)}, w.value().size());
+        for (std::size_t i = 0; i < arrays_.size(); ++i)
+            arrays_[i] = {.w = parameters_[i].value().data(),
+                          .dw = parameters_[i].grad().data(),
+                          .kept = {},
+                          .n = parameters_[i].value().size()};
+        constexpr Index step = 1;
+        backend<float>(Device::cpu)
+            .sgd_step(arrays_.data(), std::ssize(arrays_), &step, {.lr = static_cast<float>(lr)});
         return loss.item();
     }
 
   private:
     std::vector<Variable<float>> parameters_;
+    std::vector<ParameterArrays<float>> arrays_;
 };
 
 double median(std::vector<double>& values) {

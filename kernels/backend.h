@@ -82,24 +82,44 @@ struct Conv2dSizes {
     Windows windows;
 };
 
+/// What a dropout draws: for element i of call c, word i % 4 of Philox4x32-10 (Salmon et al. 2011)
+/// with the seed as its key and (c, i / 4) as its counter, 64 bits each, low word first. cuRAND
+/// numbers them in the same way: curand_init(seed, i / 4, 4 c), then curand4. The element is kept
+/// where its word is at most last_kept.
+struct DropoutDraw {
+    std::uint64_t seed = 0;
+    std::uint32_t last_kept = 0;
+};
+
+/// A parameter in an optimiser's step: n numbers w, their gradient dw, and the arrays that the rule
+/// keeps for them, of which the step says which stands where. No two arrays overlap.
+template <class T>
+struct ParameterArrays {
+    T* w = nullptr;
+    T* dw = nullptr;
+    T* kept[3] = {};
+    Index n = 0;
+};
+
 /// The numbers of one optimiser step; Backend::sgd_step and its neighbours say what they do.
 template <class T>
 struct SgdStep {
-    T lr = 0, weight_decay = 0, momentum = 0, gain = 1;
+    T lr = 0, weight_decay = 0, momentum = 0, first_gain = 1, gain = 1;
     bool nesterov = false;
 };
 template <class T>
 struct AdamStep {
     T lr = 0, weight_decay = 0, keep = 1, beta1 = 0, gain1 = 1, beta2 = 0, gain2 = 1;
-    T root_scale = 1, eps = 0;
+    T log_beta1 = 0, log_beta2 = 0, eps = 0;
 };
 template <class T>
 struct AdagradStep {
-    T lr = 0, weight_decay = 0, eps = 0;
+    T lr = 0, lr_decay = 0, weight_decay = 0, eps = 0;
 };
 template <class T>
 struct RmspropStep {
     T lr = 0, weight_decay = 0, alpha = 0, gain = 1, momentum = 0, eps = 0;
+    bool centered = false;
 };
 
 template <class T>
@@ -126,6 +146,13 @@ class Backend {
     virtual void fill(T* x, T value, Index n) const = 0;
     /// y[i] = x[i] * scale[i]. May be in place.
     virtual void multiply(T* y, const T* x, const T* scale, Index n) const = 0;
+
+    /// number[0] += 1: what a device counts itself is right in each replay of a recorded graph.
+    virtual void count(Index* number) const = 0;
+    /// y[i] = x[i] * (kept ? scale : 0), as call[0] of the draw decides. May be in place. The same
+    /// call on dy gives dx, and nothing has to be stored in between.
+    virtual void dropout(T* y, const T* x, const Index* call, const DropoutDraw& draw, T scale,
+                         Index n) const = 0;
 
     // ---- activations ----------------------------------------------------------------------------
 
@@ -260,7 +287,8 @@ class Backend {
     virtual void bce_with_logits_backward(T* dx, const T* dlosses, const T* x, const T* target,
                                           const T* pos_weight, Index rows, Index cols) const = 0;
     /// losses[r] = logsumexp(logits[r, :]) - logits[r, labels[r]], and
-    /// probabilities[r, c] = softmax(logits[r, :])[c]. 0 <= labels[r] < cols.
+    /// probabilities[r, c] = softmax(logits[r, :])[c]. 0 <= labels[r] < cols: src/ checks it on the
+    /// CPU; a GPU, which the host must not wait for, gives NaN for any other label.
     virtual void cross_entropy_forward(T* losses, T* probabilities, const T* logits,
                                        const std::int32_t* labels, Index rows,
                                        Index cols) const = 0;
@@ -275,7 +303,7 @@ class Backend {
     /// dlogits[r, c] = dlosses[r] (probabilities[r, c] sum_k targets[r, k] - targets[r, c])
     virtual void soft_cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities,
                                              const T* targets, Index rows, Index cols) const = 0;
-    /// losses[r] = -weight[labels[r]] x[r, labels[r]]; a null weight is 1. 0 <= labels[r] < cols.
+    /// losses[r] = -weight[labels[r]] x[r, labels[r]]; a null weight is 1. Labels as above.
     virtual void nll_forward(T* losses, const T* x, const std::int32_t* labels, const T* weight,
                              Index rows, Index cols) const = 0;
     /// dx[r, c] = -dlosses[r] weight[c] [c == labels[r]]
@@ -288,33 +316,39 @@ class Backend {
     /// out[0] = scale * sum_i x[i]
     virtual void sum(T* out, const T* x, T scale, Index n) const = 0;
 
-    // ---- optimiser steps, n parameters ----------------------------------------------------------
-    // One pass over memory: the parameters w and the state are read and written in place, and no
-    // two arrays overlap. dw is the gradient; g = dw[i] + weight_decay w[i]. Formulas and their
-    // sources stand in src/optim/.
+    // ---- optimiser steps ------------------------------------------------------------------------
+    // Of `count` parameters in one call, one pass over memory: w and what is kept are read and
+    // written in place. g = dw[i] + weight_decay w[i]. step[0] is the number of this step, from 1
+    // on, in the device's memory. Formulas and their sources stand in src/optim/.
 
+    /// dw[i] = 0
+    virtual void zero_gradients(const ParameterArrays<T>* parameters, Index count) const = 0;
     /// v[i] = momentum v[i] + gain g;  w[i] -= lr (nesterov ? momentum v[i] + gain g : v[i])
-    /// v may be null; then w[i] -= lr g.
-    virtual void sgd_step(T* w, T* v, const T* dw, const SgdStep<T>& s, Index n) const = 0;
+    /// In step 1 first_gain stands in place of gain. Keeps v, which may be null: w[i] -= lr g.
+    virtual void sgd_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+                          const SgdStep<T>& s) const = 0;
     /// m[i] = beta1 m[i] + gain1 g;  v[i] = beta2 v[i] + gain2 g^2;  v_max[i] = max(v_max[i], v[i])
-    /// w[i] = keep w[i] - lr m[i] / (root_scale sqrt(v_max[i]) + eps)
-    /// v_max may be null; then v stands in its place.
-    virtual void adam_step(T* w, T* m, T* v, T* v_max, const T* dw, const AdamStep<T>& s,
-                           Index n) const = 0;
-    /// sum[i] += g^2;  w[i] -= lr g / (sqrt(sum[i]) + eps)
-    virtual void adagrad_step(T* w, T* sum, const T* dw, const AdagradStep<T>& s,
-                              Index n) const = 0;
-    /// q[i] = alpha q[i] + gain g^2;  a[i] = alpha a[i] + gain g
+    /// w[i] = keep w[i] - lr m^ / (sqrt(v^) + eps), with m^ = m[i] / (1 - exp(step log_beta1)) and
+    /// v^ = v_max[i] / (1 - exp(step log_beta2)).
+    /// Keeps m, v and v_max, which may be null: then v stands in its place.
+    virtual void adam_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+                           const AdamStep<T>& s) const = 0;
+    /// sum[i] += g^2;  w[i] -= lr / (1 + (step - 1) lr_decay) g / (sqrt(sum[i]) + eps)
+    /// Keeps sum.
+    virtual void adagrad_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+                              const AdagradStep<T>& s) const = 0;
+    /// q[i] = alpha q[i] + gain g^2;  a[i] = alpha a[i] + gain g, if centered, else 0
     /// d = g / (sqrt(max(q[i] - a[i]^2, 0)) + eps)
     /// v[i] = momentum v[i] + d;  w[i] -= lr v[i]
-    /// a may be null, which leaves a^2 out; v may be null, which puts d in its place.
-    virtual void rmsprop_step(T* w, T* q, T* a, T* v, const T* dw, const RmspropStep<T>& s,
-                              Index n) const = 0;
+    /// Keeps q, then a if centered, then v unless momentum is 0.
+    virtual void rmsprop_step(const ParameterArrays<T>* parameters, Index count,
+                              const RmspropStep<T>& s) const = 0;
 
     /// out[0] += sum_i x[i]^2, in double, where the square of no float overflows.
     virtual void add_squares(double* out, const T* x, Index n) const = 0;
-    /// x[i] *= factor
-    virtual void scale(T* x, T factor, Index n) const = 0;
+    /// dw[i] *= max_norm / (norm + 1e-6) where that is below 1, or NaN; norm = sqrt(squares[0]).
+    virtual void clip_gradients(const ParameterArrays<T>* parameters, Index count,
+                                const double* squares, double max_norm) const = 0;
     /// x[i] = min(max(x[i], -limit), limit); NaN stays NaN.
     virtual void clamp(T* x, T limit, Index n) const = 0;
 

@@ -12,6 +12,7 @@ python3-sklearn).
 import argparse
 import io
 import json
+import math
 import pathlib
 
 import numpy as np
@@ -171,15 +172,32 @@ def layer(name, module, x):
     return case
 
 
-class StochasticDepth(torch.nn.Module):
-    """torchvision's, in mode "row"."""
+def philox(seed, call, n):
+    """The first n numbers of a call, as kernels/backend.h says at DropoutDraw: Philox4x32-10."""
+    drawn = []
+    for group in range((n + 3) // 4):
+        c = [call & 0xffffffff, call >> 32, group & 0xffffffff, group >> 32]
+        key = [seed & 0xffffffff, seed >> 32]
+        for _ in range(10):
+            a, b = 0xd2511f53 * c[0], 0xcd9e8d57 * c[2]
+            c = [b >> 32 ^ c[1] ^ key[0], b & 0xffffffff, a >> 32 ^ c[3] ^ key[1], a & 0xffffffff]
+            key = [(key[0] + 0x9e3779b9) & 0xffffffff, (key[1] + 0xbb67ae85) & 0xffffffff]
+        drawn += c
+    return drawn[:n]
 
-    def __init__(self, p):
+
+class Drop(torch.nn.Module):
+    """torch.nn.Dropout or, of whole rows, torchvision's StochasticDepth, but for the numbers drawn:
+    PyTorch's differ from device to device."""
+
+    def __init__(self, p, seed, rows=False):
         super().__init__()
-        self.p = p
+        self.p, self.seed, self.rows = p, seed, rows
 
     def forward(self, x):
-        kept = torch.empty([x.shape[0]] + [1] * (x.ndim - 1), dtype=x.dtype).bernoulli_(1 - self.p)
+        shape = [x.shape[0]] + [1] * (x.ndim - 1) if self.rows else x.shape
+        drawn = torch.tensor(philox(self.seed, 1, math.prod(shape)), dtype=torch.float64)
+        kept = (drawn < (1 - self.p) * 2**32).reshape(shape).to(x.dtype)
         return x * kept / (1 - self.p)
 
 
@@ -235,12 +253,10 @@ def layers(seed):
         yield layer("Flatten()", nn.Flatten(), x)
         yield layer("Flatten(-2)", nn.Flatten(-2), x)
 
-    def drops():
+    def drops():  # seeded as the layers in the test are
         x = inputs((4, 3, 2), -4, 4)
-        for name, module in (("Dropout(0.25)", nn.Dropout(0.25)),
-                             ("StochasticDepth(0.4, row)", StochasticDepth(0.4))):
-            torch.manual_seed(7)  # as the layer in the test is seeded
-            yield layer(name, module, x)
+        yield layer("Dropout(0.25)", Drop(0.25, 7), x)
+        yield layer("StochasticDepth(0.4, row)", Drop(0.4, 7, rows=True), x)
 
     return {"seed": seed, "cases": [
         layer("Linear(5, 3)", nn.Linear(5, 3), inputs((4, 5), -1, 1)),

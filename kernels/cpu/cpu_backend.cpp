@@ -1,6 +1,7 @@
 // Compiled once for each instruction set; see isa.h.
 #include "kernels/cpu/activations.h"
 #include "kernels/cpu/conv.h"
+#include "kernels/cpu/dropout.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/losses.h"
@@ -28,6 +29,11 @@ class CpuBackend final : public Backend<T> {
     void fill(T* x, T value, Index n) const override { HANDGRAD_ISA::fill(x, value, n); }
     void multiply(T* y, const T* x, const T* scale, Index n) const override {
         HANDGRAD_ISA::multiply(y, x, scale, n);
+    }
+    void count(Index* number) const override { HANDGRAD_ISA::count(number); }
+    void dropout(T* y, const T* x, const Index* call, const DropoutDraw& draw, T scale,
+                 Index n) const override {
+        HANDGRAD_ISA::dropout(y, x, call, draw, scale, n);
     }
     void activation_forward(Activation f, T* y, const T* x, T a, T b, Index n) const override {
         HANDGRAD_ISA::activation_forward(f, y, x, a, b, n);
@@ -177,8 +183,12 @@ class CpuBackend final : public Backend<T> {
     void sum(T* out, const T* x, T scale, Index n) const override {
         HANDGRAD_ISA::sum(out, x, scale, n);
     }
-    void sgd_step(T* w, T* v, const T* dw, const SgdStep<T>& s, Index n) const override {
-        HANDGRAD_ISA::sgd_step(w, v, dw, s, n);
+    void zero_gradients(const ParameterArrays<T>* parameters, Index count) const override {
+        HANDGRAD_ISA::zero_gradients(parameters, count);
+    }
+    void sgd_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+                  const SgdStep<T>& s) const override {
+        HANDGRAD_ISA::sgd_step(parameters, count, step, s);
     }
     void unary(UnaryOp op, T* y, const T* x, Index n) const override {
         HANDGRAD_ISA::unary(op, y, x, n);
@@ -202,21 +212,25 @@ class CpuBackend final : public Backend<T> {
     void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) const override {
         HANDGRAD_ISA::add_at_rows(y, x, indices, n, cols);
     }
-    void adam_step(T* w, T* m, T* v, T* v_max, const T* dw, const AdamStep<T>& s,
-                   Index n) const override {
-        HANDGRAD_ISA::adam_step(w, m, v, v_max, dw, s, n);
+    void adam_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+                   const AdamStep<T>& s) const override {
+        HANDGRAD_ISA::adam_step(parameters, count, step, s);
     }
-    void adagrad_step(T* w, T* sum, const T* dw, const AdagradStep<T>& s, Index n) const override {
-        HANDGRAD_ISA::adagrad_step(w, sum, dw, s, n);
+    void adagrad_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+                      const AdagradStep<T>& s) const override {
+        HANDGRAD_ISA::adagrad_step(parameters, count, step, s);
     }
-    void rmsprop_step(T* w, T* q, T* a, T* v, const T* dw, const RmspropStep<T>& s,
-                      Index n) const override {
-        HANDGRAD_ISA::rmsprop_step(w, q, a, v, dw, s, n);
+    void rmsprop_step(const ParameterArrays<T>* parameters, Index count,
+                      const RmspropStep<T>& s) const override {
+        HANDGRAD_ISA::rmsprop_step(parameters, count, s);
     }
     void add_squares(double* out, const T* x, Index n) const override {
         HANDGRAD_ISA::add_squares(out, x, n);
     }
-    void scale(T* x, T factor, Index n) const override { HANDGRAD_ISA::scale(x, factor, n); }
+    void clip_gradients(const ParameterArrays<T>* parameters, Index count, const double* squares,
+                        double max_norm) const override {
+        HANDGRAD_ISA::clip_gradients(parameters, count, squares, max_norm);
+    }
     void clamp(T* x, T limit, Index n) const override { HANDGRAD_ISA::clamp(x, limit, n); }
 };
 

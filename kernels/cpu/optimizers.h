@@ -11,10 +11,33 @@
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
+/// range(parameter, begin, end) for parts of all parameters, which go through `arrays` arrays: one
+/// region of threads for all, however small each of them is.
+template <class T, class Range>
+void each_parameter(const ParameterArrays<T>* parameters, Index count, int arrays, Range range) {
+    Index total = 0;
+    for (Index k = 0; k < count; ++k) total += parameters[k].n;
+    parallel_ranges(total, streaming<T>(total, arrays), [=](Index begin, Index end) {
+        Index first = 0;  // of the parameter's elements, among those of all
+        for (Index k = 0; k < count; first += parameters[k++].n) {
+            const Index from = larger(begin - first, 0);
+            const Index to = smaller(end - first, parameters[k].n);
+            if (from < to) range(parameters[k], from, to);
+        }
+    });
+}
+
 /// p + i, or null for an array that is absent.
 template <class T>
 T* from(T* p, Index i) {
     return p == nullptr ? nullptr : p + i;
+}
+
+template <class T>
+void zero_gradients(const ParameterArrays<T>* parameters, Index count) {
+    each_parameter(parameters, count, 1, [](const ParameterArrays<T>& p, Index begin, Index end) {
+        for (Index i = begin; i < end; ++i) p.dw[i] = 0;
+    });
 }
 
 // ---- SGD ----------------------------------------------------------------------------------------
@@ -34,39 +57,60 @@ void sgd_momentum(T* __restrict w, T* __restrict v, const T* __restrict dw, SgdS
 }
 
 template <class T>
-void sgd_step(T* w, T* v, const T* dw, const SgdStep<T>& s, Index n) {
-    parallel_ranges(n, streaming<T>(n, v == nullptr ? 2 : 3), [=](Index begin, Index end) {
-        if (v == nullptr)
-            sgd_plain(w + begin, dw + begin, s, end - begin);
-        else if (s.nesterov)
-            sgd_momentum<true>(w + begin, v + begin, dw + begin, s, end - begin);
-        else
-            sgd_momentum<false>(w + begin, v + begin, dw + begin, s, end - begin);
-    });
+void sgd_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+              const SgdStep<T>& step_of_any_number) {
+    SgdStep<T> s = step_of_any_number;
+    if (*step == 1) s.gain = s.first_gain;
+    const int arrays = count == 0 || parameters->kept[0] == nullptr ? 2 : 3;
+    each_parameter(
+        parameters, count, arrays, [s](const ParameterArrays<T>& p, Index begin, Index end) {
+            T *const w = p.w + begin, *const dw = p.dw + begin, *const v = from(p.kept[0], begin);
+            if (v == nullptr)
+                sgd_plain(w, dw, s, end - begin);
+            else if (s.nesterov)
+                sgd_momentum<true>(w, v, dw, s, end - begin);
+            else
+                sgd_momentum<false>(w, v, dw, s, end - begin);
+        });
 }
 
 // ---- Adam ---------------------------------------------------------------------------------------
 
+/// lr / (1 - beta1^t) and 1 / sqrt(1 - beta2^t).
+template <class T>
+struct AdamRates {
+    T lr, root_scale;
+};
+
 template <bool amsgrad, class T>
 void adam_range(T* __restrict w, T* __restrict m, T* __restrict v, T* __restrict v_max,
-                const T* __restrict dw, AdamStep<T> s, Index n) {
+                const T* __restrict dw, AdamStep<T> s, AdamRates<T> rates, Index n) {
     for (Index i = 0; i < n; ++i) {
         const T g = dw[i] + s.weight_decay * w[i];
         m[i] = s.beta1 * m[i] + s.gain1 * g;
         v[i] = s.beta2 * v[i] + s.gain2 * g * g;
         T second = v[i];
         if constexpr (amsgrad) second = v_max[i] = v_max[i] > second ? v_max[i] : second;
-        w[i] = s.keep * w[i] - s.lr * m[i] / (s.root_scale * sqrt(second) + s.eps);
+        w[i] = s.keep * w[i] - rates.lr * m[i] / (rates.root_scale * sqrt(second) + s.eps);
     }
 }
 
 template <class T>
-void adam_step(T* w, T* m, T* v, T* v_max, const T* dw, const AdamStep<T>& s, Index n) {
-    const int arrays = v_max == nullptr ? 4 : 5;
-    parallel_ranges(n, streaming<T>(n, arrays), [=](Index begin, Index end) {
-        const auto range = v_max == nullptr ? adam_range<false, T> : adam_range<true, T>;
-        range(w + begin, m + begin, v + begin, from(v_max, begin), dw + begin, s, end - begin);
-    });
+void adam_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+               const AdamStep<T>& s) {
+    // 1 - beta^t = -expm1(t log beta) loses no digits where beta is near 1.
+    const double t = static_cast<double>(*step);
+    const double first = -__builtin_expm1(t * static_cast<double>(s.log_beta1));
+    const double second = -__builtin_expm1(t * static_cast<double>(s.log_beta2));
+    const AdamRates<T> rates{static_cast<T>(static_cast<double>(s.lr) / first),
+                             static_cast<T>(1 / __builtin_sqrt(second))};
+    const int arrays = count == 0 || parameters->kept[2] == nullptr ? 4 : 5;
+    each_parameter(
+        parameters, count, arrays, [s, rates](const ParameterArrays<T>& p, Index begin, Index end) {
+            const auto range = p.kept[2] == nullptr ? adam_range<false, T> : adam_range<true, T>;
+            range(p.w + begin, p.kept[0] + begin, p.kept[1] + begin, from(p.kept[2], begin),
+                  p.dw + begin, s, rates, end - begin);
+        });
 }
 
 // ---- Adagrad ------------------------------------------------------------------------------------
@@ -82,9 +126,12 @@ void adagrad_range(T* __restrict w, T* __restrict sum, const T* __restrict dw, A
 }
 
 template <class T>
-void adagrad_step(T* w, T* sum, const T* dw, const AdagradStep<T>& s, Index n) {
-    parallel_ranges(n, streaming<T>(n, 3), [=](Index begin, Index end) {
-        adagrad_range(w + begin, sum + begin, dw + begin, s, end - begin);
+void adagrad_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+                  const AdagradStep<T>& first_step) {
+    AdagradStep<T> s = first_step;
+    s.lr /= T{1} + static_cast<T>(*step - 1) * s.lr_decay;
+    each_parameter(parameters, count, 3, [s](const ParameterArrays<T>& p, Index begin, Index end) {
+        adagrad_range(p.w + begin, p.kept[0] + begin, p.dw + begin, s, end - begin);
     });
 }
 
@@ -110,16 +157,17 @@ void rmsprop_range(T* __restrict w, T* __restrict q, T* __restrict a, T* __restr
 }
 
 template <class T>
-void rmsprop_step(T* w, T* q, T* a, T* v, const T* dw, const RmspropStep<T>& s, Index n) {
-    const int arrays = 3 + (a == nullptr ? 0 : 1) + (v == nullptr ? 0 : 1);
-    parallel_ranges(n, streaming<T>(n, arrays), [=](Index begin, Index end) {
-        const auto plain =
-            v == nullptr ? rmsprop_range<false, false, T> : rmsprop_range<false, true, T>;
-        const auto centered =
-            v == nullptr ? rmsprop_range<true, false, T> : rmsprop_range<true, true, T>;
-        const auto range = a == nullptr ? plain : centered;
-        range(w + begin, q + begin, from(a, begin), from(v, begin), dw + begin, s, end - begin);
-    });
+void rmsprop_step(const ParameterArrays<T>* parameters, Index count, const RmspropStep<T>& s) {
+    const bool momentum = s.momentum != T{0};
+    const auto plain = momentum ? rmsprop_range<false, true, T> : rmsprop_range<false, false, T>;
+    const auto centered = momentum ? rmsprop_range<true, true, T> : rmsprop_range<true, false, T>;
+    const auto range = s.centered ? centered : plain;
+    const int arrays = 3 + (s.centered ? 1 : 0) + (momentum ? 1 : 0);
+    each_parameter(parameters, count, arrays,
+                   [s, range](const ParameterArrays<T>& p, Index begin, Index end) {
+                       range(p.w + begin, p.kept[0] + begin, from(p.kept[1], begin),
+                             from(p.kept[s.centered ? 2 : 1], begin), p.dw + begin, s, end - begin);
+                   });
 }
 
 // ---- clipping -----------------------------------------------------------------------------------
@@ -142,10 +190,15 @@ void add_squares(double* out, const T* x, Index n) {
 }
 
 template <class T>
-void scale(T* x, T factor, Index n) {
-    parallel_ranges(n, streaming<T>(n, 1), [=](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) x[i] *= factor;
-    });
+void clip_gradients(const ParameterArrays<T>* parameters, Index count, const double* squares,
+                    double max_norm) {
+    const double factor = max_norm / (__builtin_sqrt(*squares) + 1e-6);
+    if (factor >= 1) return;  // NaN does not
+    each_parameter(
+        parameters, count, 1,
+        [f = static_cast<T>(factor)](const ParameterArrays<T>& p, Index begin, Index end) {
+            for (Index i = begin; i < end; ++i) p.dw[i] *= f;
+        });
 }
 
 template <class T>

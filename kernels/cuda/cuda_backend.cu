@@ -2,6 +2,7 @@
 // and as C++ for the device emulated; the kernels stand in the headers.
 #include "kernels/cuda/activations.h"
 #include "kernels/cuda/conv.h"
+#include "kernels/cuda/dropout.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/gpu.h"
 #include "kernels/cuda/losses.h"
@@ -29,6 +30,11 @@ class CudaBackend final : public Backend<T> {
     void fill(T* x, T value, Index n) const override { HANDGRAD_GPU::fill(x, value, n); }
     void multiply(T* y, const T* x, const T* scale, Index n) const override {
         HANDGRAD_GPU::multiply(y, x, scale, n);
+    }
+    void count(Index* number) const override { HANDGRAD_GPU::count(number); }
+    void dropout(T* y, const T* x, const Index* call, const DropoutDraw& draw, T scale,
+                 Index n) const override {
+        HANDGRAD_GPU::dropout(y, x, call, draw, scale, n);
     }
     void activation_forward(Activation f, T* y, const T* x, T a, T b, Index n) const override {
         HANDGRAD_GPU::activation_forward(f, y, x, a, b, n);
@@ -178,8 +184,12 @@ class CudaBackend final : public Backend<T> {
     void sum(T* out, const T* x, T scale, Index n) const override {
         HANDGRAD_GPU::sum(out, x, scale, n);
     }
-    void sgd_step(T* w, T* v, const T* dw, const SgdStep<T>& s, Index n) const override {
-        HANDGRAD_GPU::sgd_step(w, v, dw, s, n);
+    void zero_gradients(const ParameterArrays<T>* parameters, Index count) const override {
+        HANDGRAD_GPU::zero_gradients(parameters, count);
+    }
+    void sgd_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+                  const SgdStep<T>& s) const override {
+        HANDGRAD_GPU::sgd_step(parameters, count, step, s);
     }
     void unary(UnaryOp op, T* y, const T* x, Index n) const override {
         HANDGRAD_GPU::unary(op, y, x, n);
@@ -203,21 +213,25 @@ class CudaBackend final : public Backend<T> {
     void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) const override {
         HANDGRAD_GPU::add_at_rows(y, x, indices, n, cols);
     }
-    void adam_step(T* w, T* m, T* v, T* v_max, const T* dw, const AdamStep<T>& s,
-                   Index n) const override {
-        HANDGRAD_GPU::adam_step(w, m, v, v_max, dw, s, n);
+    void adam_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+                   const AdamStep<T>& s) const override {
+        HANDGRAD_GPU::adam_step(parameters, count, step, s);
     }
-    void adagrad_step(T* w, T* sum, const T* dw, const AdagradStep<T>& s, Index n) const override {
-        HANDGRAD_GPU::adagrad_step(w, sum, dw, s, n);
+    void adagrad_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+                      const AdagradStep<T>& s) const override {
+        HANDGRAD_GPU::adagrad_step(parameters, count, step, s);
     }
-    void rmsprop_step(T* w, T* q, T* a, T* v, const T* dw, const RmspropStep<T>& s,
-                      Index n) const override {
-        HANDGRAD_GPU::rmsprop_step(w, q, a, v, dw, s, n);
+    void rmsprop_step(const ParameterArrays<T>* parameters, Index count,
+                      const RmspropStep<T>& s) const override {
+        HANDGRAD_GPU::rmsprop_step(parameters, count, s);
     }
     void add_squares(double* out, const T* x, Index n) const override {
         HANDGRAD_GPU::add_squares(out, x, n);
     }
-    void scale(T* x, T factor, Index n) const override { HANDGRAD_GPU::scale(x, factor, n); }
+    void clip_gradients(const ParameterArrays<T>* parameters, Index count, const double* squares,
+                        double max_norm) const override {
+        HANDGRAD_GPU::clip_gradients(parameters, count, squares, max_norm);
+    }
     void clamp(T* x, T limit, Index n) const override { HANDGRAD_GPU::clamp(x, limit, n); }
 };
 

@@ -1,61 +1,122 @@
-// Optimiser steps: one pass over memory each. Formulas stand in kernels/backend.h.
+// Optimiser steps: one pass over memory each, of all parameters together. Formulas stand in
+// kernels/backend.h.
 #pragma once
 
 #include "kernels/cuda/math.h"
 
 namespace handgrad::HANDGRAD_GPU {
 
+/// Parameters as an argument of a kernel, which has room for 4 KiB: no list has to be brought to
+/// the device, and a recorded graph holds it. Blocks of threads are dealt out parameter by
+/// parameter.
 template <class T>
-void sgd_step(T* w, T* v, const T* dw, const SgdStep<T>& step, Index n) {
-    const SgdStep<T> s = step;
-    each(n, [=] __device__(Index i) {
-        const T g = dw[i] + s.weight_decay * w[i];
+struct ParameterList {
+    static constexpr int most = 64;
+    ParameterArrays<T> parameters[most];
+    unsigned first_block[most + 1];
+};
+
+template <class T, class F>
+__global__ void __launch_bounds__(block_threads)
+    each_parameter_kernel(const __grid_constant__ ParameterList<T> list, F f) {
+    int k = 0;
+    while (blockIdx.x >= list.first_block[k + 1]) ++k;
+    const ParameterArrays<T>& p = list.parameters[k];
+    const Index i = Index{blockIdx.x - list.first_block[k]} * block_threads + threadIdx.x;
+    if (i < p.n) f(p, i);
+}
+
+/// f(parameter, i) for each element of all parameters: one launch for every 64 of them.
+template <class T, class F>
+void each_parameter(const ParameterArrays<T>* parameters, Index count, F f) {
+    static_assert(sizeof(ParameterList<T>) + sizeof(F) <= 4096, "a kernel's arguments");
+    for (Index begin = 0; begin < count; begin += ParameterList<T>::most) {
+        ParameterList<T> list{};
+        for (int k = 0; k < ParameterList<T>::most; ++k) {
+            if (begin + k < count) list.parameters[k] = parameters[begin + k];
+            list.first_block[k + 1] = list.first_block[k] + blocks_for(list.parameters[k].n);
+        }
+        const unsigned blocks = list.first_block[ParameterList<T>::most];
+        if (blocks > 0)
+            launch(each_parameter_kernel<T, F>, blocks, block_threads, 0, stream(), list, f);
+    }
+}
+
+template <class T>
+void zero_gradients(const ParameterArrays<T>* parameters, Index count) {
+    each_parameter(parameters, count,
+                   [=] __device__(const ParameterArrays<T>& p, Index i) { p.dw[i] = T(0); });
+}
+
+template <class T>
+void sgd_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+              const SgdStep<T>& numbers) {
+    const SgdStep<T> s = numbers;
+    each_parameter(parameters, count, [=] __device__(const ParameterArrays<T>& p, Index i) {
+        T *const w = p.w, *const v = p.kept[0];
+        const T g = p.dw[i] + s.weight_decay * w[i];
         T d = g;
         if (v != nullptr) {
-            v[i] = s.momentum * v[i] + s.gain * g;
-            d = s.nesterov ? s.momentum * v[i] + s.gain * g : v[i];
+            const T gain = *step == 1 ? s.first_gain : s.gain;
+            v[i] = s.momentum * v[i] + gain * g;
+            d = s.nesterov ? s.momentum * v[i] + gain * g : v[i];
         }
         w[i] -= s.lr * d;
     });
 }
 
 template <class T>
-void adam_step(T* w, T* m, T* v, T* v_max, const T* dw, const AdamStep<T>& step, Index n) {
-    const AdamStep<T> s = step;
-    each(n, [=] __device__(Index i) {
-        const T g = dw[i] + s.weight_decay * w[i];
+void adam_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+               const AdamStep<T>& numbers) {
+    const AdamStep<T> s = numbers;
+    each_parameter(parameters, count, [=] __device__(const ParameterArrays<T>& p, Index i) {
+        // 1 - beta^t = -expm1(t log beta) loses no digits where beta is near 1. Each thread finds
+        // it anew: that costs less than waiting for another kernel.
+        const T t = static_cast<T>(*step);
+        T *const w = p.w, *const m = p.kept[0], *const v = p.kept[1], *const v_max = p.kept[2];
+        const T g = p.dw[i] + s.weight_decay * w[i];
         m[i] = s.beta1 * m[i] + s.gain1 * g;
         v[i] = s.beta2 * v[i] + s.gain2 * g * g;
         T second = v[i];
         if (v_max != nullptr) second = v_max[i] = v_max[i] > second ? v_max[i] : second;
-        w[i] = s.keep * w[i] - s.lr * m[i] / (s.root_scale * sqrt(second) + s.eps);
+        const T mean = m[i] / -expm1(t * s.log_beta1), square = second / -expm1(t * s.log_beta2);
+        w[i] = s.keep * w[i] - s.lr * mean / (sqrt(square) + s.eps);
     });
 }
 
 template <class T>
-void adagrad_step(T* w, T* sum, const T* dw, const AdagradStep<T>& step, Index n) {
-    const AdagradStep<T> s = step;
-    each(n, [=] __device__(Index i) {
-        const T g = dw[i] + s.weight_decay * w[i];
+void adagrad_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+                  const AdagradStep<T>& numbers) {
+    const AdagradStep<T> s = numbers;
+    each_parameter(parameters, count, [=] __device__(const ParameterArrays<T>& p, Index i) {
+        T *const w = p.w, *const sum = p.kept[0];
+        const T lr = s.lr / (T(1) + static_cast<T>(*step - 1) * s.lr_decay);
+        const T g = p.dw[i] + s.weight_decay * w[i];
         sum[i] += g * g;
-        w[i] -= s.lr * g / (sqrt(sum[i]) + s.eps);
+        w[i] -= lr * g / (sqrt(sum[i]) + s.eps);
     });
 }
 
 template <class T>
-void rmsprop_step(T* w, T* q, T* a, T* v, const T* dw, const RmspropStep<T>& step, Index n) {
-    const RmspropStep<T> s = step;
-    each(n, [=] __device__(Index i) {
-        const T g = dw[i] + s.weight_decay * w[i];
+void rmsprop_step(const ParameterArrays<T>* parameters, Index count,
+                  const RmspropStep<T>& numbers) {
+    const RmspropStep<T> s = numbers;
+    each_parameter(parameters, count, [=] __device__(const ParameterArrays<T>& p, Index i) {
+        T *const w = p.w, *const q = p.kept[0];
+        const T g = p.dw[i] + s.weight_decay * w[i];
         q[i] = s.alpha * q[i] + s.gain * g * g;
         T variance = q[i];
-        if (a != nullptr) {
+        if (s.centered) {
+            T* const a = p.kept[1];
             a[i] = s.alpha * a[i] + s.gain * g;
             variance -= a[i] * a[i];
             variance = variance < T(0) ? T(0) : variance;  // rounding; NaN passes
         }
         T d = g / (sqrt(variance) + s.eps);
-        if (v != nullptr) d = v[i] = s.momentum * v[i] + d;
+        if (s.momentum != T(0)) {
+            T* const v = p.kept[s.centered ? 2 : 1];
+            d = v[i] = s.momentum * v[i] + d;
+        }
         w[i] -= s.lr * d;
     });
 }
@@ -72,8 +133,13 @@ void add_squares(double* out, const T* x, Index n) {
 }
 
 template <class T>
-void scale(T* x, T factor, Index n) {
-    each(n, [=] __device__(Index i) { x[i] *= factor; });
+void clip_gradients(const ParameterArrays<T>* parameters, Index count, const double* squares,
+                    double max_norm) {
+    each_parameter(parameters, count, [=] __device__(const ParameterArrays<T>& p, Index i) {
+        const T norm = static_cast<T>(sqrt(*squares));
+        const T factor = static_cast<T>(max_norm) / (norm + T(1e-6));
+        if (!(factor >= T(1))) p.dw[i] *= factor;  // NaN takes this way
+    });
 }
 
 template <class T>

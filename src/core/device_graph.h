@@ -3,16 +3,20 @@
 // A training step of a small network is some dozens of kernels that each take microseconds; asking
 // for each of them costs the host as long. A graph asks for all of them at once.
 //
-//     const auto x = Tensor<float>::empty({batch, features}, device);   // fixed places: a replay
-//     reads const Labels y = Labels::empty({batch}, device);                  // what stands there
-//     then const DeviceGraph step(device, [&] {
+//     // Fixed places: a replay reads what stands there then.
+//     const auto x = Tensor<float>::empty({batch, features}, device);
+//     const Labels y = Labels::empty({batch}, device);
+//     const DeviceGraph step(device, [&] {
 //         optimizer.zero_grad();
 //         loss.forward(model.forward(x), y);
 //         model.backward_parameters(loss.backward());
 //         optimizer.step();
 //     });
-//     for (const Batch& batch : loader) { x.copy_from(batch.x); y.copy_from(batch.y);
-//     step.replay(); }
+//     for (const Batch& batch : loader) {
+//         x.copy_from(batch.x);
+//         y.copy_from(batch.y);
+//         step.replay();
+//     }
 #pragma once
 
 #include <functional>
@@ -30,9 +34,9 @@ class DeviceGraph {
     ///
     /// What the host computes is recorded as it was: shapes, the learning rate. So nothing recorded
     /// may need a number from the host later or give it one: copies between the CPU and the device
-    /// throw Error (item(), Dropout's random numbers, clip_grad_norm), as does Adam, whose step
-    /// depends on its number. Labels are not checked. Throws Error for Device::cpu, or inside
-    /// another recording.
+    /// throw Error, item() among them. What has to change from replay to replay, an optimiser's
+    /// number of steps and what Dropout draws, is counted on the device. Throws Error for
+    /// Device::cpu, or inside another recording.
     DeviceGraph(Device device, const std::function<void()>& work);
     ~DeviceGraph();
     DeviceGraph(const DeviceGraph&) = delete;

@@ -14,9 +14,8 @@ namespace handgrad {
 
 template <class T>
 StochasticDepth<T>::StochasticDepth(double p, Mode mode, std::uint64_t seed)
-    : p_(p), mode_(mode), random_(seed) {
-    if (!(p >= 0 && p < 1))
-        throw Error("StochasticDepth: no such probability", number_str(p), "0 <= p < 1");
+    : dropper_("StochasticDepth", p, seed), mode_(mode) {
+    if (p == 1) throw Error("StochasticDepth: no such probability", number_str(p), "0 <= p < 1");
 }
 
 template <class T>
@@ -29,14 +28,8 @@ Tensor<T> StochasticDepth<T>::forward(const Tensor<T>& x) {
     x_ = x;
     scale_ = {};
     if (!this->training()) return x;
-    // As torch.bernoulli draws for either T, where it is built without MKL.
-    const Index draws = mode_ == Mode::batch ? 1 : x.dim(0);
-    const Tensor<double> drawn = Tensor<double>::empty({draws});
-    random_.uniform(drawn, 0, 1);
-    const Tensor<T> scale = Tensor<T>::empty({draws});
-    for (Index i = 0; i < draws; ++i)
-        scale.data()[i] = drawn.data()[i] < 1 - p_ ? static_cast<T>(1 / (1 - p_)) : T{0};
-    scale_ = scale.to(x.device());
+    scale_ = Tensor<T>::full({mode_ == Mode::batch ? 1 : x.dim(0)}, 1, x.device());
+    dropper_.draw(scale_, scale_);
     return scaled(x);
 }
 
@@ -56,7 +49,8 @@ Tensor<T> StochasticDepth<T>::scaled(const Tensor<T>& x) const {
 
 template <class T>
 std::string StochasticDepth<T>::describe() const {
-    return "StochasticDepth(" + number_str(p_) + (mode_ == Mode::batch ? ", batch)" : ", row)");
+    return "StochasticDepth(" + number_str(dropper_.p()) +
+           (mode_ == Mode::batch ? ", batch)" : ", row)");
 }
 
 template class StochasticDepth<float>;

@@ -1,8 +1,7 @@
 // StochasticDepth: in training, the branch of a residual block is dropped with probability p
 #pragma once
 
-#include "core/random.h"
-#include "layers/layer.h"
+#include "layers/dropout.h"
 
 namespace handgrad {
 
@@ -30,9 +29,8 @@ class StochasticDepth final : public Layer<T> {
   private:
     Tensor<T> scaled(const Tensor<T>& x) const;
 
-    double p_;
+    Dropper<T> dropper_;
     Mode mode_;
-    Random random_;
     Tensor<T> scale_;  // 0 or 1/(1-p) for each row, as last drawn; undefined in evaluation mode
     Tensor<T> x_;
 };

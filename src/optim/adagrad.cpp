@@ -21,15 +21,12 @@ std::vector<StateTensor> AdagradOptions::state() const {
 }
 
 template <class T>
-void Adagrad<T>::update(const Slot& slot, const AdagradOptions& o) {
-    const auto t = static_cast<double>(this->steps());
-    const Tensor<T>& w = slot.parameter->value;
-    backend<T>(w.device())
-        .adagrad_step(w.data(), slot.state[0].data(), slot.parameter->grad.data(),
-                      {.lr = static_cast<T>(o.lr / (1 + (t - 1) * o.lr_decay)),
-                       .weight_decay = static_cast<T>(o.weight_decay),
-                       .eps = static_cast<T>(o.eps)},
-                      w.size());
+void Adagrad<T>::update(const Move& move, const AdagradOptions& o) {
+    move.kernels.adagrad_step(move.parameters, move.count, move.step,
+                              {.lr = static_cast<T>(o.lr),
+                               .lr_decay = static_cast<T>(o.lr_decay),
+                               .weight_decay = static_cast<T>(o.weight_decay),
+                               .eps = static_cast<T>(o.eps)});
 }
 
 template class Adagrad<float>;

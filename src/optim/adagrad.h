@@ -25,8 +25,8 @@ class Adagrad final : public OptimizerWith<T, AdagradOptions> {
     using OptimizerWith<T, AdagradOptions>::OptimizerWith;
 
   private:
-    using typename Optimizer<T>::Slot;
-    void update(const Slot& slot, const AdagradOptions& options) override;
+    using typename Optimizer<T>::Move;
+    void update(const Move& move, const AdagradOptions& options) override;
 };
 
 }  // namespace handgrad

@@ -2,8 +2,6 @@
 
 #include <cmath>
 
-#include "core/device_graph.h"
-
 // Adam (Kingma and Ba 2015), step t = 1, 2, ..., with g = dL/dw + weight_decay w
 //
 //   m <- b1 m + (1 - b1) g             moving averages of the gradient and of its square,
@@ -52,25 +50,20 @@ std::vector<StateTensor> AdamWOptions::state() const {
 }
 
 template <class T, class Options>
-void AdamOf<T, Options>::update(const Slot& slot, const Options& o) {
-    const auto t = static_cast<double>(this->steps());
+void AdamOf<T, Options>::update(const Move& move, const Options& o) {
     const auto [b1, b2] = o.betas;
-    const Tensor<T>& w = slot.parameter->value;
-    require_not_recording(w.device(), "Adam.step");  // t would stand still
-    backend<T>(w.device())
-        .adam_step(
-            w.data(), slot.state[0].data(), slot.state[1].data(),
-            o.amsgrad ? slot.state[2].data() : nullptr, slot.parameter->grad.data(),
-            {.lr = static_cast<T>(o.lr / (1 - std::pow(b1, t))),
-             .weight_decay = static_cast<T>(Options::decoupled_decay ? 0 : o.weight_decay),
-             .keep = static_cast<T>(Options::decoupled_decay ? 1 - o.lr * o.weight_decay : 1),
-             .beta1 = static_cast<T>(b1),
-             .gain1 = static_cast<T>(1 - b1),
-             .beta2 = static_cast<T>(b2),
-             .gain2 = static_cast<T>(1 - b2),
-             .root_scale = static_cast<T>(1 / std::sqrt(1 - std::pow(b2, t))),
-             .eps = static_cast<T>(o.eps)},
-            w.size());
+    move.kernels.adam_step(
+        move.parameters, move.count, move.step,
+        {.lr = static_cast<T>(o.lr),
+         .weight_decay = static_cast<T>(Options::decoupled_decay ? 0 : o.weight_decay),
+         .keep = static_cast<T>(Options::decoupled_decay ? 1 - o.lr * o.weight_decay : 1),
+         .beta1 = static_cast<T>(b1),
+         .gain1 = static_cast<T>(1 - b1),
+         .beta2 = static_cast<T>(b2),
+         .gain2 = static_cast<T>(1 - b2),
+         .log_beta1 = static_cast<T>(std::log(b1)),
+         .log_beta2 = static_cast<T>(std::log(b2)),
+         .eps = static_cast<T>(o.eps)});
 }
 
 template class AdamOf<float, AdamOptions>;

@@ -44,8 +44,8 @@ class AdamOf final : public OptimizerWith<T, Options> {
     using OptimizerWith<T, Options>::OptimizerWith;
 
   private:
-    using typename Optimizer<T>::Slot;
-    void update(const Slot& slot, const Options& options) override;
+    using typename Optimizer<T>::Move;
+    void update(const Move& move, const Options& options) override;
 };
 
 template <class T>

@@ -1,32 +1,32 @@
 #include "optim/clip.h"
 
-#include <cmath>
+#include <iterator>
 
 #include "core/error.h"
 
 namespace handgrad {
 
 template <class T>
-double clip_grad_norm(const std::vector<Parameter<T>*>& parameters, double max_norm) {
+Tensor<double> clip_grad_norm(const std::vector<Parameter<T>*>& parameters, double max_norm) {
     if (!(max_norm > 0))
         throw Error("clip_grad_norm: no such norm", std::to_string(max_norm), "a number above 0");
-    if (parameters.empty()) return 0;
+    if (parameters.empty()) return Tensor<double>::zeros({});
     const Device device = parameters[0]->grad.device();
-    const Tensor<double> squares = Tensor<double>::zeros({}, device);
+    const Backend<T>& kernels = backend<T>(device);
+    const Tensor<double> norm = Tensor<double>::zeros({}, device);
+    std::vector<ParameterArrays<T>, CachedAllocator<ParameterArrays<T>>> arrays;
+    arrays.reserve(parameters.size());
     for (const Parameter<T>* parameter : parameters) {
         const Tensor<T>& g = parameter->grad;
         if (g.device() != device)
             throw Error("clip_grad_norm: gradients on two devices",
                         std::string(name_of(device)) + " and " + std::string(name_of(g.device())),
                         "one device", "clip the parameters of each device alone");
-        backend<T>(device).add_squares(squares.data(), g.data(), g.size());
+        arrays.push_back({.w = nullptr, .dw = g.data(), .kept = {}, .n = g.size()});
+        kernels.add_squares(norm.data(), g.data(), g.size());
     }
-    const double norm = std::sqrt(squares.item());
-    const double factor = max_norm / (norm + 1e-6);
-    if (!(factor >= 1))  // NaN takes this way
-        for (const Parameter<T>* parameter : parameters)
-            backend<T>(device).scale(parameter->grad.data(), static_cast<T>(factor),
-                                     parameter->grad.size());
+    kernels.clip_gradients(arrays.data(), std::ssize(arrays), norm.data(), max_norm);
+    backend<double>(device).unary(UnaryOp::sqrt, norm.data(), norm.data(), 1);
     return norm;
 }
 
@@ -39,8 +39,8 @@ void clip_grad_value(const std::vector<Parameter<T>*>& parameters, double limit)
             .clamp(parameter->grad.data(), static_cast<T>(limit), parameter->grad.size());
 }
 
-template double clip_grad_norm(const std::vector<Parameter<float>*>&, double);
-template double clip_grad_norm(const std::vector<Parameter<double>*>&, double);
+template Tensor<double> clip_grad_norm(const std::vector<Parameter<float>*>&, double);
+template Tensor<double> clip_grad_norm(const std::vector<Parameter<double>*>&, double);
 template void clip_grad_value(const std::vector<Parameter<float>*>&, double);
 template void clip_grad_value(const std::vector<Parameter<double>*>&, double);
 

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <iterator>
 
 #include "core/error.h"
 
@@ -92,10 +93,17 @@ void Optimizer<T>::add_parameter(Parameter<T>* parameter, std::size_t group,
         throw Error(name + ": a parameter without a gradient that fits",
                     parameter == nullptr ? "a null pointer" : "'" + parameter->name + "'",
                     "a value and a grad of the same shape on the same device");
-    for (const Slot& slot : slots_)
+    for (const Slot& slot : slots_) {
         if (slot.parameter == parameter)
             throw Error(name + ": a parameter twice", "'" + parameter->name + "' again",
                         "each parameter once", "it would move twice in a step");
+        if (device() != parameter->value.device())
+            throw Error(name + ": parameters on two devices",
+                        "'" + parameter->name + "' on " +
+                            std::string(name_of(parameter->value.device())) + " after others on " +
+                            std::string(name_of(device())),
+                        "all on one device", "give each device an optimiser of its own");
+    }
     Slot slot{parameter, group, {}};
     for (const auto& [state_name, start] : state) {
         slot.state.push_back(Tensor<T>::full(parameter->value.shape(), static_cast<T>(start),
@@ -106,21 +114,47 @@ void Optimizer<T>::add_parameter(Parameter<T>* parameter, std::size_t group,
 }
 
 template <class T>
-void Optimizer<T>::require_parameters() const {
+void Optimizer<T>::require_parameters() {
     if (slots_.empty())
         throw Error(std::string(optimizer()) + ": nothing to train", "no parameters",
                     "one parameter or more", "pass model.parameters() once its layers are added");
+    arrays_.resize(slots_.size());
+    steps_ = Tensor<Index>::zeros({}, device());
+}
+
+template <class T>
+const std::vector<ParameterArrays<T>>& Optimizer<T>::arrays() {
+    for (std::size_t k = 0; k < slots_.size(); ++k) {
+        const Parameter<T>& parameter = *slots_[k].parameter;
+        arrays_[k] = {.w = parameter.value.data(),
+                      .dw = parameter.grad.data(),
+                      .kept = {},
+                      .n = parameter.value.size()};
+        for (std::size_t i = 0; i < slots_[k].state.size(); ++i)
+            arrays_[k].kept[i] = slots_[k].state[i].data();
+    }
+    return arrays_;
 }
 
 template <class T>
 void Optimizer<T>::zero_grad() {
-    for (const Slot& slot : slots_) slot.parameter->grad.fill(T{0});
+    const auto& all = arrays();
+    backend<T>(device()).zero_gradients(all.data(), std::ssize(all));
 }
 
 template <class T>
 void Optimizer<T>::step() {
-    ++steps_;
-    for (const Slot& slot : slots_) update(slot);
+    const auto& all = arrays();
+    const Backend<T>& kernels = backend<T>(device());
+    kernels.count(steps_.data());
+    for (std::size_t begin = 0, end = 0; begin < slots_.size(); begin = end) {
+        const std::size_t group = slots_[begin].group;
+        while (end < slots_.size() && slots_[end].group == group) ++end;
+        update(group, {.kernels = kernels,
+                       .parameters = all.data() + begin,
+                       .count = static_cast<Index>(end - begin),
+                       .step = steps_.data()});
+    }
 }
 
 template <class T>
@@ -140,7 +174,7 @@ SafeTensors<T> Optimizer<T>::state() const {
     SafeTensors<T> state{named_state(), {}};
     for (auto& [name, tensor] : state.tensors) tensor = tensor.clone();
     state.metadata["optimizer"] = optimizer();
-    state.metadata["steps"] = std::to_string(steps_);
+    state.metadata["steps"] = std::to_string(steps());
     for (std::size_t group = 0; group < groups(); ++group)
         state.metadata[lr_key(group)] = text_of(lr(group));
     return state;
@@ -158,7 +192,7 @@ void Optimizer<T>::load_state(const SafeTensors<T>& state) {
     for (std::size_t group = 0; group < groups(); ++group)
         rates.push_back(read<double>(state.metadata, optimizer(), lr_key(group)));
     copy_by_name(std::string(optimizer()) + ".load_state", named_state(), state.tensors);
-    steps_ = steps;
+    steps_.copy_from(Tensor<Index>::full({}, steps));
     for (std::size_t group = 0; group < groups(); ++group) set_lr(group, rates[group]);
 }
 

@@ -53,10 +53,12 @@ class Optimizer : public LearningRates {
 
     /// Sets every gradient to zero; without it, backward adds to the gradients of the step before.
     void zero_grad();
-    /// Moves every parameter once. Allocates nothing.
+    /// Moves every parameter once: on a GPU in one launch for each group (of 64 parameters).
+    /// Allocates nothing.
     void step();
-    /// Steps made so far.
-    [[nodiscard]] Index steps() const { return steps_; }
+    /// Steps made so far. The device counts them, so that those of a replayed DeviceGraph count,
+    /// too: asking waits for it.
+    [[nodiscard]] Index steps() const { return steps_.item(); }
 
     /// Copies of all that the next steps depend on beside the parameters: tensors named
     /// "0.weight.exp_avg"; the optimiser, its steps and learning rates as metadata. Ready for
@@ -69,30 +71,42 @@ class Optimizer : public LearningRates {
     void load_state(const SafeTensors<T>& state);
 
   protected:
-    struct Slot {
-        Parameter<T>* parameter;
-        std::size_t group;
-        std::vector<Tensor<T>> state;  // as its StateTensors follow one another
-    };
-
     explicit Optimizer(std::string_view name) : LearningRates(name) {}
-    /// Throws Error on a parameter that is here already, or whose gradient does not fit it.
+    /// Throws Error on a parameter that is here already, whose gradient does not fit it, or that is
+    /// on another device than the others.
     void add_parameter(Parameter<T>* parameter, std::size_t group,
                        const std::vector<StateTensor>& state);
     /// For the end of construction: throws Error where there is nothing to train.
-    void require_parameters() const;
-    /// Moves one parameter.
-    virtual void update(const Slot& slot) = 0;
+    void require_parameters();
+
+    /// The parameters of one group on their device, what is kept for each as its StateTensors
+    /// follow one another, and the number of this step in the device's memory.
+    struct Move {
+        const Backend<T>& kernels;
+        const ParameterArrays<T>* parameters;
+        Index count;
+        const Index* step;
+    };
+    virtual void update(std::size_t group, const Move& move) = 0;
 
   private:
+    struct Slot {
+        Parameter<T>* parameter;
+        std::size_t group;
+        std::vector<Tensor<T>> state;
+    };
     [[nodiscard]] std::vector<NamedTensor<T>> named_state() const;
+    /// Where all parameters are now, in the order of slots_.
+    const std::vector<ParameterArrays<T>>& arrays();
+    [[nodiscard]] Device device() const { return slots_.front().parameter->value.device(); }
 
-    std::vector<Slot> slots_;
+    std::vector<Slot> slots_;                    // by group
     std::vector<std::string_view> state_names_;  // for each tensor of each slot in turn
-    Index steps_ = 0;
+    std::vector<ParameterArrays<T>> arrays_;
+    Tensor<Index> steps_;
 };
 
-/// Optimisers differ in their options and in update(), the rule that moves one parameter. Options
+/// Optimisers differ in their options and in update(), the rule that moves the parameters. Options
 /// is an aggregate with lr, which says
 ///     static constexpr std::string_view optimizer   its name
 ///     void require_valid() const                    throws Error on an option out of its range
@@ -129,15 +143,15 @@ class OptimizerWith : public Optimizer<T> {
     }
 
   protected:
-    using typename Optimizer<T>::Slot;
-    /// Moves one parameter. options.lr is the learning rate of this step.
-    virtual void update(const Slot& slot, const Options& options) = 0;
+    using typename Optimizer<T>::Move;
+    /// Moves parameters. options.lr is the learning rate of this step.
+    virtual void update(const Move& move, const Options& options) = 0;
 
   private:
-    void update(const Slot& slot) final {
-        Options& options = options_[slot.group];
-        options.lr = this->lr(slot.group);
-        update(slot, options);
+    void update(std::size_t group, const Move& move) final {
+        Options& options = options_[group];
+        options.lr = this->lr(group);
+        update(move, options);
     }
 
     std::vector<Options> options_;  // one for each group

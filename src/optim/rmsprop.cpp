@@ -32,19 +32,15 @@ std::vector<StateTensor> RMSpropOptions::state() const {
 }
 
 template <class T>
-void RMSprop<T>::update(const Slot& slot, const RMSpropOptions& o) {
-    const Tensor<T>& w = slot.parameter->value;
-    backend<T>(w.device())
-        .rmsprop_step(w.data(), slot.state[0].data(), o.centered ? slot.state[1].data() : nullptr,
-                      o.momentum > 0 ? slot.state.back().data() : nullptr,
-                      slot.parameter->grad.data(),
-                      {.lr = static_cast<T>(o.lr),
-                       .weight_decay = static_cast<T>(o.weight_decay),
-                       .alpha = static_cast<T>(o.alpha),
-                       .gain = static_cast<T>(1 - o.alpha),
-                       .momentum = static_cast<T>(o.momentum),
-                       .eps = static_cast<T>(o.eps)},
-                      w.size());
+void RMSprop<T>::update(const Move& move, const RMSpropOptions& o) {
+    move.kernels.rmsprop_step(move.parameters, move.count,
+                              {.lr = static_cast<T>(o.lr),
+                               .weight_decay = static_cast<T>(o.weight_decay),
+                               .alpha = static_cast<T>(o.alpha),
+                               .gain = static_cast<T>(1 - o.alpha),
+                               .momentum = static_cast<T>(o.momentum),
+                               .eps = static_cast<T>(o.eps),
+                               .centered = o.centered});
 }
 
 template class RMSprop<float>;

@@ -26,8 +26,8 @@ class RMSprop final : public OptimizerWith<T, RMSpropOptions> {
     using OptimizerWith<T, RMSpropOptions>::OptimizerWith;
 
   private:
-    using typename Optimizer<T>::Slot;
-    void update(const Slot& slot, const RMSpropOptions& options) override;
+    using typename Optimizer<T>::Move;
+    void update(const Move& move, const RMSpropOptions& options) override;
 };
 
 }  // namespace handgrad

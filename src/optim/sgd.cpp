@@ -48,22 +48,15 @@ std::vector<StateTensor> SGDOptions::state() const {
 }
 
 template <class T>
-void SGD<T>::update(const Slot& slot, const SGDOptions& o) {
-    double gain = 1;
-    if (o.moving_average)
-        gain = 1 - o.momentum;
-    else if (this->steps() > 1)
-        gain = 1 - o.dampening;
-    const Tensor<T>& w = slot.parameter->value;
-    backend<T>(w.device())
-        .sgd_step(w.data(), slot.state.empty() ? nullptr : slot.state[0].data(),
-                  slot.parameter->grad.data(),
-                  {.lr = static_cast<T>(o.lr),
-                   .weight_decay = static_cast<T>(o.weight_decay),
-                   .momentum = static_cast<T>(o.momentum),
-                   .gain = static_cast<T>(gain),
-                   .nesterov = o.nesterov},
-                  w.size());
+void SGD<T>::update(const Move& move, const SGDOptions& o) {
+    const double gain = 1 - (o.moving_average ? o.momentum : o.dampening);
+    move.kernels.sgd_step(move.parameters, move.count, move.step,
+                          {.lr = static_cast<T>(o.lr),
+                           .weight_decay = static_cast<T>(o.weight_decay),
+                           .momentum = static_cast<T>(o.momentum),
+                           .first_gain = static_cast<T>(o.moving_average ? gain : 1),
+                           .gain = static_cast<T>(gain),
+                           .nesterov = o.nesterov});
 }
 
 template class SGD<float>;

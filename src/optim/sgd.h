@@ -27,8 +27,8 @@ class SGD final : public OptimizerWith<T, SGDOptions> {
     using OptimizerWith<T, SGDOptions>::OptimizerWith;
 
   private:
-    using typename Optimizer<T>::Slot;
-    void update(const Slot& slot, const SGDOptions& options) override;
+    using typename Optimizer<T>::Move;
+    void update(const Move& move, const SGDOptions& options) override;
 };
 
 }  // namespace handgrad

@@ -97,6 +97,17 @@ class OnHostMemory final : public Backend<T> {
         kernels_.multiply(d.out(y, n), d.in(x, n), d.in(scale, n), n);
         d.copy_back();
     }
+    void count(Index* number) const override {
+        DeviceArrays d(gpu_);
+        kernels_.count(d.out(number, 1));
+        d.copy_back();
+    }
+    void dropout(T* y, const T* x, const Index* call, const DropoutDraw& draw, T scale,
+                 Index n) const override {
+        DeviceArrays d(gpu_);
+        kernels_.dropout(d.out(y, n), d.in(x, n), d.in(call, 1), draw, scale, n);
+        d.copy_back();
+    }
     void activation_forward(Activation f, T* y, const T* x, T a, T b, Index n) const override {
         DeviceArrays d(gpu_);
         kernels_.activation_forward(f, d.out(y, n), d.in(x, n), a, b, n);
@@ -253,28 +264,33 @@ class OnHostMemory final : public Backend<T> {
         kernels_.sum(d.out(out, 1), d.in(x, n), scale, n);
         d.copy_back();
     }
-    void sgd_step(T* w, T* v, const T* dw, const SgdStep<T>& s, Index n) const override {
+    void zero_gradients(const ParameterArrays<T>* parameters, Index count) const override {
         DeviceArrays d(gpu_);
-        kernels_.sgd_step(d.out(w, n), d.out(v, n), d.in(dw, n), s, n);
+        kernels_.zero_gradients(on_device(d, parameters, count).data(), count);
         d.copy_back();
     }
-    void adam_step(T* w, T* m, T* v, T* v_max, const T* dw, const AdamStep<T>& s,
-                   Index n) const override {
+    void sgd_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+                  const SgdStep<T>& s) const override {
         DeviceArrays d(gpu_);
-        kernels_.adam_step(d.out(w, n), d.out(m, n), d.out(v, n), d.out(v_max, n), d.in(dw, n), s,
-                           n);
+        kernels_.sgd_step(on_device(d, parameters, count).data(), count, d.in(step, 1), s);
         d.copy_back();
     }
-    void adagrad_step(T* w, T* sum, const T* dw, const AdagradStep<T>& s, Index n) const override {
+    void adam_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+                   const AdamStep<T>& s) const override {
         DeviceArrays d(gpu_);
-        kernels_.adagrad_step(d.out(w, n), d.out(sum, n), d.in(dw, n), s, n);
+        kernels_.adam_step(on_device(d, parameters, count).data(), count, d.in(step, 1), s);
         d.copy_back();
     }
-    void rmsprop_step(T* w, T* q, T* a, T* v, const T* dw, const RmspropStep<T>& s,
-                      Index n) const override {
+    void adagrad_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
+                      const AdagradStep<T>& s) const override {
         DeviceArrays d(gpu_);
-        kernels_.rmsprop_step(d.out(w, n), d.out(q, n), d.out(a, n), d.out(v, n), d.in(dw, n), s,
-                              n);
+        kernels_.adagrad_step(on_device(d, parameters, count).data(), count, d.in(step, 1), s);
+        d.copy_back();
+    }
+    void rmsprop_step(const ParameterArrays<T>* parameters, Index count,
+                      const RmspropStep<T>& s) const override {
+        DeviceArrays d(gpu_);
+        kernels_.rmsprop_step(on_device(d, parameters, count).data(), count, s);
         d.copy_back();
     }
     void add_squares(double* out, const T* x, Index n) const override {
@@ -282,9 +298,11 @@ class OnHostMemory final : public Backend<T> {
         kernels_.add_squares(d.out(out, 1), d.in(x, n), n);
         d.copy_back();
     }
-    void scale(T* x, T factor, Index n) const override {
+    void clip_gradients(const ParameterArrays<T>* parameters, Index count, const double* squares,
+                        double max_norm) const override {
         DeviceArrays d(gpu_);
-        kernels_.scale(d.out(x, n), factor, n);
+        kernels_.clip_gradients(on_device(d, parameters, count).data(), count, d.in(squares, 1),
+                                max_norm);
         d.copy_back();
     }
     void clamp(T* x, T limit, Index n) const override {
@@ -446,6 +464,17 @@ class OnHostMemory final : public Backend<T> {
     }
 
   private:
+    static std::vector<ParameterArrays<T>> on_device(DeviceArrays& d,
+                                                     const ParameterArrays<T>* parameters,
+                                                     Index count) {
+        std::vector<ParameterArrays<T>> there(parameters, parameters + count);
+        for (ParameterArrays<T>& p : there) {
+            p.w = d.out(p.w, p.n);
+            p.dw = d.out(p.dw, p.n);
+            for (T*& kept : p.kept) kept = d.out(kept, p.n);
+        }
+        return there;
+    }
     static Index pixels(const Windows& w) { return w.h.in * w.w.in; }
     static Index outs(const Windows& w) { return w.h.out * w.w.out; }
     static Index x_size(const Conv2dSizes& s) { return s.n * s.in_channels * pixels(s.windows); }

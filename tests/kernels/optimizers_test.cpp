@@ -34,6 +34,22 @@ std::vector<T> by_rule(const std::vector<T>& like, Rule rule) {
     return expected;
 }
 
+/// The arrays cut into three parameters, one of them empty.
+template <class T>
+std::vector<ParameterArrays<T>> parameters(std::vector<T>& w, const std::vector<T>& dw,
+                                           std::vector<std::vector<T>*> kept = {}) {
+    std::vector<ParameterArrays<T>> all;
+    const auto n = static_cast<Index>(w.size());
+    for (const auto& [begin, end] : {std::pair(Index{0}, n / 2), {n / 2, n / 2}, {n / 2, n}}) {
+        ParameterArrays<T> p{
+            .w = w.data() + begin, .dw = const_cast<T*>(dw.data()) + begin, .n = end - begin};
+        for (std::size_t k = 0; k < kept.size(); ++k)
+            if (kept[k] != nullptr) p.kept[k] = kept[k]->data() + begin;
+        all.push_back(p);
+    }
+    return all;
+}
+
 /// A step takes some ten operations on numbers of size 1.
 template <class T>
 constexpr double tolerance = 20 * std::numeric_limits<T>::epsilon();
@@ -47,27 +63,30 @@ TEMPLATE_TEST_CASE("SGD kernel", "[kernels][optim]", float, double) {
             const Arrays<T> x(n);
             const auto g = [&](std::size_t i) { return double{x.dw[i]} + 0.25 * double{x.w[i]}; };
             auto w = x.w;
-            backend.sgd_step(w.data(), nullptr, x.dw.data(),
-                             {.lr = T(0.5), .weight_decay = T(0.25)}, n);
+            const Index first = 1, second = 2;
+            backend.sgd_step(parameters(w, x.dw).data(), 3, &first,
+                             {.lr = T(0.5), .weight_decay = T(0.25)});
             CHECK(close(w, by_rule(w, [&](auto i) { return x.w[i] - 0.5 * g(i); }), tolerance<T>));
-            for (const bool nesterov : {false, true}) {
-                auto v = x.a;
-                w = x.w;
-                backend.sgd_step(w.data(), v.data(), x.dw.data(),
-                                 {.lr = T(0.5),
-                                  .weight_decay = T(0.25),
-                                  .momentum = T(0.75),
-                                  .gain = T(0.125),
-                                  .nesterov = nesterov},
-                                 n);
-                const auto v_new = [&](std::size_t i) { return 0.75 * x.a[i] + 0.125 * g(i); };
-                CHECK(close(v, by_rule(v, v_new), tolerance<T>));
-                const auto w_new = [&](std::size_t i) {
-                    const double d = nesterov ? 0.75 * v_new(i) + 0.125 * g(i) : v_new(i);
-                    return x.w[i] - 0.5 * d;
-                };
-                CHECK(close(w, by_rule(w, w_new), tolerance<T>));
-            }
+            for (const bool nesterov : {false, true})
+                for (const Index step : {first, second}) {
+                    auto v = x.a;
+                    w = x.w;
+                    backend.sgd_step(parameters(w, x.dw, {&v}).data(), 3, &step,
+                                     {.lr = T(0.5),
+                                      .weight_decay = T(0.25),
+                                      .momentum = T(0.75),
+                                      .first_gain = T(0.5),
+                                      .gain = T(0.125),
+                                      .nesterov = nesterov});
+                    const double gain = step == 1 ? 0.5 : 0.125;
+                    const auto v_new = [&](std::size_t i) { return 0.75 * x.a[i] + gain * g(i); };
+                    CHECK(close(v, by_rule(v, v_new), tolerance<T>));
+                    const auto w_new = [&](std::size_t i) {
+                        const double d = nesterov ? 0.75 * v_new(i) + gain * g(i) : v_new(i);
+                        return x.w[i] - 0.5 * d;
+                    };
+                    CHECK(close(w, by_rule(w, w_new), tolerance<T>));
+                }
         }
     });
 }
@@ -79,8 +98,9 @@ TEMPLATE_TEST_CASE("Adam kernel", "[kernels][optim]", float, double) {
             for (const bool amsgrad : {false, true}) {
                 const Arrays<T> x(n);
                 auto w = x.w, m = x.a, v = x.q, v_max = x.q_max;
-                backend.adam_step(w.data(), m.data(), v.data(), amsgrad ? v_max.data() : nullptr,
-                                  x.dw.data(),
+                const Index step = 3;
+                backend.adam_step(parameters(w, x.dw, {&m, &v, amsgrad ? &v_max : nullptr}).data(),
+                                  3, &step,
                                   {.lr = T(0.5),
                                    .weight_decay = T(0.25),
                                    .keep = T(0.875),
@@ -88,9 +108,9 @@ TEMPLATE_TEST_CASE("Adam kernel", "[kernels][optim]", float, double) {
                                    .gain1 = T(0.375),
                                    .beta2 = T(0.5),
                                    .gain2 = T(0.625),
-                                   .root_scale = T(1.5),
-                                   .eps = T(0.0625)},
-                                  n);
+                                   .log_beta1 = static_cast<T>(std::log(0.75)),
+                                   .log_beta2 = static_cast<T>(std::log(0.5)),
+                                   .eps = T(0.0625)});
                 const auto g = [&](std::size_t i) { return double{x.dw[i]} + 0.25 * x.w[i]; };
                 const auto m_new = [&](std::size_t i) { return 0.75 * x.a[i] + 0.375 * g(i); };
                 const auto v_new = [&](std::size_t i) {
@@ -106,7 +126,8 @@ TEMPLATE_TEST_CASE("Adam kernel", "[kernels][optim]", float, double) {
                 else
                     CHECK(v_max == x.q_max);
                 const auto w_new = [&](std::size_t i) {
-                    return 0.875 * x.w[i] - 0.5 * m_new(i) / (1.5 * std::sqrt(second(i)) + 0.0625);
+                    const double m_hat = m_new(i) / (1 - 27.0 / 64), v_hat = second(i) / (7.0 / 8);
+                    return 0.875 * x.w[i] - 0.5 * m_hat / (std::sqrt(v_hat) + 0.0625);
                 };
                 CHECK(close(w, by_rule(w, w_new), tolerance<T>));
             }
@@ -119,8 +140,10 @@ TEMPLATE_TEST_CASE("Adagrad kernel", "[kernels][optim]", float, double) {
         for (const Index n : sizes) {
             const Arrays<T> x(n);
             auto w = x.w, sum = x.q;
-            backend.adagrad_step(w.data(), sum.data(), x.dw.data(),
-                                 {.lr = T(0.5), .weight_decay = T(0.25), .eps = T(0.0625)}, n);
+            const Index step = 5;
+            backend.adagrad_step(
+                parameters(w, x.dw, {&sum}).data(), 3, &step,
+                {.lr = T(1), .lr_decay = T(0.25), .weight_decay = T(0.25), .eps = T(0.0625)});
             const auto g = [&](std::size_t i) { return double{x.dw[i]} + 0.25 * x.w[i]; };
             const auto sum_new = [&](std::size_t i) { return x.q[i] + g(i) * g(i); };
             CHECK(close(sum, by_rule(sum, sum_new), tolerance<T>));
@@ -140,15 +163,17 @@ TEMPLATE_TEST_CASE("RMSprop kernel", "[kernels][optim]", float, double) {
                 for (const bool momentum : {false, true}) {
                     const Arrays<T> x(n);
                     auto w = x.w, q = x.q, a = x.a, v = x.q_max;
-                    backend.rmsprop_step(w.data(), q.data(), centered ? a.data() : nullptr,
-                                         momentum ? v.data() : nullptr, x.dw.data(),
+                    std::vector<std::vector<T>*> kept = {&q};
+                    if (centered) kept.push_back(&a);
+                    if (momentum) kept.push_back(&v);
+                    backend.rmsprop_step(parameters(w, x.dw, kept).data(), 3,
                                          {.lr = T(0.5),
                                           .weight_decay = T(0.25),
                                           .alpha = T(0.875),
                                           .gain = T(0.125),
-                                          .momentum = T(0.75),
-                                          .eps = T(0.0625)},
-                                         n);
+                                          .momentum = momentum ? T(0.75) : T(0),
+                                          .eps = T(0.0625),
+                                          .centered = centered});
                     const auto g = [&](std::size_t i) { return double{x.dw[i]} + 0.25 * x.w[i]; };
                     const auto q_new = [&](std::size_t i) {
                         return 0.875 * x.q[i] + 0.125 * g(i) * g(i);
@@ -180,8 +205,9 @@ TEMPLATE_TEST_CASE("a variance that rounding made negative counts as zero", "[ke
     on_every_backend<T>([](const Backend<T>& backend) {
         std::vector<T> w(37, T(1)), q(37, T(0.25)), a(37, T(0.5) + T(1e-3)), dw(37, T(0));
         dw[3] = std::numeric_limits<T>::quiet_NaN();
-        backend.rmsprop_step(w.data(), q.data(), a.data(), nullptr, dw.data(),
-                             {.lr = T(1), .alpha = T(1), .gain = T(0), .eps = T(1)}, 37);
+        backend.rmsprop_step(
+            parameters(w, dw, {&q, &a}).data(), 3,
+            {.lr = T(1), .alpha = T(1), .gain = T(0), .eps = T(1), .centered = true});
         CHECK(w[0] == 1);
         CHECK(w[36] == 1);
         CHECK(std::isnan(w[3]));
@@ -199,9 +225,6 @@ TEMPLATE_TEST_CASE("clipping kernels", "[kernels][optim]", float, double) {
             CHECK(std::abs(total - expected) <= 1e-12 * expected);
 
             auto y = x;
-            backend.scale(y.data(), T(0.25), n);
-            CHECK(y == by_rule(y, [&](auto i) { return x[i] / 4; }));
-            y = x;
             backend.clamp(y.data(), T(0.5), n);
             CHECK(y == by_rule(y, [&](auto i) { return std::clamp(x[i], T(-0.5), T(0.5)); }));
         }
@@ -213,6 +236,55 @@ TEMPLATE_TEST_CASE("clipping kernels", "[kernels][optim]", float, double) {
         CHECK(extremes[1] == 3);
         CHECK(extremes[2] == -3);
         CHECK(std::isnan(extremes[36]));
+    });
+}
+
+TEMPLATE_TEST_CASE("gradients are set to zero and clipped by their norm", "[kernels][optim]", float,
+                   double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index n : sizes) {
+            auto w = numbers<T>(n, 7), dw = numbers<T>(n, 6);
+            const auto w_before = w, dw_before = dw;
+            const auto all = parameters(w, dw);
+            const auto clip = [&](double squares, double max_norm) {
+                dw = dw_before;
+                backend.clip_gradients(all.data(), 3, &squares, max_norm);
+                return dw;
+            };
+            const double factor = 2 / (8 + 1e-6),
+                         infinity = std::numeric_limits<double>::infinity();
+            CHECK(close(clip(64, 2),
+                        by_rule(dw, [&](auto i) { return factor * double{dw_before[i]}; }),
+                        tolerance<T>));
+            CHECK(clip(64, 9) == dw_before);
+            CHECK(clip(64, infinity) == dw_before);
+            for (const T v : clip(std::nan(""), 9)) CHECK(std::isnan(v));
+            backend.zero_gradients(all.data(), 3);
+            CHECK(dw == std::vector<T>(dw.size(), T(0)));
+            CHECK(w == w_before);
+        }
+    });
+}
+
+TEST_CASE("a step moves more parameters than one launch has room for", "[kernels][optim]") {
+    on_every_backend<float>([](const Backend<float>& backend) {
+        constexpr Index count = 131;  // two launches of 64, and three
+        std::vector<std::vector<float>> w, dw;
+        std::vector<ParameterArrays<float>> all;
+        for (Index k = 0; k < count; ++k) {
+            w.push_back(numbers<float>(k % 300, static_cast<std::uint32_t>(k)));
+            dw.push_back(numbers<float>(k % 300, static_cast<std::uint32_t>(k + 1)));
+        }
+        for (std::size_t k = 0; k < w.size(); ++k)
+            all.push_back(
+                {.w = w[k].data(), .dw = dw[k].data(), .n = static_cast<Index>(w[k].size())});
+        const auto before = w;
+        const Index step = 1;
+        backend.sgd_step(all.data(), count, &step, {.lr = 0.5F});
+        for (std::size_t k = 0; k < w.size(); ++k)
+            CHECK(w[k] == by_rule(w[k], [&](auto i) { return before[k][i] - 0.5F * dw[k][i]; }));
+        backend.sgd_step(nullptr, 0, &step, {.lr = 0.5F});
     });
 }
 

@@ -72,8 +72,9 @@ TEST_CASE("denormals are flushed in every thread, and only while asked for", "[p
     constexpr float tiny = std::numeric_limits<float>::min() / 8;
     const auto step = [&] {
         for (float& v : w) v = 3 * tiny;
-        backend<float>(Device::cpu)
-            .sgd_step(w.data(), nullptr, dw.data(), {.lr = tiny}, n);  // 2 tiny: a denormal
+        const ParameterArrays<float> all{.w = w.data(), .dw = dw.data(), .n = n};
+        const Index first = 1;
+        backend<float>(Device::cpu).sgd_step(&all, 1, &first, {.lr = tiny});  // 2 tiny: a denormal
         return std::pair(w.front(), w.back());  // the two halves belong to two threads
     };
     REQUIRE(step() == std::pair(2 * tiny, 2 * tiny));

@@ -2,7 +2,9 @@
 #include <cmath>
 
 #include "catch.h"
+#include "core/device_graph.h"
 #include "core/error.h"
+#include "gpus.h"
 #include "layers/activations.h"
 #include "layers/dropout.h"
 #include "layers/linear.h"
@@ -71,6 +73,33 @@ TEST_CASE("Dropout keeps the mean, repeats its mask in backward and rests in eva
             std::vector<float>{0, 0, 0});
     REQUIRE_THROWS_AS(Dropout<float>(std::nan(""), 0), Error);
     REQUIRE(dropout.describe() == "Dropout(0.2)");
+}
+
+TEST_CASE("Dropout drops the same on every device, and other inputs in each replay of a graph",
+          "[layers][emulated]") {
+    const auto x = Tensor<float>::full({203}, 1);
+    Dropout<float> on_cpu(0.3, 11);
+    for (const Device device : gpus()) {
+        Dropout<float> dropout(0.3, 11), recorded(0.3, 11);
+        const Tensor<float> there = x.to(device), y = x.to(device), dx = x.to(device);
+        std::vector<std::vector<float>> drawn;
+        for (int call = 0; call < 3; ++call) {
+            drawn.push_back(dropout.forward(there).values());
+            CHECK(dropout.backward(there).values() == drawn.back());
+            if (device == Device::emulated) CHECK(on_cpu.forward(x).values() == drawn.back());
+        }
+        CHECK(drawn[0] != drawn[1]);
+        recorded.forward(there);
+        const DeviceGraph graph(device, [&] {
+            y.copy_from(recorded.forward(there));
+            dx.copy_from(recorded.backward(there));
+        });
+        for (const int call : {1, 2}) {
+            graph.replay();
+            CHECK(y.values() == drawn[static_cast<std::size_t>(call)]);
+            CHECK(dx.values() == drawn[static_cast<std::size_t>(call)]);
+        }
+    }
 }
 
 TEST_CASE("train and eval reach nested layers", "[layers]") {
