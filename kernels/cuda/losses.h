@@ -76,8 +76,11 @@ void cross_entropy_forward(T* losses, T* probabilities, const T* logits, const s
                            Index rows, Index cols) {
     each_row(rows, [=] __device__(RowLane row) {
         const LogSumExp<T> l = softmax(row, probabilities, logits, cols);
-        if (row.lane == 0)
-            losses[row.row] = l.log_sum + (l.highest - logits[row.row * cols + labels[row.row]]);
+        if (row.lane != 0) return;
+        const Index label = labels[row.row];
+        losses[row.row] = label >= 0 && label < cols
+                              ? l.log_sum + (l.highest - logits[row.row * cols + label])
+                              : static_cast<T>(NAN);
     });
 }
 
@@ -122,8 +125,13 @@ template <class T>
 void nll_forward(T* losses, const T* x, const std::int32_t* labels, const T* weight, Index rows,
                  Index cols) {
     each(rows, [=] __device__(Index r) {
-        const T w = weight != nullptr ? weight[labels[r]] : T(1);
-        losses[r] = -w * x[r * cols + labels[r]];
+        const Index label = labels[r];
+        if (label < 0 || label >= cols) {
+            losses[r] = static_cast<T>(NAN);
+            return;
+        }
+        const T w = weight != nullptr ? weight[label] : T(1);
+        losses[r] = -w * x[r * cols + label];
     });
 }
 
@@ -131,9 +139,9 @@ template <class T>
 void nll_backward(T* dx, const T* dlosses, const std::int32_t* labels, const T* weight, Index rows,
                   Index cols) {
     each(rows * cols, [=] __device__(Index i) {
-        const Index r = i / cols;
-        const T w = weight != nullptr ? weight[labels[r]] : T(1);
-        dx[i] = i % cols == labels[r] ? -w * dlosses[r] : T(0);
+        const Index r = i / cols, c = i % cols;
+        const T w = weight != nullptr ? weight[c] : T(1);
+        dx[i] = c == labels[r] ? -w * dlosses[r] : T(0);
     });
 }
 

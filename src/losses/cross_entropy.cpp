@@ -48,7 +48,7 @@ Tensor<T> CrossEntropyLoss<T>::forward(const Tensor<T>& logits, const Labels& la
         return this->reduce(losses, static_cast<double>(n));
     }
     shares_ = Tensor<T>::zeros(rows.shape());
-    const Labels host_labels = labels.to(Device::cpu);
+    const Labels host_labels = this->host_labels(logits, labels);
     double count = 0;
     for (Index r = 0; r < n; ++r) {
         const Index label = host_labels.data()[r];

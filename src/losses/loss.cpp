@@ -4,7 +4,6 @@
 #include <array>
 #include <utility>
 
-#include "core/device_graph.h"
 #include "core/error.h"
 
 // Mean and sum: L = s sum_i l_i with s = 1/count or 1
@@ -91,16 +90,21 @@ void Loss<T>::require_labels(const Tensor<T>& input, const Labels& labels) const
             "no size being 0",
             "one label for each row of scores; classes are the second axis");
     require_same_device(*this, input, labels);
-    if (recording(labels.device())) return;  // the labels are those of each replay
+    if (labels.device() == Device::cpu) host_labels(input, labels);
+}
+
+template <class T>
+Labels Loss<T>::host_labels(const Tensor<T>& input, const Labels& labels) const {
     const Index classes = input.dim(1);
-    const Labels host_labels = labels.to(Device::cpu);
-    for (const std::int32_t label : host_labels.span())
+    const Labels host = labels.to(Device::cpu);
+    for (const std::int32_t label : host.span())
         if (label < 0 || label >= classes)
             throw Error(describe() + ".forward: a label is out of range",
                         "label " + std::to_string(label),
                         "labels 0 to " + std::to_string(classes - 1) + " for input of shape " +
                             input.shape().str(),
                         "give the last layer as many outputs as there are classes");
+    return host;
 }
 
 template <class T>

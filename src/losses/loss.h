@@ -51,8 +51,11 @@ class Loss {
     /// For forward: throws Error unless input and target have one shape, with an element at least.
     void require_equal_shapes(const Tensor<T>& input, const Tensor<T>& target) const;
     /// For forward: throws Error unless input is (N, C, ...), labels are (N, ...) with the same
-    /// axes after N, no size is 0, and each label is one of 0 .. C-1.
+    /// axes after N, no size is 0, and each label is one of 0 .. C-1. Of labels on a GPU, which the
+    /// host does not wait for, it leaves the last to the kernels: they give NaN.
     void require_labels(const Tensor<T>& input, const Labels& labels) const;
+    /// The labels on the CPU. Throws Error unless each is one of 0 .. C-1.
+    Labels host_labels(const Tensor<T>& input, const Labels& labels) const;
     /// For forward: throws Error unless weight, where there is one, has a number for each entry of
     /// this axis of input.
     void require_weights(const Tensor<T>& input, const Tensor<T>& weight, int axis) const;

@@ -27,7 +27,7 @@ Tensor<T> NLLLoss<T>::forward(const Tensor<T>& input, const Labels& labels) {
     if (weight_.defined()) {
         count = 0;
         const Tensor<T> weight = weight_.to(Device::cpu);
-        const Labels host_labels = labels.to(Device::cpu);
+        const Labels host_labels = this->host_labels(input, labels);
         for (const std::int32_t label : host_labels.span())
             count += static_cast<double>(weight.data()[label]);
     }

@@ -54,12 +54,13 @@ std::string SmoothL1Loss<T>::describe() const {
 template <class T>
 Tensor<T> BCELoss<T>::forward(const Tensor<T>& input, const Tensor<T>& target) {
     this->require_equal_shapes(input, target);
-    const Tensor<T> host_input = input.to(Device::cpu);
-    for (const T p : host_input.span())
-        if (p < 0 || p > 1)
-            throw Error(describe() + ".forward: an input is no probability",
-                        number_str(static_cast<double>(p)), "numbers from 0 to 1",
-                        "put a Sigmoid before it, or use BCEWithLogitsLoss instead");
+    // Elsewhere looking would mean waiting for all work before; there the logarithm is NaN.
+    if (input.device() == Device::cpu)
+        for (const T p : input.span())
+            if (p < 0 || p > 1)
+                throw Error(describe() + ".forward: an input is no probability",
+                            number_str(static_cast<double>(p)), "numbers from 0 to 1",
+                            "put a Sigmoid before it, or use BCEWithLogitsLoss instead");
     return ElementwiseLoss<T>::forward(input, target);
 }
 

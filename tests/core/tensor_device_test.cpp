@@ -65,6 +65,32 @@ TEST_CASE("what only the CPU can do is refused for tensors elsewhere", "[emulate
                       ContainsSubstring("on two devices"));
 }
 
+TEST_CASE("labels out of range, which the host does not see on a GPU, make the loss NaN",
+          "[emulated]") {
+    for (const Device device : gpus()) {
+        const auto x = Tensor<float>::zeros({2, 3}, device);
+        for (const std::int32_t label : {-1, 3}) {
+            const Labels labels = Labels::from({2}, {0, label}, device);
+            CHECK(std::isnan(CrossEntropyLoss<float>().forward(x, labels).item()));
+            CHECK(std::isnan(NLLLoss<float>().forward(x, labels).item()));
+            // With weights the host counts, and looks.
+            const auto weight = Tensor<float>::full({3}, 1);
+            CHECK_THROWS_WITH(
+                CrossEntropyLoss<float>(Reduction::mean, 0, weight).forward(x, labels),
+                ContainsSubstring("label " + std::to_string(label)));
+            CHECK_THROWS_WITH(NLLLoss<float>(Reduction::mean, weight).forward(x, labels),
+                              ContainsSubstring("label " + std::to_string(label)));
+        }
+    }
+}
+
+TEST_CASE("an optimiser stays on one device", "[emulated]") {
+    Parameter<float> here{"here", Tensor<float>::zeros({1}), Tensor<float>::zeros({1})};
+    Parameter<float> there{"there", Tensor<float>::zeros({1}, Device::emulated),
+                           Tensor<float>::zeros({1}, Device::emulated)};
+    CHECK_THROWS_WITH(Adam<float>({&here, &there}), ContainsSubstring("parameters on two devices"));
+}
+
 namespace {
 
 /// The parameters after some steps of training on random data.
