@@ -19,18 +19,44 @@
 #if defined(__CUDACC__)
 
     #include <cuda_runtime.h>
+    #include <cxxabi.h>
 
     #include <cstddef>
+    #include <cstdlib>
+    #include <string>
     #include <type_traits>
+
+    #include "kernels/cuda/failure.h"
 
     #define HANDGRAD_GPU cuda
 
 namespace handgrad::cuda {
 
+/// "launch of kernel fill_kernel<float>", as far as the runtime knows it.
+inline std::string name_of_launch(const void* kernel) {
+    std::string name = "launch of a kernel";
+    #if CUDART_VERSION >= 12030
+    const char* mangled = nullptr;
+    if (cudaFuncGetName(&mangled, kernel) == cudaSuccess) {
+        int status = 0;
+        char* readable = abi::__cxa_demangle(mangled, nullptr, nullptr, &status);
+        name += std::string(" ") + (status == 0 ? readable : mangled);
+        std::free(readable);
+    }
+    #endif
+    return name;
+}
+
+/// Throws Failure where the launch is refused. A mistake that the kernel makes is found by a later
+/// call: that which waits for it.
 template <class... P>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, std::size_t dynamic_bytes,
             cudaStream_t stream, std::type_identity_t<P>... args) {
     kernel<<<grid, block, dynamic_bytes, stream>>>(args...);
+    const cudaError_t status = cudaGetLastError();
+    if (status != cudaSuccess)
+        throw Failure(name_of_launch(reinterpret_cast<const void*>(kernel)),
+                      cudaGetErrorString(status));
 }
 
 template <class T>
