@@ -22,7 +22,7 @@ class LossLayer final : public Layer<double> {
     LossLayer(std::shared_ptr<L> loss, std::string target_name, Target... targets)
         : name_(loss->describe() + std::move(target_name)), loss_(loss) {
         forward_ = [loss, targets...](const Tensor<double>& x) {
-            return loss->forward(x, targets...);
+            return loss->forward(x, on_device(targets, x.device())...);
         };
     }
     Tensor<double> forward(const Tensor<double>& x) override { return forward_(x); }
@@ -30,6 +30,15 @@ class LossLayer final : public Layer<double> {
     [[nodiscard]] std::string describe() const override { return name_; }
 
   private:
+    /// A target where x is; what is no tensor stays as it is.
+    template <class Target>
+    static Target on_device(const Target& target, Device device) {
+        if constexpr (requires { target.to(device); })
+            return target.to(device);
+        else
+            return target;
+    }
+
     std::string name_;
     std::shared_ptr<Loss<double>> loss_;
     std::function<Tensor<double>(const Tensor<double>&)> forward_;

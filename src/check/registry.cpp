@@ -74,9 +74,11 @@ class PenaltyLayer final : public Layer<double> {
         return penalty_.forward();
     }
     Input backward(const Input& dy) override {
-        w_.grad = Input::zeros(w_.value.shape());
+        w_.grad = Input::zeros(w_.value.shape(), w_.value.device());
         penalty_.backward();
-        for (double& g : w_.grad.span()) g *= dy.item();
+        const Input scale = Input::full(w_.value.shape(), dy.item(), w_.value.device());
+        backend<double>(scale.device())
+            .multiply(w_.grad.data(), w_.grad.data(), scale.data(), scale.size());
         return w_.grad;
     }
     [[nodiscard]] std::string describe() const override { return penalty_.describe(); }

@@ -75,6 +75,7 @@ template <class T>
 Tensor<T> BatchNorm<T>::forward(const Tensor<T>& x) {
     require_fit(x);
     this->require_same_device(x, weight);
+    this->require_same_device(x, running_mean.value);
     const Index outer = x.dim(0), count = x.size() / channels_,
                 inner = count / std::max<Index>(outer, 1);
     const Backend<T>& device = backend<T>(x.device());

@@ -19,13 +19,12 @@ void Layer<T>::require_input(const Tensor<T>& x) const {
 }
 
 template <class T>
-void Layer<T>::require_same_device(const Tensor<T>& x, const Parameter<T>& parameter) const {
-    if (x.device() != parameter.value.device())
-        throw Error(
-            describe() + ".forward: the input is on another device",
-            "x on " + std::string(name_of(x.device())),
-            "x on " + std::string(name_of(parameter.value.device())) + ", where the parameters are",
-            "move x with to(), or build the layer on its device");
+void Layer<T>::require_same_device(const Tensor<T>& x, const Tensor<T>& own) const {
+    if (own.defined() && x.device() != own.device())
+        throw Error(describe() + ".forward: the input is on another device",
+                    "x on " + std::string(name_of(x.device())),
+                    "x on " + std::string(name_of(own.device())) + ", where the parameters are",
+                    "move x with to(), or build the layer on its device");
 }
 
 template <class T>

@@ -76,8 +76,11 @@ class Layer {
 
     /// For forward: throws Error where x is an undefined tensor.
     void require_input(const Tensor<T>& x) const;
-    /// For forward: throws Error unless x is where the layer's parameters are.
-    void require_same_device(const Tensor<T>& x, const Parameter<T>& parameter) const;
+    /// For forward: throws Error unless x is where the layer's own tensor is, if it has one.
+    void require_same_device(const Tensor<T>& x, const Tensor<T>& own) const;
+    void require_same_device(const Tensor<T>& x, const Parameter<T>& parameter) const {
+        require_same_device(x, parameter.value);
+    }
     /// For backward: throws Error unless dy has the shape of y, the last output, and is on its
     /// device, and there was one.
     void require_gradient_of(const Tensor<T>& y, const Tensor<T>& dy) const;

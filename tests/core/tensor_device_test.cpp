@@ -7,7 +7,8 @@
 #include "core/random.h"
 #include "core/tensor.h"
 #include "gpus.h"
-#include "layers/dropout.h"
+#include "layers/batch_norm.h"
+#include "layers/layer_norm.h"
 #include "layers/linear.h"
 #include "layers/mlp.h"
 #include "layers/prelu.h"
@@ -55,6 +56,10 @@ TEST_CASE("what only the CPU can do is refused for tensors elsewhere", "[emulate
     PReLU<float> prelu;
     CHECK_THROWS_WITH(linear.forward(x), ContainsSubstring("x on emulated"));
     CHECK_THROWS_WITH(prelu.forward(x), ContainsSubstring("x on emulated"));
+    BatchNorm1d<float> norm(3, {.affine = false});  // has running statistics alone
+    CHECK_THROWS_WITH(norm.forward(x), ContainsSubstring("x on emulated"));
+    LayerNorm<float> no_parameters({3}, {.elementwise_affine = false});
+    CHECK(no_parameters.forward(x).device() == Device::emulated);
     linear.forward(here);
     CHECK_THROWS_WITH(linear.backward(Tensor<float>::zeros({2, 2}, Device::emulated)),
                       ContainsSubstring("dy on emulated"));
