@@ -262,9 +262,13 @@ Upload::Upload(Upload&& other) noexcept
 
 Upload::~Upload() {
     if (copied_ == nullptr) return;
-    gpu(device_).wait_on_host(copied_);
-    gpu(device_).destroy_event(copied_);
-    gpu(device_).release_pinned(buffer_);
+    try {
+        gpu(device_).wait_on_host(copied_);
+        gpu(device_).destroy_event(copied_);
+        gpu(device_).release_pinned(buffer_);
+    } catch (const std::exception&) {
+        // The device has failed before, and that was thrown.
+    }
 }
 
 void* Upload::host() const {
@@ -318,7 +322,11 @@ DeviceGraph::DeviceGraph(Device device, const std::function<void()>& work) : dev
 }
 
 DeviceGraph::~DeviceGraph() {
-    gpu(device_).destroy_graph(graph_);
+    try {
+        gpu(device_).destroy_graph(graph_);
+    } catch (const std::exception&) {
+        // The device has failed before, and that was thrown.
+    }
 }
 
 void DeviceGraph::replay() const {
