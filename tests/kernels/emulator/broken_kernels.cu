@@ -51,6 +51,24 @@ __global__ void kernel(const float* x, float* y, int n) {
         const int odd = __syncthreads_count(static_cast<int>(t % 2));
         y[t] = static_cast<float>(count + 1000 * odd);
     }
+    if constexpr (which == Kernel::atomics) {
+        __shared__ int least, greatest, last, sum;
+        const int i = static_cast<int>(t);
+        if (i == 0) least = 1000, greatest = last = -1, sum = 0;
+        __syncthreads();
+        atomicMin(&least, i);
+        atomicMax(&greatest, i);
+        atomicExch(&last, i);
+        int seen = 0, old = 0;  // sum += i
+        do {
+            old = seen;
+            seen = atomicCAS(&sum, old, old + i);
+        } while (seen != old);
+        const int any = __syncthreads_or(i == 40);
+        const int one_of_all = last >= 0 && last < 64 ? 1 : 0;
+        y[t] = static_cast<float>(least + greatest + 1000 * any + 10000 * one_of_all +
+                                  (sum == 63 * 64 / 2 ? 100000 : 0));
+    }
     if constexpr (which == Kernel::reverse || which == Kernel::missing_wait) {
         float* const d = dynamic_shared<float>();
         if (t < 16) copy_async16(d + 4 * t, x + 4 * t);
@@ -118,12 +136,12 @@ void run_one_of(Kernel which, const float* x, float* y, int n, unsigned threads)
 
 void run(Kernel which, const float* x, float* y, int n, unsigned threads) {
     using enum Kernel;
-    run_one_of<neighbours, neighbours_in_warp, warp_functions, count_of_block, reverse, strided,
-               coalesced, missing_barrier, missing_barrier_write_after_read, syncwarp_across_warps,
-               two_writers, plain_beside_atomic, never_written, shared_past_end,
-               shared_into_next_array, dynamic_past_end, global_past_end, global_before_begin,
-               divergent_barrier, different_barriers, lanes_missing, missing_wait>(which, x, y, n,
-                                                                                   threads);
+    run_one_of<neighbours, neighbours_in_warp, warp_functions, count_of_block, atomics, reverse,
+               strided, coalesced, missing_barrier, missing_barrier_write_after_read,
+               syncwarp_across_warps, two_writers, plain_beside_atomic, never_written,
+               shared_past_end, shared_into_next_array, dynamic_past_end, global_past_end,
+               global_before_begin, divergent_barrier, different_barriers, lanes_missing,
+               missing_wait>(which, x, y, n, threads);
 }
 
 float* device_array(std::size_t n) {

@@ -10,7 +10,8 @@ enum class Kernel {
     neighbours,          // exchange through shared memory, with a barrier
     neighbours_in_warp,  // the same with __syncwarp
     warp_functions,      // every shuffle, vote and reduction
-    count_of_block,      // __syncthreads_count and atomics
+    count_of_block,      // __syncthreads_count and atomicAdd
+    atomics,             // the others
     reverse,             // dynamic shared memory, filled by asynchronous copies
     strided,             // reads every 33rd float; every 16th word of shared memory
     coalesced,           // reads neighbours

@@ -6,6 +6,11 @@
 #include "kernels/emulator/broken_kernels.h"
 #include "kernels/emulator/watch.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+    #include <sys/wait.h>
+    #include <unistd.h>
+#endif
+
 using namespace handgrad;
 using emulated::Kernel;
 
@@ -58,6 +63,7 @@ TEST_CASE("the emulator runs threads, barriers and warps", "[emulator]") {
     const auto in_warp = outcome(Kernel::neighbours_in_warp);
     const auto functions = outcome(Kernel::warp_functions);
     const auto counts = outcome(Kernel::count_of_block);
+    const auto atomics = outcome(Kernel::atomics);
     const auto reversed = outcome(Kernel::reverse);
     for (int t = 0; t < 64; ++t) {
         const auto i = static_cast<std::size_t>(t);
@@ -66,6 +72,7 @@ TEST_CASE("the emulator runs threads, barriers and warps", "[emulator]") {
         CHECK(in_warp[i] == static_cast<float>(t ^ 31));
         CHECK(reversed[i] == static_cast<float>(63 - t));
         CHECK(counts[i] == 64 + 1000 * 32);
+        CHECK(atomics[i] == 0 + 63 + 1000 + 10000 + 100000);
         const int sum = (first + 3) + 10 * (lane == 0 ? t : t - 1) +
                         100 * (lane % 8 < 6 ? t + 2 : t) + 1000 * (t ^ 16) + 7 + 1 + 0 + 496 + 31;
         CHECK(functions[i] == static_cast<float>(sum) + (lane < 8 ? 0.5F : 0.0F));
@@ -92,6 +99,7 @@ TEST_CASE("the emulator finds races", "[emulator]") {
     CHECK(mistake_of(Kernel::neighbours) == "none");
     CHECK(mistake_of(Kernel::neighbours_in_warp) == "none");
     CHECK(mistake_of(Kernel::count_of_block) == "none");
+    CHECK(mistake_of(Kernel::atomics) == "none");
     CHECK(says(Kernel::missing_barrier, {"race", "s, word ", "broken_kernels.cu:", "thread ("}));
     CHECK(says(Kernel::missing_barrier_write_after_read, {"race of a", "s, word "}));
     CHECK(says(Kernel::syncwarp_across_warps, {"race", "s, word 32", "thread (0, 0, 0)"}));
@@ -124,6 +132,36 @@ TEST_CASE("the emulator finds accesses out of bounds", "[emulator]") {
     // Afterwards all is as before.
     CHECK(outcome(Kernel::coalesced)[5] == 5);
 }
+
+#if defined(__SANITIZE_ADDRESS__)
+TEST_CASE("AddressSanitizer finds accesses of a kernel out of bounds", "[emulator]") {
+    // In a process of its own, which ends there.
+    const auto said = [](Kernel kernel, int n) {
+        int ends[2];
+        REQUIRE(pipe(ends) == 0);
+        const pid_t child = fork();
+        if (child == 0) {
+            dup2(ends[1], STDERR_FILENO);
+            outcome(kernel, n);
+            _exit(0);
+        }
+        close(ends[1]);
+        std::string text;
+        char buffer[4096];
+        for (ssize_t got = 0; (got = read(ends[0], buffer, sizeof buffer)) > 0;)
+            text.append(buffer, static_cast<std::size_t>(got));
+        close(ends[0]);
+        int status = 0;
+        waitpid(child, &status, 0);
+        return (status == 0 ? "no mistake: " : "") + text;
+    };
+    CHECK(said(Kernel::coalesced, 64) == "no mistake: ");
+    CHECK_THAT(said(Kernel::global_past_end, 63),
+               Catch::Contains("AddressSanitizer: ") && Catch::Contains("broken_kernels.cu:"));
+    CHECK_THAT(said(Kernel::shared_past_end, 64),
+               Catch::Contains("AddressSanitizer: ") && Catch::Contains("broken_kernels.cu:"));
+}
+#endif
 
 TEST_CASE("the emulator counts memory traffic", "[emulator]") {
     if (!emulator::sees_accesses()) return;
