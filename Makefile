@@ -14,6 +14,8 @@ cores := $(shell getconf _NPROCESSORS_ONLN)
 lessons := $(notdir $(patsubst %/main.cpp,%,$(sort $(wildcard lessons/*/main.cpp))))
 # N=7, N=07 and N=07_name all mean lessons/07_name.
 lesson = $(firstword $(foreach n,$(N) 0$(N),$(filter $(n) $(n)_%,$(lessons))))
+device_lessons = $(foreach lesson,$(lessons),\
+	$(shell grep -q 'any_device = true' lessons/$(lesson)/main.cpp && echo $(lesson)))
 folders := src kernels lessons tests bench tools
 sources = find $(folders) -name '*.h' -o -name '*.cpp' -o -name '*.cu'
 headers = $(shell find $(folders) -name '*.h')
@@ -42,9 +44,9 @@ test: build/release/build.ninja ## build everything and run the tests
 	@cmake --build build/release
 	@ctest --preset release -j$(cores) $(ARGS)
 
-bench: build/release/build.ninja ## run the benchmarks, but for that of products
+bench: build/release/build.ninja ## run the benchmarks, but for those of products and GPUs
 	@cmake --build build/release --target bench/all
-	@for program in $(filter-out %/bench_gemm,$(patsubst bench/%.cpp,build/release/bench/bench_%,\
+	@for program in $(filter-out %/bench_gemm %/bench_device_step,$(patsubst bench/%.cpp,build/release/bench/bench_%,\
 		$(sort $(wildcard bench/*.cpp)))); do $$program $(ARGS) || exit; done
 
 bench-gemm: build/release/build.ninja ## run the matrix product beside the BLASes that are installed
@@ -114,8 +116,9 @@ cuda: ## build with the CUDA device, to build/cuda
 test-gpu: cuda ## run the device tests on a real GPU, under compute-sanitizer where there is one
 	@nvidia-smi -L || { echo "make test-gpu: no NVIDIA GPU found; make test runs the same tests on the emulator" >&2; exit 1; }
 	@$(if $(sanitizer),$(sanitizer) --error-exitcode 1) build/cuda/tests/handgrad_tests "[kernels],[emulated]" $(ARGS)
-	@build/cuda/lessons/lesson_13_first_cuda --device cuda --quick --out build/cuda/out
-	@build/cuda/lessons/lesson_10_training_loop --device cuda --quick --out build/cuda/out
+	@for lesson in $(device_lessons); do \
+		build/cuda/lessons/lesson_$$lesson --device cuda --quick --out build/cuda/out || exit; \
+	done
 
 asan: build/asan/build.ninja ## run the tests under AddressSanitizer and UBSanitizer
 	@cmake --build build/asan --target tests/all lessons/all

@@ -167,7 +167,7 @@ std::vector<Kernel> kernels() {
         });
     }
 
-    constexpr Index step = 9;
+    static constexpr Index step = 9;
     add("sgd", 3, [](auto& k, Arrays& x, Index n) {
         const ParameterArrays<T> p = x.parameter(n, 0);
         k.sgd_step(&p, 1, &step, {.lr = 1e-6F, .weight_decay = 1e-4F});
