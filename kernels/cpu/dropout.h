@@ -8,7 +8,7 @@ namespace handgrad::cpu::HANDGRAD_ISA {
 
 /// Counters that are turned into numbers together, as many as make whole vectors, and the numbers
 /// that they give.
-inline constexpr int philox_counters = 16;
+inline constexpr Index philox_counters = 16;
 inline constexpr Index philox_block = 4 * philox_counters;
 
 /// bits[i] = number first + i of call c, for a whole block; `first` is a multiple of 4.
@@ -17,7 +17,7 @@ inline constexpr Index philox_block = 4 * philox_counters;
 inline void philox(std::uint32_t* bits, std::uint64_t seed, std::uint64_t c, Index first) {
     std::uint32_t w0[philox_counters], w1[philox_counters], w2[philox_counters],
         w3[philox_counters];
-    for (int j = 0; j < philox_counters; ++j) {
+    for (Index j = 0; j < philox_counters; ++j) {
         const std::uint64_t group = static_cast<std::uint64_t>(first / 4 + j);
         w0[j] = static_cast<std::uint32_t>(c);
         w1[j] = static_cast<std::uint32_t>(c >> 32);
@@ -26,7 +26,7 @@ inline void philox(std::uint32_t* bits, std::uint64_t seed, std::uint64_t c, Ind
     }
     auto key0 = static_cast<std::uint32_t>(seed), key1 = static_cast<std::uint32_t>(seed >> 32);
     for (int round = 0; round < 10; ++round, key0 += 0x9E3779B9U, key1 += 0xBB67AE85U)
-        for (int j = 0; j < philox_counters; ++j) {
+        for (Index j = 0; j < philox_counters; ++j) {
             const std::uint64_t a = std::uint64_t{0xD2511F53U} * w0[j];
             const std::uint64_t b = std::uint64_t{0xCD9E8D57U} * w2[j];
             w0[j] = static_cast<std::uint32_t>(b >> 32) ^ w1[j] ^ key0;
@@ -34,7 +34,7 @@ inline void philox(std::uint32_t* bits, std::uint64_t seed, std::uint64_t c, Ind
             w2[j] = static_cast<std::uint32_t>(a >> 32) ^ w3[j] ^ key1;
             w3[j] = static_cast<std::uint32_t>(a);
         }
-    for (int j = 0; j < philox_counters; ++j) {
+    for (Index j = 0; j < philox_counters; ++j) {
         bits[4 * j] = w0[j];
         bits[4 * j + 1] = w1[j];
         bits[4 * j + 2] = w2[j];
