@@ -6,47 +6,66 @@
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
-/// Counters that are turned into numbers together, as many as make whole vectors, and the numbers
-/// that they give.
-inline constexpr Index philox_counters = 16;
+/// A word for each of several counters, in the low half of a lane; what stands above does not
+/// count.
+using PhiloxWords = Vector<std::uint64_t>;
+
+/// The products of the low halves, in whole lanes.
+[[gnu::always_inline]] inline PhiloxWords multiply_low_halves(PhiloxWords a, PhiloxWords b) {
+#if defined(__AVX512F__)
+    // Of all lanes: without a mask GCC 12 warns of its own header.
+    return reinterpret_cast<PhiloxWords>(
+        _mm512_maskz_mul_epu32(0xff, reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#elif defined(__AVX2__)
+    return reinterpret_cast<PhiloxWords>(
+        _mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#else
+    return (a & 0xffffffffU) * (b & 0xffffffffU);
+#endif
+}
+
+/// Counters that are turned into numbers together: four vectors of them, so that one can be
+/// multiplied while the others wait for their products.
+inline constexpr Index philox_vectors = 4;
+inline constexpr Index philox_counters = philox_vectors * lanes<std::uint64_t>;
 inline constexpr Index philox_block = 4 * philox_counters;
 
 /// bits[i] = number first + i of call c, for a whole block; `first` is a multiple of 4.
 /// Philox4x32-10: ten rounds of two multiplications of 32 by 32 bits, whose low halves move on and
 /// whose high halves are mixed with the other words and a key that changes from round to round.
 inline void philox(std::uint32_t* bits, std::uint64_t seed, std::uint64_t c, Index first) {
-    std::uint32_t w0[philox_counters], w1[philox_counters], w2[philox_counters],
-        w3[philox_counters];
-    for (Index j = 0; j < philox_counters; ++j) {
-        const std::uint64_t group = static_cast<std::uint64_t>(first / 4 + j);
-        w0[j] = static_cast<std::uint32_t>(c);
-        w1[j] = static_cast<std::uint32_t>(c >> 32);
-        w2[j] = static_cast<std::uint32_t>(group);
-        w3[j] = static_cast<std::uint32_t>(group >> 32);
-    }
-    auto key0 = static_cast<std::uint32_t>(seed), key1 = static_cast<std::uint32_t>(seed >> 32);
-    for (int round = 0; round < 10; ++round, key0 += 0x9E3779B9U, key1 += 0xBB67AE85U)
-        for (Index j = 0; j < philox_counters; ++j) {
-            const std::uint64_t a = std::uint64_t{0xD2511F53U} * w0[j];
-            const std::uint64_t b = std::uint64_t{0xCD9E8D57U} * w2[j];
-            w0[j] = static_cast<std::uint32_t>(b >> 32) ^ w1[j] ^ key0;
-            w1[j] = static_cast<std::uint32_t>(b);
-            w2[j] = static_cast<std::uint32_t>(a >> 32) ^ w3[j] ^ key1;
-            w3[j] = static_cast<std::uint32_t>(a);
+    PhiloxWords w[4][philox_vectors];
+    for (Index v = 0; v < philox_vectors; ++v)
+        for (Index j = 0; j < lanes<std::uint64_t>; ++j) {
+            const auto group = static_cast<std::uint64_t>(first / 4 + v * lanes<std::uint64_t> + j);
+            w[0][v][j] = c;
+            w[1][v][j] = c >> 32;
+            w[2][v][j] = group;
+            w[3][v][j] = group >> 32;
         }
-    for (Index j = 0; j < philox_counters; ++j) {
-        bits[4 * j] = w0[j];
-        bits[4 * j + 1] = w1[j];
-        bits[4 * j + 2] = w2[j];
-        bits[4 * j + 3] = w3[j];
-    }
+    const PhiloxWords m0 = PhiloxWords{} + 0xD2511F53U, m1 = PhiloxWords{} + 0xCD9E8D57U;
+    PhiloxWords key0 = PhiloxWords{} + seed, key1 = PhiloxWords{} + (seed >> 32);
+    for (int round = 0; round < 10; ++round, key0 += 0x9E3779B9U, key1 += 0xBB67AE85U)
+        for (Index v = 0; v < philox_vectors; ++v) {
+            const PhiloxWords a = multiply_low_halves(m0, w[0][v]);
+            const PhiloxWords b = multiply_low_halves(m1, w[2][v]);
+            w[0][v] = (b >> 32) ^ w[1][v] ^ key0;
+            w[1][v] = b;
+            w[2][v] = (a >> 32) ^ w[3][v] ^ key1;
+            w[3][v] = a;
+        }
+    for (Index v = 0; v < philox_vectors; ++v)
+        for (Index j = 0; j < lanes<std::uint64_t>; ++j)
+            for (Index k = 0; k < 4; ++k)
+                bits[4 * (v * lanes<std::uint64_t> + j) + k] =
+                    static_cast<std::uint32_t>(w[k][v][j]);
 }
 
 template <class T>
 void dropout(T* y, const T* x, const Index* call, const DropoutDraw& draw, T scale, Index n) {
     const auto number = static_cast<std::uint64_t>(*call);
     Cost cost = streaming<T>(n, 2);
-    cost.flops = 10 * n;  // what ten rounds come to for each of a counter's four numbers
+    cost.flops = 2 * function_flops * n;  // about two exps
     parallel_ranges(
         n, cost,
         [=](Index begin, Index end) {
