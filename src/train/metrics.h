@@ -1,6 +1,8 @@
 // What a training run is judged by.
 #pragma once
 
+#include <vector>
+
 #include "core/tensor.h"
 
 namespace handgrad {
@@ -10,11 +12,24 @@ namespace handgrad {
 template <class T>
 Index count_correct(const Tensor<T>& logits, const Labels& labels);
 
+/// The same for logits (N, 1) of class 1 against class 0: 1 is predicted from 0 up.
+template <class T>
+Index count_correct_binary(const Tensor<T>& logits, const Labels& labels);
+
 /// How often the class of a row was taken for the class of a column: (C, C) from logits (N, C). The
 /// first of equal logits counts; a row that holds NaN is left out. From any device. Throws Error
 /// where the shapes do not fit.
 template <class T>
 Tensor<Index> confusion_matrix(const Tensor<T>& logits, const Labels& labels);
+
+/// Two classes that are taken for one another, a < b.
+struct ConfusedPair {
+    Index a, b;
+    Index a_as_b, b_as_a;  // how often
+    [[nodiscard]] Index count() const { return a_as_b + b_as_a; }
+};
+/// All pairs of classes of a confusion matrix, those that are mixed up most often first.
+std::vector<ConfusedPair> confused_pairs(const Tensor<Index>& counts);
 
 struct Interval {
     double low, high;
