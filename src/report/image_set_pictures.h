@@ -20,4 +20,10 @@ void write_samples(const std::filesystem::path& path, const Dataset& set, Index 
 HeatMap pixel_map(const std::string& title, std::span<const float> numbers, const Shape& sample,
                   double limit = 0);
 
+/// Writes the first `most` images that were taken for another class as a PNG, with captions such as
+/// "6 as 4", and returns how many those are; where there are none it writes no file. The class with
+/// the greatest of the scores (N, C) is what an image was taken for.
+Index write_mistakes(const std::filesystem::path& path, const Dataset& set,
+                     const Tensor<float>& scores, Index most);
+
 }  // namespace handgrad

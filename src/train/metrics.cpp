@@ -54,6 +54,21 @@ double accuracy(const Tensor<T>& logits, const Labels& labels) {
 }
 
 template <class T>
+Index count_correct_binary(const Tensor<T>& logits, const Labels& labels) {
+    if (!logits.defined() || !labels.defined() || logits.shape() != Shape{labels.size(), 1})
+        throw Error("count_correct_binary: the shapes do not fit",
+                    "logits " + (logits.defined() ? logits.shape().str() : "undefined") +
+                        ", labels " + (labels.defined() ? labels.shape().str() : "undefined"),
+                    "logits (N, 1), labels (N)");
+    const std::vector<T> scores = logits.values();
+    const std::vector<std::int32_t> truth = labels.values();
+    Index correct = 0;
+    for (std::size_t i = 0; i < scores.size(); ++i)
+        correct += (scores[i] >= 0 && truth[i] == 1) || (scores[i] < 0 && truth[i] == 0);
+    return correct;
+}
+
+template <class T>
 Tensor<Index> confusion_matrix(const Tensor<T>& logits, const Labels& labels) {
     const Index classes = logits.defined() && logits.rank() == 2 ? logits.dim(1) : 0;
     const Tensor<Index> counts = Tensor<Index>::zeros({classes, classes});
@@ -106,8 +121,22 @@ template double root_mean_square(const Tensor<float>&);
 template double root_mean_square(const Tensor<double>&);
 template double share_beyond(const Tensor<float>&, double);
 template double share_beyond(const Tensor<double>&, double);
+template Index count_correct_binary(const Tensor<float>&, const Labels&);
+template Index count_correct_binary(const Tensor<double>&, const Labels&);
 template Tensor<Index> confusion_matrix(const Tensor<float>&, const Labels&);
 template Tensor<Index> confusion_matrix(const Tensor<double>&, const Labels&);
+
+std::vector<ConfusedPair> confused_pairs(const Tensor<Index>& counts) {
+    if (counts.rank() != 2 || counts.dim(0) != counts.dim(1))
+        throw Error("confused_pairs", "counts " + counts.shape().str(), "(C, C)");
+    std::vector<ConfusedPair> pairs;
+    for (Index b = 0; b < counts.dim(0); ++b)
+        for (Index a = 0; a < b; ++a) pairs.push_back({a, b, counts(a, b), counts(b, a)});
+    std::stable_sort(pairs.begin(), pairs.end(), [](const ConfusedPair& x, const ConfusedPair& y) {
+        return x.count() > y.count();
+    });
+    return pairs;
+}
 
 // The p for which the observed share lies z standard deviations of that p away,
 //   (correct/n - p)^2 = z^2 p (1 - p) / n,

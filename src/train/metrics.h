@@ -1,6 +1,8 @@
 // What a training run is judged by.
 #pragma once
 
+#include <vector>
+
 #include "core/tensor.h"
 
 namespace handgrad {
@@ -9,6 +11,10 @@ namespace handgrad {
 /// A row that holds NaN counts as wrong. From any device. Throws Error where the shapes do not fit.
 template <class T>
 Index count_correct(const Tensor<T>& logits, const Labels& labels);
+
+/// The same for logits (N, 1) of class 1 against class 0: 1 is predicted from 0 up.
+template <class T>
+Index count_correct_binary(const Tensor<T>& logits, const Labels& labels);
 
 /// count_correct as a share of the rows. Throws Error also where there is none.
 template <class T>
@@ -33,6 +39,15 @@ double root_mean_square(const Tensor<T>& x);
 /// device; NaN of no numbers.
 template <class T>
 double share_beyond(const Tensor<T>& x, double limit = 0.99);
+
+/// Two classes that are taken for one another, a < b.
+struct ConfusedPair {
+    Index a, b;
+    Index a_as_b, b_as_a;  // how often
+    [[nodiscard]] Index count() const { return a_as_b + b_as_a; }
+};
+/// All pairs of classes of a confusion matrix, those that are mixed up most often first.
+std::vector<ConfusedPair> confused_pairs(const Tensor<Index>& counts);
 
 struct Interval {
     double low, high;

@@ -35,3 +35,18 @@ TEST_CASE("pixel_map lays the numbers out as the sample") {
     CHECK_THROWS_AS(Drawing(pixel_map("w", numbers, {2, 2})), Error);
     CHECK_THROWS_AS(pixel_map("w", numbers, {6}), Error);
 }
+
+TEST_CASE("write_mistakes shows what was taken for what") {
+    const TempDir dir;
+    const Dataset few = load_digits().rows(0, 3);  // the digits 0, 1, 2
+    const auto scores = Tensor<float>::zeros({3, 10});
+    for (Index i = 0; i < 3; ++i) scores(i, i == 1 ? 7 : few.y(i)) = 1;
+    REQUIRE(write_mistakes(dir / "mistakes.png", few, scores, 8) == 1);
+    write_image_grid(dir / "expected.png", few.x.rows(1, 2),
+                     {.height = 8, .width = 8, .captions = {"1 as 7"}, .columns = 8});
+    CHECK(read_file(dir / "mistakes.png") == read_file(dir / "expected.png"));
+    scores(1, 1) = 2;
+    CHECK(write_mistakes(dir / "none.png", few, scores, 8) == 0);
+    CHECK_FALSE(std::filesystem::exists(dir / "none.png"));
+    CHECK_THROWS_AS(write_mistakes(dir / "none.png", few, scores.rows(0, 2), 8), Error);
+}

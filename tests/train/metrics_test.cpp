@@ -138,3 +138,27 @@ TEST_CASE("require_finite_loss stops a run that has left the numbers") {
             require_finite_loss(loss, 3, 17),
             ContainsSubstring("epoch 3, step 17") && ContainsSubstring("learning rate"));
 }
+
+TEMPLATE_TEST_CASE("count_correct_binary predicts class 1 from a logit of 0 up", "", float,
+                   double) {
+    const auto n = static_cast<TestType>(quiet_nan);
+    const auto logits = Tensor<TestType>::from({6, 1}, {-1, 0, 2, 3, n, n});
+    CHECK(count_correct_binary(logits, labels({0, 1, 1, 1, 0, 1})) == 4);  // NaN is never right
+    CHECK(count_correct_binary(logits, labels({1, 0, 0, 1, 0, 1})) == 1);
+    CHECK(count_correct_binary(Tensor<TestType>::empty({0, 1}), labels({})) == 0);
+    CHECK_THROWS_AS(count_correct_binary(logits, labels({0, 1})), Error);
+    CHECK_THROWS_AS(count_correct_binary(logits.reshape({3, 2}), labels({0, 1, 1})), Error);
+    CHECK_THROWS_AS(count_correct_binary(Tensor<TestType>(), labels({})), Error);
+}
+
+TEST_CASE("confused_pairs lists the most confused first") {
+    const auto counts = Tensor<Index>::from({3, 3}, {9, 1, 0, 2, 8, 0, 5, 0, 7});
+    const std::vector<ConfusedPair> pairs = confused_pairs(counts);
+    REQUIRE(pairs.size() == 3);
+    CHECK((pairs[0].a == 0 && pairs[0].b == 2));
+    CHECK((pairs[0].a_as_b == 0 && pairs[0].b_as_a == 5 && pairs[0].count() == 5));
+    CHECK((pairs[1].a == 0 && pairs[1].b == 1 && pairs[1].count() == 3));
+    CHECK(pairs[2].count() == 0);
+    CHECK(confused_pairs(Tensor<Index>::zeros({1, 1})).empty());
+    CHECK_THROWS_AS(confused_pairs(Tensor<Index>::zeros({2, 3})), Error);
+}
