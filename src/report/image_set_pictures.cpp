@@ -1,6 +1,7 @@
 #include "report/image_set_pictures.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "core/error.h"
@@ -50,6 +51,24 @@ HeatMap pixel_map(const std::string& title, std::span<const float> numbers, cons
                      std::vector<double>(numbers.begin(), numbers.end())},
             .limit = limit,
             .as_image = true};
+}
+
+std::vector<Drawing> weight_maps(const Tensor<float>& weight, const Shape& sample,
+                                 const std::vector<std::string>& classes, double limit) {
+    if (weight.rank() != 2 || weight.dim(0) != std::ssize(classes))
+        throw Error("weight_maps", "weights of shape " + weight.shape().str(),
+                    "shape (" + std::to_string(classes.size()) + ", pixels), a row for each name");
+    const Tensor<float> w = weight.to(Device::cpu);
+    if (limit == 0)
+        for (const float v : w.span()) limit = std::max(limit, std::abs(static_cast<double>(v)));
+    std::vector<Drawing> maps;
+    for (Index c = 0; c < w.dim(0); ++c) {
+        HeatMap map =
+            pixel_map(classes[static_cast<std::size_t>(c)], w.rows(c, c + 1).span(), sample, limit);
+        map.color_bar = false;
+        maps.push_back(map);
+    }
+    return maps;
 }
 
 Index write_mistakes(const std::filesystem::path& path, const Dataset& set,

@@ -50,3 +50,17 @@ TEST_CASE("write_mistakes shows what was taken for what") {
     CHECK_FALSE(std::filesystem::exists(dir / "none.png"));
     CHECK_THROWS_AS(write_mistakes(dir / "none.png", few, scores.rows(0, 2), 8), Error);
 }
+
+TEST_CASE("weight_maps shows each class's weights under its name, on one scale") {
+    const auto weight = Tensor<float>::from({2, 6}, {1, 2, 3, 4, 5, 6, 7, 8, -9, 10, 11, -12});
+    const std::vector<Drawing> maps = weight_maps(weight, {2, 3}, {"cat", "dog"});
+    REQUIRE(maps.size() == 2);
+    HeatMap second = pixel_map("dog", weight.rows(1, 2).span(), {2, 3}, 12);
+    second.color_bar = false;
+    CHECK(maps[1].script == Drawing(second).script);
+    HeatMap first = pixel_map("cat", weight.rows(0, 1).span(), {2, 3}, 12);
+    first.color_bar = false;
+    CHECK(maps[0].script == Drawing(first).script);
+    CHECK_THROWS_AS(weight_maps(weight, {2, 3}, {"cat"}), Error);
+    CHECK_THROWS_AS(weight_maps(weight, {2, 2}, {"cat", "dog"}), Error);
+}
