@@ -14,6 +14,7 @@
 #include "core/device_graph.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/linear_algebra.h"
 #include "core/random.h"
 #include "core/shape.h"
 #include "core/tensor.h"
@@ -78,3 +79,5 @@
 #include "report/training_curves.h"
 #include "train/metrics.h"
 #include "train/safetensors.h"
+#include "train/signal_flow.h"
+#include "train/train_step.h"

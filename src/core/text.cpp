@@ -29,19 +29,42 @@ bool reads_as_number(std::string_view cell) {
     return columns_of(cell.substr(i)) <= 3;
 }
 
-}  // namespace
-
-std::string format(const char* form, ...) {
-    std::va_list arguments, again;
-    va_start(arguments, form);
+[[gnu::format(printf, 1, 0)]] std::string formatted(const char* form, std::va_list arguments) {
+    std::va_list again;
     va_copy(again, arguments);
     const int length = std::vsnprintf(nullptr, 0, form, arguments);
-    va_end(arguments);
     std::string text(static_cast<std::size_t>(std::max(length, 0)) + 1, '\0');
     std::vsnprintf(text.data(), text.size(), form, again);
     va_end(again);
     text.pop_back();  // the terminating zero
     return text;
+}
+
+}  // namespace
+
+std::string format(const char* form, ...) {
+    std::va_list arguments;
+    va_start(arguments, form);
+    std::string text = formatted(form, arguments);
+    va_end(arguments);
+    return text;
+}
+
+Row cells(const char* form, ...) {
+    std::va_list arguments;
+    va_start(arguments, form);
+    const std::string text = formatted(form, arguments);
+    va_end(arguments);
+    Row row;
+    for (std::size_t begin = 0, end = 0; end != std::string::npos; begin = end + 1) {
+        end = text.find('|', begin);
+        const std::string cell = text.substr(begin, end == std::string::npos ? end : end - begin);
+        const std::size_t first = cell.find_first_not_of(' ');
+        row.push_back(first == std::string::npos
+                          ? ""
+                          : cell.substr(first, cell.find_last_not_of(' ') - first + 1));
+    }
+    return row;
 }
 
 std::size_t columns_of(std::string_view text) {

@@ -18,6 +18,10 @@ std::string wrap(std::string_view paragraph, std::size_t width);
 
 using Row = std::vector<std::string>;
 
+/// A row of a table: format's text cut at each '|', without the blanks around the cells.
+/// cells("%g | %.4f", 0.5, q) has two.
+[[gnu::format(printf, 1, 2)]] Row cells(const char* form, ...);
+
 /// Which columns hold numbers, and are set flush right: those whose cells all read like "97.5 %",
 /// "-1e-3", "12,345", "3.2x" or "nan", empty cells aside.
 std::vector<bool> numeric_columns(const Row& header, const std::vector<Row>& rows);

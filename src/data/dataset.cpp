@@ -117,4 +117,59 @@ Dataset two_classes(const Dataset& dataset, std::int32_t first, std::int32_t sec
     return pair;
 }
 
+Dataset with_shuffled_labels(const Dataset& dataset, std::uint32_t seed) {
+    Dataset shuffled = dataset;
+    shuffled.y = Labels::empty(dataset.y.shape());
+    const std::vector<Index> order = numpy_permutation(seed, dataset.size());
+    for (Index i = 0; i < dataset.size(); ++i)
+        shuffled.y(i) = dataset.y(order[static_cast<std::size_t>(i)]);
+    return shuffled;
+}
+
+std::vector<float> effect_size(const Dataset& two) {
+    const auto labels = two.y.span();
+    const auto of_first = std::count(labels.begin(), labels.end(), 0),
+               of_second = std::count(labels.begin(), labels.end(), 1);
+    if (two.classes.size() != 2 || of_first == 0 || of_second == 0)
+        throw Error("effect_size of '" + two.name + "'",
+                    std::to_string(two.classes.size()) + " classes, " + std::to_string(of_first) +
+                        " and " + std::to_string(of_second) + " samples of the first two",
+                    "two classes with samples of both");
+    std::vector<float> effects;
+    for (Index k = 0; k < two.features(); ++k) {
+        double sum[2] = {}, squares[2] = {};
+        for (Index i = 0; i < two.size(); ++i) {
+            const auto v = static_cast<double>(two.x.data()[i * two.features() + k]);
+            const auto label = static_cast<std::size_t>(labels[static_cast<std::size_t>(i)]);
+            sum[label] += v;
+            squares[label] += v * v;
+        }
+        const double n[2] = {static_cast<double>(of_first), static_cast<double>(of_second)};
+        const double mean[2] = {sum[0] / n[0], sum[1] / n[1]};
+        const double variance =
+            (squares[0] / n[0] - mean[0] * mean[0] + squares[1] / n[1] - mean[1] * mean[1]) / 2;
+        // A pixel that is the same in all images says nothing: 0, not 0/0.
+        effects.push_back(
+            static_cast<float>((mean[1] - mean[0]) / std::sqrt(std::max(variance, 1e-12))));
+    }
+    return effects;
+}
+
+template <class T>
+Tensor<T> one_hot(const Labels& labels, Index classes) {
+    const auto rows = Tensor<T>::zeros({labels.size(), classes});
+    for (Index i = 0; i < labels.size(); ++i) {
+        const std::int32_t label = labels(i);
+        if (label < 0 || label >= classes)
+            throw Error("one_hot: no such class",
+                        "label " + std::to_string(label) + " in row " + std::to_string(i),
+                        "labels from 0 to " + std::to_string(classes - 1));
+        rows(i, label) = 1;
+    }
+    return rows;
+}
+
+template Tensor<float> one_hot(const Labels& labels, Index classes);
+template Tensor<double> one_hot(const Labels& labels, Index classes);
+
 }  // namespace handgrad

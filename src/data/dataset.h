@@ -64,4 +64,18 @@ TrainVal<Set> train_test_split(const Set& set, double fraction = 0.2, std::uint3
 /// Throws Error where the set has no such classes, or none of their samples.
 Dataset two_classes(const Dataset& dataset, std::int32_t first, std::int32_t second);
 
+/// The same samples with their labels dealt out anew, in the order of numpy_permutation(seed, N):
+/// what a classifier reaches on them is what it learns by heart.
+Dataset with_shuffled_labels(const Dataset& dataset, std::uint32_t seed = 0);
+
+/// How far apart the two classes of a set lie in each feature: the mean of class 1 less that of
+/// class 0, in standard deviations within the classes (Cohen's d, with the mean of both variances).
+/// Throws Error unless there are two classes, with samples.
+std::vector<float> effect_size(const Dataset& two);
+
+/// Labels (N), on the CPU, as rows (N, classes) of zeros with a one at the label. Throws Error
+/// where a label is no class.
+template <class T>
+Tensor<T> one_hot(const Labels& labels, Index classes);
+
 }  // namespace handgrad

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "data/dataset.h"
 #include "report/grid_plots.h"
@@ -19,5 +20,17 @@ void write_samples(const std::filesystem::path& path, const Dataset& set, Index 
 /// sizes differ.
 HeatMap pixel_map(const std::string& title, std::span<const float> numbers, const Shape& sample,
                   double limit = 0);
+
+/// The weights of a linear layer (C, pixels), a pixel_map for each class under its name, to be laid
+/// out by panels({...}). All share a limit, which 0 leaves to the greatest weight; without bars.
+/// Throws Error also where there is not a name for each class.
+std::vector<Drawing> weight_maps(const Tensor<float>& weight, const Shape& sample,
+                                 const std::vector<std::string>& classes, double limit = 0);
+
+/// Writes the first `most` images that were taken for another class as a PNG, with captions such as
+/// "6 as 4", and returns how many those are; where there are none it writes no file. The class with
+/// the greatest of the scores (N, C) is what an image was taken for.
+Index write_mistakes(const std::filesystem::path& path, const Dataset& set,
+                     const Tensor<float>& scores, Index most);
 
 }  // namespace handgrad

@@ -250,7 +250,6 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
         return app.exit(error, std::cout, std::cerr) == 0 ? 0 : 2;
     }
     try {
-        if (epochs->count() == 0) options.epochs = options.quick ? info.quick_epochs : info.epochs;
         if (threads->count() > 0) cpu::set_max_threads(options.threads);
         options.threads = cpu::max_threads();
         if (device != "cpu" && !info.any_device)  // first, as no other build would do either
@@ -258,6 +257,12 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
                               "lesson " + info.name + ", which computes on the CPU alone",
                               "--device cpu", "lesson 10 trains on any device");
         options.device = parse_device(device);
+        options.tiny = options.quick && options.device == Device::emulated;
+        if (epochs->count() == 0)
+            options.epochs = options.tiny && info.tiny_epochs > 0 ? info.tiny_epochs
+                             : options.quick                      ? info.quick_epochs
+                                                                  : info.epochs;
+        if (options.tiny && options.data.empty()) options.data = "embedded";
         options.out = std::filesystem::path(out) / info.name;
         make_folder(options.out);
         for (const char* file : {"results.json", "report.html"})  // a run that fails leaves none

@@ -48,6 +48,7 @@ struct LessonInfo {
     std::string summary = {};    // a sentence or two, for --help and the head of the report
     int epochs = 1;              // unless --epochs says otherwise
     int quick_epochs = 1;        // the same under --quick
+    int tiny_epochs = 0;         // the same for a tiny run; 0: as many as a quick one
     std::string data = {};       // unless --data says otherwise
     std::string data_help = {};  // what --data may be; a lesson without has no such flag
     std::vector<LessonFlag> flags = {};
@@ -62,6 +63,9 @@ struct LessonOptions {
     std::uint64_t seed = 42;
     int threads = 1;  // as many as the kernels will use
     bool quick = false;
+    /// Quick, and on the emulated device, which is some thousand times slower: as little as shows
+    /// that everything works. The data are the embedded ones then, unless --data says otherwise.
+    bool tiny = false;
     std::filesystem::path out;  // --out with the lesson's name: "out/10_training_loop"
 };
 

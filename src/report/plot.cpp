@@ -182,6 +182,18 @@ std::vector<double> linspace(double first, double last, Index count) {
     return numbers;
 }
 
+std::vector<Index> log_steps(Index last, int of_each) {
+    if (of_each < 1) throw Error("log_steps: too few", std::to_string(of_each), "at least 1");
+    std::vector<Index> steps;
+    for (int i = 0;; ++i) {
+        // A little less, so that 10^3 is not rounded up to 1001.
+        const auto step =
+            static_cast<Index>(std::ceil(std::pow(10, static_cast<double>(i) / of_each) - 1e-6));
+        if (step > last) return steps;
+        if (steps.empty() || step > steps.back()) steps.push_back(step);
+    }
+}
+
 Points moving_average(std::span<const double> y, Index window, std::span<const double> x) {
     require_equal_lengths("moving_average", x.size(), y.size());
     if (window < 1)

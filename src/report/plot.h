@@ -47,6 +47,10 @@ bool draw(const Plot& plot, const std::filesystem::path& path);
 /// count < 2.
 std::vector<double> linspace(double first, double last, Index count);
 
+/// The steps of a long run to look at, equally far apart on a logarithmic axis: from 1 to `last`,
+/// `of_each` of every power of ten, as far as they differ. Throws Error where of_each < 1.
+std::vector<Index> log_steps(Index last, int of_each = 10);
+
 /// A function at n points from low to high, both included.
 Series curve(const std::string& label, const std::function<double(double)>& f, AxisRange x,
              int n = 401);

@@ -29,6 +29,19 @@ TrainingCurves::operator Drawing() const {
     return panels({losses, accuracies}, {.title = title, .columns = 2});
 }
 
+Drawing compared(const std::vector<TrainingCurves>& runs) {
+    Plot losses{.title = "Mean loss", .x_label = "epoch"};
+    Plot accuracies{.title = "Validation accuracy", .x_label = "epoch"};
+    for (int i = 0; i < std::ssize(runs); ++i) {
+        const TrainingCurves& run = runs[static_cast<std::size_t>(i)];
+        losses.series.push_back({run.title, run.train_loss, run.epoch, Style::thick, i});
+        losses.series.push_back({"", run.val_loss, run.epoch, Style::dashed, i});
+        accuracies.series.push_back({run.title, run.val_accuracy, run.epoch, Style::thick, i});
+        losses.log_y = losses.log_y || run.log_loss;
+    }
+    return panels({losses, accuracies}, {.columns = 2});
+}
+
 void log_curves(Lesson& lesson, const TrainingCurves& curves, Index every) {
     lesson.line("epoch  training loss  accuracy  validation loss  accuracy");
     for (std::size_t i = 0; i < curves.epoch.size(); ++i)

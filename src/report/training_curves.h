@@ -33,6 +33,10 @@ struct TrainingCurves {
     operator Drawing() const;  // NOLINT(google-explicit-constructor)
 };
 
+/// Runs held against one another, each under its title: their losses, dashed in validation, and
+/// their accuracies in validation.
+Drawing compared(const std::vector<TrainingCurves>& runs);
+
 /// A line of figures for every so many epochs, the first and the last.
 void log_curves(Lesson& lesson, const TrainingCurves& curves, Index every);
 

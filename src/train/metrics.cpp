@@ -36,6 +36,12 @@ void visit_predictions(const std::string& operation, const Tensor<T>& logits, co
     }
 }
 
+double share_of_rows(const std::string& operation, Index correct, const Labels& labels) {
+    if (labels.size() == 0)
+        throw Error(operation + ": nothing to judge by", "no rows", "one or more");
+    return static_cast<double>(correct) / static_cast<double>(labels.size());
+}
+
 }  // namespace
 
 template <class T>
@@ -44,6 +50,31 @@ Index count_correct(const Tensor<T>& logits, const Labels& labels) {
     visit_predictions("count_correct", logits, labels,
                       [&](Index label, Index predicted) { correct += label == predicted; });
     return correct;
+}
+
+template <class T>
+Index count_correct_binary(const Tensor<T>& logits, const Labels& labels) {
+    if (!logits.defined() || !labels.defined() || logits.shape() != Shape{labels.size(), 1})
+        throw Error("count_correct_binary: the shapes do not fit",
+                    "logits " + (logits.defined() ? logits.shape().str() : "undefined") +
+                        ", labels " + (labels.defined() ? labels.shape().str() : "undefined"),
+                    "logits (N, 1), labels (N)");
+    const std::vector<T> scores = logits.values();
+    const std::vector<std::int32_t> truth = labels.values();
+    Index correct = 0;
+    for (std::size_t i = 0; i < scores.size(); ++i)
+        correct += (scores[i] >= 0 && truth[i] == 1) || (scores[i] < 0 && truth[i] == 0);
+    return correct;
+}
+
+template <class T>
+double accuracy(const Tensor<T>& logits, const Labels& labels) {
+    return share_of_rows("accuracy", count_correct(logits, labels), labels);
+}
+
+template <class T>
+double binary_accuracy(const Tensor<T>& logits, const Labels& labels) {
+    return share_of_rows("binary_accuracy", count_correct_binary(logits, labels), labels);
 }
 
 template <class T>
@@ -56,10 +87,67 @@ Tensor<Index> confusion_matrix(const Tensor<T>& logits, const Labels& labels) {
     return counts;
 }
 
+template <class T>
+double r_squared(const Tensor<T>& predicted, const Tensor<T>& target) {
+    if (!predicted.defined() || !target.defined() || predicted.shape() != target.shape())
+        throw Error("r_squared: the shapes do not fit",
+                    (predicted.defined() ? predicted.shape().str() : "undefined") + " predicted, " +
+                        (target.defined() ? target.shape().str() : "undefined") + " to be",
+                    "equal shapes");
+    const std::vector<T> y = predicted.values(), t = target.values();
+    double mean = 0, squares = 0, variance = 0;
+    for (const T v : t) mean += static_cast<double>(v) / static_cast<double>(t.size());
+    for (std::size_t i = 0; i < t.size(); ++i) {
+        squares += std::pow(static_cast<double>(y[i]) - static_cast<double>(t[i]), 2);
+        variance += std::pow(static_cast<double>(t[i]) - mean, 2);
+    }
+    return 1 - squares / variance;
+}
+
+template <class T>
+double root_mean_square(const Tensor<T>& x) {
+    double squares = 0;
+    for (const T v : x.values()) squares += static_cast<double>(v) * static_cast<double>(v);
+    return std::sqrt(squares / static_cast<double>(x.size()));
+}
+
+template <class T>
+double share_beyond(const Tensor<T>& x, double limit) {
+    const std::vector<T> values = x.values();
+    const auto beyond = std::count_if(values.begin(), values.end(), [limit](T v) {
+        return std::abs(static_cast<double>(v)) > limit;
+    });
+    return static_cast<double>(beyond) / static_cast<double>(x.size());
+}
+
 template Index count_correct(const Tensor<float>&, const Labels&);
 template Index count_correct(const Tensor<double>&, const Labels&);
+template double accuracy(const Tensor<float>&, const Labels&);
+template double accuracy(const Tensor<double>&, const Labels&);
+template double binary_accuracy(const Tensor<float>&, const Labels&);
+template double binary_accuracy(const Tensor<double>&, const Labels&);
+template double r_squared(const Tensor<float>&, const Tensor<float>&);
+template double r_squared(const Tensor<double>&, const Tensor<double>&);
+template double root_mean_square(const Tensor<float>&);
+template double root_mean_square(const Tensor<double>&);
+template double share_beyond(const Tensor<float>&, double);
+template double share_beyond(const Tensor<double>&, double);
+template Index count_correct_binary(const Tensor<float>&, const Labels&);
+template Index count_correct_binary(const Tensor<double>&, const Labels&);
 template Tensor<Index> confusion_matrix(const Tensor<float>&, const Labels&);
 template Tensor<Index> confusion_matrix(const Tensor<double>&, const Labels&);
+
+std::vector<ConfusedPair> confused_pairs(const Tensor<Index>& counts) {
+    if (counts.rank() != 2 || counts.dim(0) != counts.dim(1))
+        throw Error("confused_pairs", "counts " + counts.shape().str(), "(C, C)");
+    std::vector<ConfusedPair> pairs;
+    for (Index b = 0; b < counts.dim(0); ++b)
+        for (Index a = 0; a < b; ++a) pairs.push_back({a, b, counts(a, b), counts(b, a)});
+    std::stable_sort(pairs.begin(), pairs.end(), [](const ConfusedPair& x, const ConfusedPair& y) {
+        return x.count() > y.count();
+    });
+    return pairs;
+}
 
 // The p for which the observed share lies z standard deviations of that p away,
 //   (correct/n - p)^2 = z^2 p (1 - p) / n,

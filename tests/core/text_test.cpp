@@ -12,6 +12,13 @@ TEST_CASE("format prints like printf, at any length") {
     REQUIRE(format("%s!", longest.c_str()) == longest + "!");
 }
 
+TEST_CASE("cells cuts a formatted text into the cells of a row") {
+    REQUIRE(cells("%g | %.2f |%s", 0.5, 1.0, "a b") == Row{"0.5", "1.00", "a b"});
+    REQUIRE(cells("%d", 7) == Row{"7"});
+    REQUIRE(cells("| %s |  ", "x") == Row{"", "x", ""});
+    REQUIRE(cells(" ") == Row{""});
+}
+
 TEST_CASE("wrap breaks between words, by columns rather than bytes") {
     REQUIRE(wrap("", 10).empty());
     REQUIRE(wrap("  one   two\nthree ", 80) == "one two three");

@@ -140,3 +140,40 @@ TEST_CASE("random_split refuses an empty part") {
     REQUIRE(random_split(counting(11), std::nextafter(1.0, 0.0), 1).second.size() == 1);
     REQUIRE_THROWS_AS(random_split(Dataset{}, 0.5, 1), Error);
 }
+
+TEST_CASE("with_shuffled_labels moves the labels alone") {
+    const Dataset set = counting(7);
+    const Dataset shuffled = with_shuffled_labels(set, 3);
+    CHECK(shuffled.x.values() == set.x.values());
+    const std::vector<Index> order = numpy_permutation(3, 7);
+    for (Index i = 0; i < 7; ++i) CHECK(shuffled.y(i) == set.y(order[static_cast<std::size_t>(i)]));
+    CHECK(set.y(1) == 1);  // the set itself keeps its own
+    CHECK(shuffled.y.values() != set.y.values());
+}
+
+TEST_CASE("effect_size counts standard deviations between two classes") {
+    // The first feature is 0 and 2, then 4 and 8: means 1 and 6, variances 1 and 4. The second is
+    // constant.
+    const Dataset set{"two",
+                      Tensor<float>::from({4, 2}, {0, 5, 4, 5, 2, 5, 8, 5}),
+                      Labels::from({4}, {0, 1, 0, 1}),
+                      {2, 1},
+                      {"a", "b"},
+                      "a test"};
+    const std::vector<float> effects = effect_size(set);
+    REQUIRE(effects.size() == 2);
+    CHECK(std::abs(effects[0] - 5 / std::sqrt(2.5F)) <= 1e-6F);
+    CHECK(effects[1] == 0);
+    CHECK_THROWS_AS(effect_size(counting(6)), Error);  // three classes
+    Dataset one = set;
+    one.y = Labels::from({4}, {0, 0, 0, 0});
+    CHECK_THROWS_AS(effect_size(one), Error);
+}
+
+TEST_CASE("one_hot puts a one at each label") {
+    const Labels labels = Labels::from({3}, {2, 0, 2});
+    CHECK(one_hot<float>(labels, 3).values() == std::vector<float>{0, 0, 1, 1, 0, 0, 0, 0, 1});
+    CHECK(one_hot<double>(labels, 4).shape() == Shape{3, 4});
+    CHECK_THROWS_AS(one_hot<float>(labels, 2), Error);
+    CHECK_THROWS_AS(one_hot<float>(Labels::from({1}, {-1}), 2), Error);
+}

@@ -288,3 +288,30 @@ TEST_CASE("a plot stands in the report as a PNG, and beside it as an SVG") {
     REQUIRE(results["figures"][0] == "a.png");
     REQUIRE(results["figures"].size() == 2);
 }
+
+TEST_CASE("a quick run on the emulated device is a tiny one, on the embedded data") {
+    const TempDir dir;
+    LessonInfo info = plain;
+    info.any_device = true;
+    info.data = "";
+    info.epochs = 100, info.quick_epochs = 10, info.tiny_epochs = 2;
+    LessonOptions seen;
+    const auto run_with = [&](std::vector<std::string> arguments) {
+        arguments.insert(arguments.end(), {"--out", dir.path()});
+        REQUIRE(run(
+                    arguments, [&](Lesson& lesson) { seen = lesson.options(); }, info)
+                    .code == 0);
+        return seen;
+    };
+    const LessonOptions tiny = run_with({"--quick", "--device", "emulated"});
+    CHECK((tiny.tiny && tiny.epochs == 2 && tiny.data == "embedded"));
+    const LessonOptions told =
+        run_with({"--quick", "--device", "emulated", "--epochs", "3", "--data", "d"});
+    CHECK((told.tiny && told.epochs == 3 && told.data == "d"));
+    const LessonOptions quick = run_with({"--quick"});
+    CHECK((!quick.tiny && quick.epochs == 10 && quick.data.empty()));
+    const LessonOptions slow = run_with({"--device", "emulated"});
+    CHECK((!slow.tiny && slow.epochs == 100 && slow.data.empty()));
+    info.tiny_epochs = 0;
+    CHECK(run_with({"--quick", "--device", "emulated"}).epochs == 10);
+}

@@ -35,6 +35,17 @@ TEST_CASE("linspace has both ends, and equal distances") {
     REQUIRE_THROWS_AS(linspace(0, 1, 1), Error);
 }
 
+TEST_CASE("log_steps has as many steps in each power of ten, and each once") {
+    CHECK(log_steps(1000, 1) == std::vector<Index>{1, 10, 100, 1000});
+    CHECK(log_steps(999, 1) == std::vector<Index>{1, 10, 100});
+    CHECK(log_steps(100, 2) == std::vector<Index>{1, 4, 10, 32, 100});
+    CHECK(log_steps(10) ==
+          std::vector<Index>{1, 2, 3, 4, 6, 7, 8, 10});  // 1.26 is 2, and so is 1.58
+    CHECK(log_steps(1'000'000).back() == 1'000'000);
+    CHECK(log_steps(0).empty());
+    CHECK_THROWS_AS(log_steps(10, 0), Error);
+}
+
 TEST_CASE("moving_average puts each mean at the centre of its window") {
     const std::vector<double> y = {1, 2, 6, 3, 5};
     REQUIRE(same(moving_average(y, 1).y, y));

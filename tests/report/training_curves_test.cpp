@@ -26,6 +26,23 @@ TEST_CASE("TrainingCurves draws losses and accuracies") {
     }
 }
 
+TEST_CASE("compared draws each run's losses, then the accuracies in validation") {
+    TrainingCurves first{.title = "run one"}, second{.title = "run two"};
+    first.add(3, {0.75, 0.5}, {0.875, 0.25});
+    first.add(4, {0.5, 0.5}, {0.625, 0.125});
+    second.add(5, {0.375, 0.5}, {0.0625, 0.75});
+    second.add(6, {0.25, 0.5}, {0.03125, 1});
+    const std::string script = compared({first, second}).script;
+    std::size_t at = 0;
+    for (const char* points : {"3 0.75\n4 0.5", "3 0.875\n4 0.625", "5 0.375\n6 0.25",
+                               "5 0.0625\n6 0.03125", "3 0.25\n4 0.125", "5 0.75\n6 1"}) {
+        const std::size_t found = script.find(points, at);
+        REQUIRE(found != std::string::npos);
+        at = found;
+    }
+    CHECK(script.find("run one") < script.find("run two"));
+}
+
 TEST_CASE("check_reached wants accuracies within a point and losses within the tolerance") {
     const TempDir dir;
     const std::string out = dir.path().string();

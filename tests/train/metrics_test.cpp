@@ -49,6 +49,37 @@ TEMPLATE_TEST_CASE("count_correct takes the first greatest value, and never a Na
     REQUIRE(count_correct(Tensor<TestType>::empty({0, 4}), labels({})) == 0);
 }
 
+TEMPLATE_TEST_CASE("accuracy is the share of rows that are right", "", float, double) {
+    const auto logits = Tensor<TestType>::from({4, 2}, {1, 0, 0, 1, 0, 1, 3, 2});
+    REQUIRE(accuracy(logits, labels({0, 1, 0, 0})) == 0.75);
+    REQUIRE_THROWS_WITH(accuracy(Tensor<TestType>::empty({0, 2}), labels({})),
+                        ContainsSubstring("accuracy: nothing to judge by"));
+    REQUIRE_THROWS_AS(accuracy(logits, labels({0, 1, 0})), Error);
+}
+
+TEMPLATE_TEST_CASE("r_squared compares with the mean", "", float, double) {
+    const auto t = Tensor<TestType>::from({4, 1}, {1, 2, 3, 6});
+    REQUIRE(r_squared(t, t) == 1);
+    REQUIRE(near(r_squared(Tensor<TestType>::full({4, 1}, 3), t), 0));
+    // errors 1, 0, 0, 2: 5 of a variance of 4 + 1 + 0 + 9
+    const auto y = Tensor<TestType>::from({4, 1}, {2, 2, 3, 4});
+    REQUIRE(near(r_squared(y, t), 1 - 5.0 / 14));
+    REQUIRE(std::isnan(r_squared(Tensor<TestType>::full({4, 1}, TestType(quiet_nan)), t)));
+    REQUIRE_THROWS_WITH(r_squared(y.reshape({4}), t), ContainsSubstring("(4) predicted"));
+}
+
+TEMPLATE_TEST_CASE("root_mean_square and share_beyond look at all numbers, wherever they are", "",
+                   float, double) {
+    for (const Device device : {Device::cpu, Device::emulated}) {
+        const auto x = Tensor<TestType>::from({2, 2}, {1, -1, 0.5, -5}, device);
+        REQUIRE(near(root_mean_square(x), std::sqrt(27.25 / 4)));
+        REQUIRE(share_beyond(x) == 0.75);
+        REQUIRE(share_beyond(x, 1) == 0.25);  // beyond, not at
+    }
+    REQUIRE(std::isnan(root_mean_square(Tensor<TestType>::empty({0}))));
+    REQUIRE(std::isnan(share_beyond(Tensor<TestType>::empty({0}))));
+}
+
 TEST_CASE("confusion_matrix counts true classes in rows, predicted ones in columns") {
     const auto n = static_cast<float>(quiet_nan);
     const auto logits = Tensor<float>::from({5, 3}, {1, 0, 0, 0, 2, 0, 0, 0, 9, 4, 4, 0, n, 5, 0});
@@ -106,4 +137,30 @@ TEST_CASE("require_finite_loss stops a run that has left the numbers") {
         REQUIRE_THROWS_WITH(
             require_finite_loss(loss, 3, 17),
             ContainsSubstring("epoch 3, step 17") && ContainsSubstring("learning rate"));
+}
+
+TEMPLATE_TEST_CASE("count_correct_binary predicts class 1 from a logit of 0 up", "", float,
+                   double) {
+    const auto n = static_cast<TestType>(quiet_nan);
+    const auto logits = Tensor<TestType>::from({6, 1}, {-1, 0, 2, 3, n, n});
+    CHECK(count_correct_binary(logits, labels({0, 1, 1, 1, 0, 1})) == 4);  // NaN is never right
+    CHECK(count_correct_binary(logits, labels({1, 0, 0, 1, 0, 1})) == 1);
+    CHECK(count_correct_binary(Tensor<TestType>::empty({0, 1}), labels({})) == 0);
+    CHECK(binary_accuracy(logits, labels({0, 1, 1, 1, 0, 1})) == 4.0 / 6);
+    CHECK_THROWS_AS(binary_accuracy(Tensor<TestType>::empty({0, 1}), labels({})), Error);
+    CHECK_THROWS_AS(count_correct_binary(logits, labels({0, 1})), Error);
+    CHECK_THROWS_AS(count_correct_binary(logits.reshape({3, 2}), labels({0, 1, 1})), Error);
+    CHECK_THROWS_AS(count_correct_binary(Tensor<TestType>(), labels({})), Error);
+}
+
+TEST_CASE("confused_pairs lists the most confused first") {
+    const auto counts = Tensor<Index>::from({3, 3}, {9, 1, 0, 2, 8, 0, 5, 0, 7});
+    const std::vector<ConfusedPair> pairs = confused_pairs(counts);
+    REQUIRE(pairs.size() == 3);
+    CHECK((pairs[0].a == 0 && pairs[0].b == 2));
+    CHECK((pairs[0].a_as_b == 0 && pairs[0].b_as_a == 5 && pairs[0].count() == 5));
+    CHECK((pairs[1].a == 0 && pairs[1].b == 1 && pairs[1].count() == 3));
+    CHECK(pairs[2].count() == 0);
+    CHECK(confused_pairs(Tensor<Index>::zeros({1, 1})).empty());
+    CHECK_THROWS_AS(confused_pairs(Tensor<Index>::zeros({2, 3})), Error);
 }

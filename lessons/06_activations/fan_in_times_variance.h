@@ -1,0 +1,80 @@
+// It is fan_in Var(w) that must be right, not Var(w); and which of two rules is He's.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "deep_net.h"
+#include "report/plot.h"
+#include "train/metrics.h"
+
+namespace handgrad {
+
+/// The size of a signal of 1 after layers that are 400 and 50 wide in turn.
+inline double through_uneven_layers(bool he, const LessonOptions& options) {
+    Random random(options.seed);
+    Tensor<double> x = Tensor<double>::empty({options.tiny ? 8 : 200, 400}, options.device);
+    random.normal(x, 0, 1);
+    for (int layer = 0; layer < depth; ++layer) {
+        const Index in = x.dim(1), out = 450 - in;
+        Linear<double> linear(in, out, random, options.device);
+        const double variance = he ? 2.0 / static_cast<double>(in) : 4.0 / 450;
+        random.normal(linear.weight.value, 0, std::sqrt(variance));
+        linear.bias.value.fill(0);
+        x = ReLU<double>().forward(linear.forward(x));
+    }
+    return root_mean_square(x);
+}
+
+inline void fan_in_times_variance(Lesson& lesson) {
+    lesson.section("fan_in Var(w), not Var(w)");
+    lesson.say(
+        "The signal after twenty layers of ReLUs, for layers of three widths. Against Var(w) "
+        "there are three curves; against fan_in Var(w) there is one, and it crosses 1 at 2. "
+        "Each layer multiplies the mean square by fan_in Var(w) / 2.");
+    std::vector<Series> by_variance, by_product;
+    double worst = 0;
+    for (const Index width : {32, 100, 320}) {
+        Series a{.label = format("width %td", width)}, b = a;
+        for (const double gain : {0.25, 0.5, 1.0, 2.0, 4.0, 8.0}) {
+            Sequential<double> model =
+                deep_net(unit<ReLU<double>>("ReLU"), width, gain, lesson.options());
+            const double size =
+                flow_through(model, width, false, lesson.options()).signal.back();
+            a.x.push_back(gain / static_cast<double>(width));
+            b.x.push_back(gain);
+            a.y.push_back(size);
+            b.y.push_back(size);
+            // The prediction is for the mean over weights; one draw of twenty layers strays.
+            const double expected = std::pow(gain / 2, depth / 2.0);
+            worst = std::max(worst, std::abs(std::log(size / expected)) / depth);
+        }
+        by_variance.push_back(a);
+        by_product.push_back(b);
+    }
+    const auto plot = [](const char* x_label, const std::vector<Series>& curves) {
+        return Plot{.title = "Size of the signal after 20 layers",
+                    .x_label = x_label,
+                    .series = curves,
+                    .log_y = true,
+                    .log_x = true};
+    };
+    lesson.figure("scale.png", "The signal after twenty layers of ReLUs, for three widths.",
+                  panels({plot("Var(w)", by_variance), plot("fan_in Var(w)", by_product)},
+                         {.columns = 2, .panel_height = 720}));
+    lesson.check("the size is (fan_in Var(w) / 2)^10", worst < 0.2,
+                 format("to within a factor of %.3f a layer", std::exp(worst)));
+
+    lesson.say(
+        "He's rule is Var(w) = 2/fan_in. The slides also give 4/(fan_in + fan_out), which is the "
+        "same where layers are equally wide. Here they are 400 and 50 wide in turn:");
+    const double he = through_uneven_layers(true, lesson.options());
+    const double other = through_uneven_layers(false, lesson.options());
+    lesson.table({"Var(w)", "signal after 20 layers"},
+                 {cells("2/fan_in | %.2g", he), cells("4/(fan_in + fan_out) | %.2g", other)});
+    lesson.check("2/fan_in holds, 4/(fan_in + fan_out) fades",
+                 he > 0.2 && he < 5 && other < 0.05);
+}
+
+}  // namespace handgrad
