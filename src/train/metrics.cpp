@@ -36,6 +36,12 @@ void visit_predictions(const std::string& operation, const Tensor<T>& logits, co
     }
 }
 
+double share_of_rows(const std::string& operation, Index correct, const Labels& labels) {
+    if (labels.size() == 0)
+        throw Error(operation + ": nothing to judge by", "no rows", "one or more");
+    return static_cast<double>(correct) / static_cast<double>(labels.size());
+}
+
 }  // namespace
 
 template <class T>
@@ -44,13 +50,6 @@ Index count_correct(const Tensor<T>& logits, const Labels& labels) {
     visit_predictions("count_correct", logits, labels,
                       [&](Index label, Index predicted) { correct += label == predicted; });
     return correct;
-}
-
-template <class T>
-double accuracy(const Tensor<T>& logits, const Labels& labels) {
-    const Index correct = count_correct(logits, labels);
-    if (labels.size() == 0) throw Error("accuracy: nothing to judge by", "no rows", "one or more");
-    return static_cast<double>(correct) / static_cast<double>(labels.size());
 }
 
 template <class T>
@@ -66,6 +65,16 @@ Index count_correct_binary(const Tensor<T>& logits, const Labels& labels) {
     for (std::size_t i = 0; i < scores.size(); ++i)
         correct += (scores[i] >= 0 && truth[i] == 1) || (scores[i] < 0 && truth[i] == 0);
     return correct;
+}
+
+template <class T>
+double accuracy(const Tensor<T>& logits, const Labels& labels) {
+    return share_of_rows("accuracy", count_correct(logits, labels), labels);
+}
+
+template <class T>
+double binary_accuracy(const Tensor<T>& logits, const Labels& labels) {
+    return share_of_rows("binary_accuracy", count_correct_binary(logits, labels), labels);
 }
 
 template <class T>
@@ -115,6 +124,8 @@ template Index count_correct(const Tensor<float>&, const Labels&);
 template Index count_correct(const Tensor<double>&, const Labels&);
 template double accuracy(const Tensor<float>&, const Labels&);
 template double accuracy(const Tensor<double>&, const Labels&);
+template double binary_accuracy(const Tensor<float>&, const Labels&);
+template double binary_accuracy(const Tensor<double>&, const Labels&);
 template double r_squared(const Tensor<float>&, const Tensor<float>&);
 template double r_squared(const Tensor<double>&, const Tensor<double>&);
 template double root_mean_square(const Tensor<float>&);

@@ -16,9 +16,11 @@ Index count_correct(const Tensor<T>& logits, const Labels& labels);
 template <class T>
 Index count_correct_binary(const Tensor<T>& logits, const Labels& labels);
 
-/// count_correct as a share of the rows. Throws Error also where there is none.
+/// Both as a share of the rows. They throw Error also where there is none.
 template <class T>
 double accuracy(const Tensor<T>& logits, const Labels& labels);
+template <class T>
+double binary_accuracy(const Tensor<T>& logits, const Labels& labels);
 
 /// How often the class of a row was taken for the class of a column: (C, C) from logits (N, C). The
 /// first of equal logits counts; a row that holds NaN is left out. From any device. Throws Error

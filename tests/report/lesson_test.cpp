@@ -293,6 +293,7 @@ TEST_CASE("a quick run on the emulated device is a tiny one, on the embedded dat
     const TempDir dir;
     LessonInfo info = plain;
     info.any_device = true;
+    info.data = "";
     info.epochs = 100, info.quick_epochs = 10, info.tiny_epochs = 2;
     LessonOptions seen;
     const auto run_with = [&](std::vector<std::string> arguments) {

@@ -146,6 +146,8 @@ TEMPLATE_TEST_CASE("count_correct_binary predicts class 1 from a logit of 0 up",
     CHECK(count_correct_binary(logits, labels({0, 1, 1, 1, 0, 1})) == 4);  // NaN is never right
     CHECK(count_correct_binary(logits, labels({1, 0, 0, 1, 0, 1})) == 1);
     CHECK(count_correct_binary(Tensor<TestType>::empty({0, 1}), labels({})) == 0);
+    CHECK(binary_accuracy(logits, labels({0, 1, 1, 1, 0, 1})) == 4.0 / 6);
+    CHECK_THROWS_AS(binary_accuracy(Tensor<TestType>::empty({0, 1}), labels({})), Error);
     CHECK_THROWS_AS(count_correct_binary(logits, labels({0, 1})), Error);
     CHECK_THROWS_AS(count_correct_binary(logits.reshape({3, 2}), labels({0, 1, 1})), Error);
     CHECK_THROWS_AS(count_correct_binary(Tensor<TestType>(), labels({})), Error);
