@@ -40,9 +40,8 @@ inline void train_signs(Lesson& lesson, const TrainVal<Dataset>& signs, bool rea
     const LessonOptions& options = lesson.options();
     const double unit = rate_unit(signs.train);
     const double low = 0.001 * unit, middle = 0.01 * unit, high = 0.05 * unit;
-    const int steps = std::max(1, options.epochs / 10), good = options.tiny    ? 50
-                                                               : options.quick ? 500
-                                                                               : 1000;
+    const int steps = std::max(1, options.epochs / 10);
+    const int good = options.tiny ? 50 : options.quick ? 500 : 1000;
     lesson.section(real ? "Two signs" : "Two digits");
     lesson.say(
         format("The notebook's %s: five hidden units, all weights normal with standard "

@@ -79,9 +79,7 @@ TwoLayers<T> backward(const TwoLayers<T>& net, const Output<T>& out, const Sampl
 template <class T>
 LossAndAccuracy score(const Tensor<T>& o, const Samples<T>& data) {
     const Tensor<T> losses = maximum(o, 0) - data.y * o + log(1 + exp(-abs(o)));  // (N, 1)
-    return {
-        static_cast<double>(mean(losses).item()),
-        static_cast<double>(count_correct_binary(o, data.labels)) / static_cast<double>(o.size())};
+    return {static_cast<double>(mean(losses).item()), binary_accuracy(o, data.labels)};
 }
 
 template <class T>

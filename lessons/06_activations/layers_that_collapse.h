@@ -1,9 +1,6 @@
 // Without activation, any number of linear layers is one; and what bends buy: the exclusive or.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
-
 #include "core/tensor_ops.h"
 #include "layers/activations.h"
 #include "layers/linear.h"
@@ -79,8 +76,8 @@ inline void layers_that_collapse(Lesson& lesson) {
         rows.push_back(cells("%s | %.1f %%", name, 100 * share));
         return share;
     };
-    const double linear = std::max(right("linear 2-2", points, {2, 2}, false),
-                                   right("linear 2-16-16-2", points, {2, 16, 16, 2}, false));
+    const double linear = right("linear 2-2", points, {2, 2}, false);
+    const double three = right("linear 2-16-16-2", points, {2, 16, 16, 2}, false);
     const double fixed = right("x1 x2 added, linear 3-2", with_product, {3, 2}, false);
     right("tanh 2-1-2", points, {2, 1, 2}, true);
     right("tanh 2-2-2", points, {2, 2, 2}, true);
@@ -88,7 +85,7 @@ inline void layers_that_collapse(Lesson& lesson) {
     const double learned = right("tanh 2-16-2", points, {2, 16, 2}, true);
     right("tanh 2-4-4-2", points, {2, 4, 4, 2}, true);
     lesson.table({"network", "right"}, rows);
-    lesson.check("linear layers stay near chance, however many", linear < 0.75);
+    lesson.check("linear layers stay near chance, however many", linear < 0.75 && three < 0.75);
     lesson.check("a fixed feature or hidden units solve it", fixed > 0.95 && learned > 0.95);
 }
 

@@ -77,7 +77,7 @@ inline void two_bowls(Lesson& lesson, const RegressionSet& train) {
         "The root mean square error over slope and bias, with the body mass index alone: as it is, "
         "a ravine that 3000 steps hardly move along; standardised, a round bowl.",
         panels({map("as it is: 3000 steps", raw, {-2, 14}, {-150, 50}, long_way),
-                map("standardised: 2 steps", scaled, {-60, 140}, {0, 300}, short_way)},
+                map("standardised: 2 steps", scaled, {-180, 275}, {-30, 330}, short_way)},
                {.columns = 2}));
     const double best = scaled.rmse(scaled.xy, scaled.y);  // where x has mean 0 and variance 1
     const double after = raw.rmse(long_way.x.back(), long_way.y.back());
