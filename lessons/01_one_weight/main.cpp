@@ -10,8 +10,10 @@
 #include <limits>
 
 #include "autograd/operations.h"
+#include "core/tensor_ops.h"
 #include "report/lesson.h"
 #include "report/plot.h"
+#include "where_floats_stop.h"
 
 using namespace handgrad;
 
@@ -31,8 +33,8 @@ double by_hand(double w) {
     return z * std::exp(w * z);
 }
 
-double by_autograd(double w) {
-    const Variable<double> weight(Tensor<double>::from({}, {w}), true);
+double by_autograd(double w, Device device) {
+    const Variable<double> weight(Tensor<double>::full({}, w, device), true);
     exp(weight * z).backward();
     return weight.grad().item();
 }
@@ -47,27 +49,28 @@ void show_loss(Lesson& lesson) {
     lesson.say(
         "L(w) = e^(wz) with z = -1 has no minimum: it falls towards 0 for ever. Operations work "
         "on whole arrays, and an array with one element is repeated to fit (broadcasting): one "
-        "call evaluates L at a hundred weights.");
+        "call evaluates L at a hundred weights, and at infinity.");
     const Device device = lesson.options().device;
     std::vector<double> weights = linspace(0, 10, 100);
     weights.push_back(std::numeric_limits<double>::infinity());
-    const Index n = static_cast<Index>(weights.size());
-    const Variable<double> w(Tensor<double>::from({n}, weights, device));  // (101)
-    const Variable<double> one_z(Tensor<double>::from({1}, {z}, device));  // (1)
-    const std::vector<double> losses = exp(w * one_z).value().values();    // (101)
+    const auto w = Tensor<double>::from({101}, weights, device);
+    const auto one_z = Tensor<double>::from({1}, {z}, device);
+    const Tensor<double> all = exp(w * one_z);  // (101)
     lesson.line(format("w %s  z %s  L(w) %s", w.shape().str().c_str(), one_z.shape().str().c_str(),
-                       exp(w * one_z).shape().str().c_str()));
+                       all.shape().str().c_str()));
+    std::vector<double> losses = all.values();
     double far = 0;
-    for (std::size_t i = 0; i < weights.size(); ++i)
+    for (std::size_t i = 0; i < losses.size(); ++i)
         far = std::max(far, std::abs(losses[i] - loss(weights[i])));
     lesson.check("all at once is one by one", far < 1e-15, format("largest distance %.1e", far));
     lesson.check("L(infinity) = 0", losses.back() == 0);
+    losses.pop_back();
     weights.pop_back();
     lesson.figure("loss.png", "The loss and its asymptote, which no weight reaches.",
                   {.title = "L(w) = e^-w",
                    .x_label = "w",
                    .y_label = "L",
-                   .series = {{"L(w)", {losses.begin(), losses.end() - 1}, weights},
+                   .series = {{"L(w)", losses, weights},
                               {"asymptote: L(infinity) = 0", {0, 0}, {0, 10}, Style::dashed}}});
 }
 
@@ -79,34 +82,32 @@ void show_gradient(Lesson& lesson) {
     std::vector<Row> rows;
     double autograd_error = 0, difference_error = 0;
     for (const double w : {0.0, 1.0, 3.0, 7.0}) {
-        const double hand = by_hand(w), tape = by_autograd(w), difference = by_differences(w);
+        const double hand = by_hand(w), tape = by_autograd(w, lesson.options().device);
+        const double difference = by_differences(w);
         autograd_error = std::max(autograd_error, std::abs(tape / hand - 1));
         difference_error = std::max(difference_error, std::abs(difference / hand - 1));
-        rows.push_back({format("%g", w), format("%.12f", hand), format("%.12f", tape),
-                        format("%.12f", difference)});
+        rows.push_back(cells("%g | %.12f | %.12f | %.12f", w, hand, tape, difference));
     }
     lesson.table({"w", "by hand", "by autograd", "by differences"}, rows);
-    lesson.check("dL/dw at 0 is -1", by_hand(0) == -1 && by_autograd(0) == -1);
+    lesson.check("dL/dw at 0 is -1", by_hand(0) == -1);
     lesson.check("autograd agrees", autograd_error < 1e-15, format("%.1e", autograd_error));
     lesson.check("differences agree", difference_error < 1e-8, format("%.1e", difference_error));
 }
 
 void thousand_steps(Lesson& lesson) {
     lesson.section("A thousand steps");
-    lesson.say(
-        format("w starts at 0, and each step moves it against the gradient: w <- w - %g "
-               "dL/dw.",
-               lr));
+    lesson.say(format(
+        "w starts at 0, and each step moves it against the gradient: w <- w - %g dL/dw.", lr));
     std::vector<Row> rows;
     std::vector<double> ends;
-    const auto descend = [&](const char* name, double (*gradient)(double)) {
+    const auto descend = [&](const char* name, auto gradient) {
         double w = 0;
         for (int step = 0; step < 1000; ++step) w -= lr * gradient(w);
-        rows.push_back({name, format("%.14f", w), format("%.6f", loss(w))});
+        rows.push_back(cells("%s | %.14f | %.6f", name, w, loss(w)));
         ends.push_back(w);
     };
     descend("by hand", by_hand);
-    descend("by autograd", by_autograd);
+    descend("by autograd", [&](double w) { return by_autograd(w, lesson.options().device); });
     descend("by differences", by_differences);
     lesson.table({"gradient", "w after 1000 steps", "L(w)"}, rows);
     lesson.say(
@@ -128,47 +129,41 @@ double predicted_steps(double rate) {
     return std::max(1.0, std::ceil((1 / goal - 1 - rate / 2 * std::log(1 / goal)) / rate));
 }
 
-/// Steps until the loss is below the goal; `see` is told w after each.
-template <class See>
-Index steps_to_goal(double rate, See see) {
-    double w = 0;
-    Index n = 0;
-    while (loss(w) >= goal) {
-        w -= rate * by_hand(w);
-        see(++n, w);
-    }
-    return n;
+/// w after each step until the loss is below the goal, from the start, 0.
+std::vector<double> descend_to_goal(double rate) {
+    std::vector<double> path = {0};
+    while (loss(path.back()) >= goal) path.push_back(path.back() - rate * by_hand(path.back()));
+    return path;
 }
 
 void until_goal(Lesson& lesson) {
     lesson.section("Until L < 0.001");
-    std::vector<double> at, measured, first_order, gap_first, gap_second;
-    double next = 1, last_w = 0;
-    const Index steps = steps_to_goal(lr, [&](Index step, double w) {
-        last_w = w;
-        const auto n = static_cast<double>(step);
-        if (n < next) return;
-        next = std::max(n + 1, n * 1.25);
-        at.push_back(n);
-        measured.push_back(w);
-        first_order.push_back(std::log1p(lr * n));
-        gap_first.push_back(std::abs(w - std::log1p(lr * n)));
-        gap_second.push_back(std::abs(w - predicted(n, lr)));
-    });
+    const std::vector<double> path = descend_to_goal(lr);
+    const Index steps = std::ssize(path) - 1;
     lesson.say(
         format("It takes %td steps, and w = %.6f then. The lecture says that w needs to be "
                "smaller than 6.9. It needs to be larger: L < 0.001 is w > ln 1000 = %.6f, "
                "and at 6.9 the loss is still %.6f.",
-               steps, last_w, std::log(1000), loss(6.9)));
+               steps, path.back(), std::log(1000), loss(6.9)));
     lesson.result("steps_to_goal", steps);
     lesson.check("998,997 steps", steps == 998997, format("%td", steps));
-    lesson.check("w is larger than 6.9", last_w > 6.9 && loss(6.9) > goal);
+    lesson.check("w is larger than 6.9", path.back() > 6.9 && loss(6.9) > goal);
 
     lesson.say(
         "Why so many? Let u = e^w = 1/L. A step makes it u e^(lr/u) = u + lr + lr^2/2u + ..., so u "
         "grows by lr a step: u_n = 1 + lr n, and w_n = ln(1 + lr n). The loss falls like 1/n, and "
         "each further digit costs ten times the steps. Adding up lr^2/2u as well gives "
         "u_n = 1 + lr n + (lr/2) ln(1 + lr n).");
+    std::vector<double> at, measured, first_order, gap_first, gap_second;
+    for (const Index step : log_steps(steps)) {
+        const auto n = static_cast<double>(step);
+        const double w = path[static_cast<std::size_t>(step)];
+        at.push_back(n);
+        measured.push_back(w);
+        first_order.push_back(std::log1p(lr * n));
+        gap_first.push_back(std::abs(w - first_order.back()));
+        gap_second.push_back(std::abs(w - predicted(n, lr)));
+    }
     lesson.figure(
         "growth.png", "The weight after n steps, as measured and as ln(1 + lr n).",
         {.title = "w grows like a logarithm",
@@ -199,76 +194,14 @@ void until_goal(Lesson& lesson) {
     std::vector<Row> rows;
     bool small_rates_met = true;
     for (const double rate : {0.001, 0.01, 0.1, 1.0, 5.0, 10.0}) {
-        const Index taken = steps_to_goal(rate, [](Index, double) {});
+        const Index taken = std::ssize(descend_to_goal(rate)) - 1;
         const double expected = predicted_steps(rate);
         if (rate <= 0.1) small_rates_met &= static_cast<double>(taken) == expected;
-        rows.push_back({format("%g", rate), format("%td", taken), format("%.0f", expected),
-                        format("%.0f", (1 / goal - 1) / rate)});
+        rows.push_back(
+            cells("%g | %td | %.0f | %.0f", rate, taken, expected, (1 / goal - 1) / rate));
     }
     lesson.table({"lr", "steps", "predicted", "999 / lr"}, rows);
     lesson.check("the steps are predicted to the last", small_rates_met, "for rates up to 0.1");
-}
-
-/// Half the distance from w to the next float: a smaller step leaves w where it is.
-double half_ulp(float w) {
-    return static_cast<double>(std::nextafterf(w, 1e9F) - w) / 2;
-}
-
-/// Where floats stop: between 2^k and 2^(k+1) half an ulp is 2^(k-24), and lr e^-w = 2^(k-24) at
-/// w = ln(lr 2^(24-k)). Where that lies below 2^k the first float of the interval is the last.
-double predicted_stall(double rate) {
-    for (int k = -10;; ++k) {
-        const double w = std::log(std::ldexp(rate, 24 - k));
-        if (w < std::ldexp(1, k + 1)) return std::max(w, std::ldexp(1, k));
-    }
-}
-
-void in_float(Lesson& lesson) {
-    lesson.section("In float");
-    lesson.say(
-        "The same descent in single precision. A float near w has a neighbour at a distance of "
-        "one ulp, about w 10^-7, and a sum is rounded to the nearest float. A step below half an "
-        "ulp is lost, and so is every later one: w does not move, so the gradient does not "
-        "change.");
-    std::vector<Row> rows;
-    std::vector<double> weights = linspace(0.5, 9, 2000), half;
-    for (const double w : weights) half.push_back(half_ulp(static_cast<float>(w)));
-    std::vector<Series> curves = {{"half an ulp of w", half, weights, Style::thick, 6}};
-    bool predicted_all = true;
-    for (const double rate : {1e-3, 1e-4, 1e-5, 1e-6}) {
-        float w = 0;
-        const auto float_rate = static_cast<float>(rate);
-        Index steps = 0, goal_step = 0;
-        for (;; ++steps) {
-            if (goal_step == 0 && std::exp(-w) < static_cast<float>(goal)) goal_step = steps;
-            const float moved = w + float_rate * std::exp(-w);
-            if (moved == w) break;
-            w = moved;
-        }
-        const double expected = predicted_stall(rate);
-        predicted_all &= std::abs(w - expected) < 1e-3;
-        rows.push_back({format("%g", rate), goal_step ? format("%td", goal_step) : "",
-                        format("%td", steps), format("%.5f", w), format("%.5f", expected),
-                        format("%.2g", std::exp(-w))});
-        lesson.result(format("float_halts_at_lr_%g", rate), static_cast<double>(w));
-        curves.push_back({format("step, lr = %g", rate), {}, weights});
-        for (const double at : weights) curves.back().y.push_back(rate * loss(at));
-    }
-    lesson.table({"lr", "steps to L < 0.001", "last step", "w there", "predicted", "L there"},
-                 rows);
-    lesson.say(
-        "A larger w has a larger ulp: at 4 and at 8 it doubles. With lr = 0.001 the weight is "
-        "stopped at 8 exactly, where half an ulp jumps above the step. A smaller rate, which "
-        "promises more care, stops sooner: with 0.0001 the loss never gets below 0.001. In double "
-        "the same happens, beyond w = 27.");
-    lesson.check("every halt is where it was predicted", predicted_all);
-    lesson.figure("float.png",
-                  "The steps, and half an ulp of the weight. Where they meet, w stands still.",
-                  {.title = "In float a step below half an ulp is lost",
-                   .x_label = "w",
-                   .y_label = "size",
-                   .series = curves,
-                   .log_y = true});
 }
 
 }  // namespace
@@ -287,6 +220,6 @@ int main(int argc, char** argv) {
         show_gradient(lesson);
         thousand_steps(lesson);
         until_goal(lesson);
-        in_float(lesson);
+        where_floats_stop(lesson);
     });
 }

@@ -121,6 +121,9 @@ Surface::operator Drawing() const {
                 "'#e0e0e0'\nset xyplane 0\nunset key\nunset colorbox\nset ticslevel 0\n"
                 "set pm3d depthorder border linecolor '#40ffffff' linewidth 0.5\n"
                 "set lmargin 5\nset rmargin 2\nset tmargin 3\nset title offset 0,1\n" +
+                set_range("x", grid.x) + set_range("y", grid.y) +
+                set_tics("x", grid.x.low, grid.x.high, 6) +
+                set_tics("y", grid.y.low, grid.y.high, 6) +
                 format("set view %g,%g,1.1\n", tilt, turn) + block(grid) +
                 "splot $grid using 1:2:3 with pm3d\n",
             1100, 850};
