@@ -14,11 +14,11 @@ namespace handgrad {
 /// The size of a signal of 1 after layers that are 400 and 50 wide in turn.
 inline double through_uneven_layers(bool he, const LessonOptions& options) {
     Random random(options.seed);
-    Tensor<double> x = Tensor<double>::empty({options.tiny ? 8 : 200, 400}, options.device);
+    Tensor<double> x = Tensor<double>::empty({200, 400}, deep_device(options));
     random.normal(x, 0, 1);
     for (int layer = 0; layer < depth; ++layer) {
         const Index in = x.dim(1), out = 450 - in;
-        Linear<double> linear(in, out, random, options.device);
+        Linear<double> linear(in, out, random, x.device());
         const double variance = he ? 2.0 / static_cast<double>(in) : 4.0 / 450;
         random.normal(linear.weight.value, 0, std::sqrt(variance));
         linear.bias.value.fill(0);
@@ -41,7 +41,7 @@ inline void fan_in_times_variance(Lesson& lesson) {
             Sequential<double> model =
                 deep_net(unit<ReLU<double>>("ReLU"), width, gain, lesson.options());
             const double size =
-                flow_through(model, width, false, lesson.options()).signal.back();
+                flow_through(model, width, gain, lesson.options(), false).signal.back();
             a.x.push_back(gain / static_cast<double>(width));
             b.x.push_back(gain);
             a.y.push_back(size);
@@ -73,8 +73,7 @@ inline void fan_in_times_variance(Lesson& lesson) {
     const double other = through_uneven_layers(false, lesson.options());
     lesson.table({"Var(w)", "signal after 20 layers"},
                  {cells("2/fan_in | %.2g", he), cells("4/(fan_in + fan_out) | %.2g", other)});
-    lesson.check("2/fan_in holds, 4/(fan_in + fan_out) fades",
-                 he > 0.2 && he < 5 && other < 0.05);
+    lesson.check("2/fan_in holds, 4/(fan_in + fan_out) fades", he > 0.2 && he < 5 && other < 0.05);
 }
 
 }  // namespace handgrad

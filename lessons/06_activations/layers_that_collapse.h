@@ -1,9 +1,7 @@
 // Without activation, any number of linear layers is one; and what bends buy: the exclusive or.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
-
+#include "core/tensor_ops.h"
 #include "layers/activations.h"
 #include "layers/linear.h"
 #include "layers/sequential.h"
@@ -22,18 +20,13 @@ inline double distance_of_product(Random& random, Device device) {
     auto& b = three.add<Linear<double>>(7, 6, random, device);
     auto& c = three.add<Linear<double>>(6, 3, random, device);
     Linear<double> one(5, 3, random, device);
-    const auto wb_wa = Tensor<double>::empty({6, 5}, device);
-    matmul(wb_wa, b.weight.value, a.weight.value);
-    matmul(one.weight.value, c.weight.value, wb_wa);  // W = Wc Wb Wa
-    // The bias is what an input of zeros comes to.
+    // W = Wc Wb Wa, and the bias is what an input of zeros comes to.
+    one.weight.value.copy_from(matmul(c.weight.value, matmul(b.weight.value, a.weight.value)));
     const auto zeros = Tensor<double>::zeros({1, 5}, device);
     one.bias.value.copy_from(three.forward(zeros).reshape({3}));
     const auto x = Tensor<double>::empty({50, 5}, device);
     random.normal(x, 0, 1);
-    const std::vector<double> y = three.forward(x).values(), z = one.forward(x).values();
-    double far = 0;
-    for (std::size_t i = 0; i < y.size(); ++i) far = std::max(far, std::abs(y[i] - z[i]));
-    return far;
+    return max(abs(three.forward(x) - one.forward(x))).item();
 }
 
 /// The share of the points that a network of these widths gets right, fitted to them.
@@ -64,8 +57,8 @@ inline void layers_that_collapse(Lesson& lesson) {
         "So depth buys nothing without a bend. The exclusive or: points (x1, x2) in the square "
         "[-1, 1]^2 belong to class 1 where x1 x2 < 0. No line separates them. Either a fixed "
         "feature, x1 x2, is put before the linear layer, or hidden units learn one of their own.");
-    const Index n = options.tiny ? 60 : 400;
-    const int steps = options.tiny ? 200 : options.quick ? 500 : 1000;
+    const Index n = options.tiny ? 32 : 400;
+    const int steps = options.tiny ? 60 : options.quick ? 500 : 1000;
     const auto points = Tensor<double>::empty({n, 2}), with_product = Tensor<double>::empty({n, 3});
     random.uniform(points, -1, 1);
     const Labels labels = Labels::zeros({n});
@@ -83,8 +76,8 @@ inline void layers_that_collapse(Lesson& lesson) {
         rows.push_back(cells("%s | %.1f %%", name, 100 * share));
         return share;
     };
-    const double linear = std::max(right("linear 2-2", points, {2, 2}, false),
-                                   right("linear 2-16-16-2", points, {2, 16, 16, 2}, false));
+    const double linear = right("linear 2-2", points, {2, 2}, false);
+    const double three = right("linear 2-16-16-2", points, {2, 16, 16, 2}, false);
     const double fixed = right("x1 x2 added, linear 3-2", with_product, {3, 2}, false);
     right("tanh 2-1-2", points, {2, 1, 2}, true);
     right("tanh 2-2-2", points, {2, 2, 2}, true);
@@ -92,7 +85,7 @@ inline void layers_that_collapse(Lesson& lesson) {
     const double learned = right("tanh 2-16-2", points, {2, 16, 2}, true);
     right("tanh 2-4-4-2", points, {2, 4, 4, 2}, true);
     lesson.table({"network", "right"}, rows);
-    lesson.check("linear layers stay near chance, however many", linear < 0.75);
+    lesson.check("linear layers stay near chance, however many", linear < 0.75 && three < 0.75);
     lesson.check("a fixed feature or hidden units solve it", fixed > 0.95 && learned > 0.95);
 }
 

@@ -2,26 +2,30 @@
 //
 //   make lesson N=6
 //
-// Six functions and their derivatives; a gradient that fades, holds or explodes on its way through
-// twenty layers; units that start equal and stay equal; layers without activation that are one.
-// README.md beside this file derives what is measured here.
+// Here: six functions and their derivatives; a gradient that fades, holds or explodes on its way
+// through twenty layers; units that start equal and stay equal. In files beside this one, each a
+// section of the report: formulas_that_fail.h, fan_in_times_variance.h, saturation.h and
+// layers_that_collapse.h. README.md derives what is measured here.
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <map>
 
 #include "core/random.h"
+#include "core/tensor_ops.h"
 #include "data/image_set.h"
+#include "deep_net.h"
+#include "fan_in_times_variance.h"
+#include "formulas_that_fail.h"
 #include "init/init.h"
-#include "layers/activations.h"
-#include "layers/linear.h"
-#include "layers/prelu.h"
-#include "layers/sequential.h"
+#include "layers/layer.h"
+#include "layers_that_collapse.h"
 #include "losses/cross_entropy.h"
 #include "optim/sgd.h"
 #include "report/lesson.h"
 #include "report/plot.h"
+#include "saturation.h"
 #include "train/metrics.h"
+#include "train/train_step.h"
 
 using namespace handgrad;
 
@@ -29,69 +33,31 @@ namespace {
 
 using Matrix = Tensor<double>;
 
-struct Unit {
-    std::string name;
-    std::function<std::unique_ptr<Layer<double>>()> make;
-};
-
-const Unit identity{"identity", [] { return std::make_unique<Identity<double>>(); }};
-const Unit tanh_unit{"tanh", [] { return std::make_unique<Tanh<double>>(); }};
-const Unit relu{"ReLU", [] { return std::make_unique<ReLU<double>>(); }};
-const std::vector<Unit> units = {
-    relu,
-    {"leaky ReLU", [] { return std::make_unique<LeakyReLU<double>>(0.1); }},
-    {"softplus", [] { return std::make_unique<Softplus<double>>(); }},
-    {"logistic", [] { return std::make_unique<Sigmoid<double>>(); }},
-    tanh_unit,
-    {"ELU", [] { return std::make_unique<ELU<double>>(); }},
-};
-
-Matrix column(const std::vector<double>& values) {
-    return Matrix::from({static_cast<Index>(values.size())}, values);
-}
-
-double root_mean_square(const Matrix& x) {
-    double sum = 0;
-    for (const double v : x.span()) sum += v * v;
-    return std::sqrt(sum / static_cast<double>(x.size()));
-}
-
-double distance(const Matrix& a, const Matrix& b) {
-    double far = 0;
-    for (Index i = 0; i < a.size(); ++i) far = std::max(far, std::abs(a.data()[i] - b.data()[i]));
-    return far;
-}
-
 void show_functions(Lesson& lesson) {
     lesson.section("Six functions");
     lesson.say(
         "Each activation is a layer: forward gives the function, backward of ones its derivative. "
         "The derivative is held against differences.");
     const std::vector<double> at = linspace(-6, 6, 600);  // an even number: no point at the kink
-    const Matrix x = column(at), ones = Matrix::full(x.shape(), 1);
+    const Matrix t = Matrix::from({std::ssize(at)}, at, lesson.options().device);
+    const Matrix ones = Matrix::full(t.shape(), 1, t.device());
     const double e = 1e-5;
-    std::vector<double> above = at, below = at;
-    for (double& t : above) t += e;
-    for (double& t : below) t -= e;
     double worst = 0;
     std::vector<Row> rows;
     std::vector<Drawing> plots;
-    for (const Unit& unit : units) {
-        const auto layer = unit.make();
-        const std::vector<double> high = layer->forward(column(above)).values();
-        const std::vector<double> low = layer->forward(column(below)).values();
-        const std::vector<double> value = layer->forward(x).values();
-        const std::vector<double> slope = layer->backward(ones).values();
-        for (std::size_t i = 0; i < at.size(); ++i)
-            worst = std::max(worst, std::abs(slope[i] - (high[i] - low[i]) / (2 * e)));
+    for (const Unit& unit : six_units()) {
+        const auto f = unit.make();
+        const Matrix difference = (f->forward(t + e) - f->forward(t - e)) / (2 * e);
+        const std::vector<double> value = f->forward(t).values();
+        const std::vector<double> slope = f->backward(ones).values();
+        worst = std::max(worst, max(abs(f->backward(ones) - difference)).item());
         plots.push_back(Plot{.title = unit.name,
                              .series = {{"f(t)", value, at}, {"f'(t)", slope, at}},
                              .zero_lines = true});
         const auto [least, greatest] = std::minmax_element(slope.begin(), slope.end());
-        const double middle = layer->forward(column({0})).item();
-        rows.push_back({unit.name, format("%.3f", value.front()), format("%.3f", middle),
-                        format("%.3f", value.back()), format("%.4f", *least),
-                        format("%.4f", *greatest)});
+        const double middle = f->forward(Matrix::zeros({1}, t.device())).item();
+        rows.push_back(cells("%s | %.3f | %.3f | %.3f | %.4f | %.4f", unit.name.c_str(),
+                             value.front(), middle, value.back(), *least, *greatest));
     }
     lesson.figure("functions.png", "Each function and its derivative.",
                   panels(plots, {.columns = 3, .panel_height = 620}));
@@ -102,101 +68,6 @@ void show_functions(Lesson& lesson) {
         "around 1/2, not 0.");
     lesson.check("every derivative is that of its function", worst < 1e-9, format("%.1e", worst));
 }
-
-void show_pitfalls(Lesson& lesson) {
-    lesson.section("Two formulas that do not always hold");
-    lesson.say(
-        "PReLU is t above zero and a t below. The lecture writes max(a t, t), which is the same "
-        "for a <= 1 only: beyond, the greater of the two is the wrong one on both sides.");
-    const std::vector<double> at = linspace(-2, 2, 401);
-    std::vector<Row> rows;
-    std::map<double, double> far;
-    std::vector<Series> curves;
-    for (const double a : {-0.5, 0.25, 1.0, 2.0}) {
-        PReLU<double> layer(1, a);
-        const std::vector<double> y = layer.forward(column(at)).values();
-        std::vector<double> greater;
-        for (const double t : at) greater.push_back(std::max(a * t, t));
-        far[a] = distance(column(y), column(greater));
-        rows.push_back({format("%g", a), format("%.3g", far[a])});
-        if (a == 2) curves = {{"PReLU, a = 2", y, at}, {"max(2 t, t)", greater, at}};
-    }
-    lesson.table({"a", "largest distance for |t| <= 2"}, rows);
-    lesson.figure(
-        "prelu.png", "PReLU with a = 2, and what max(a t, t) makes of it.",
-        {.title = "PReLU is max(a t, t) only for a <= 1", .x_label = "t", .series = curves});
-    lesson.check("PReLU = max(a t, t) for a <= 1", far[-0.5] == 0 && far[0.25] == 0 && far[1] == 0);
-    lesson.check("and not for a = 2", far[2] == 2);
-
-    lesson.say(
-        "Softplus is log(1 + e^t). In float e^t overflows above 88.7, and below -17 the sum "
-        "1 + e^t is rounded to 1. max(t, 0) + log1p(e^-|t|) is the same function and does "
-        "neither.");
-    rows.clear();
-    Softplus<float> softplus;
-    bool naive_fails = false, layer_holds = true;
-    for (const float t : {-100.F, -20.F, -1.F, 1.F, 20.F, 88.F, 89.F, 1000.F}) {
-        const float naive = std::log(1 + std::exp(t));
-        const float slope = std::exp(t) / (1 + std::exp(t));
-        const float y = softplus.forward(Tensor<float>::from({1}, {t})).item();
-        const float dy = softplus.backward(Tensor<float>::full({1}, 1)).item();
-        naive_fails |= t > 0 && !std::isfinite(naive) && std::isnan(slope);
-        const double exact = std::max<double>(t, 0) + std::log1p(std::exp(-std::abs(double{t})));
-        layer_holds &= std::abs(y - exact) <= 1e-6 * exact + 1e-44 && std::isfinite(dy);
-        rows.push_back({format("%g", t), format("%g", naive), format("%g", y),
-                        std::isnan(slope) ? "nan" : format("%g", slope),  // never "-nan"
-                        format("%g", dy)});
-    }
-    lesson.table({"t", "log(1 + e^t)", "Softplus", "e^t / (1 + e^t)", "its backward"}, rows);
-    lesson.check("log(1 + e^t) overflows in float", naive_fails);
-    lesson.check("Softplus does not", layer_holds);
-}
-
-/// Linear layers of equal width without bias, each followed by the activation. Weights are drawn
-/// with Var(w) = gain / width.
-Sequential<double> deep_net(const Unit& unit, Index width, int depth, double gain,
-                            std::uint64_t seed) {
-    Random random(seed);
-    Sequential<double> model;
-    for (int layer = 0; layer < depth; ++layer) {
-        auto& linear = model.add<Linear<double>>(width, width, random);
-        random.normal(linear.weight.value, 0, std::sqrt(gain / static_cast<double>(width)));
-        linear.bias.value.fill(0);
-        model.append(unit.make());
-    }
-    return model;
-}
-
-/// The root mean square of what leaves each layer, and of the gradient that comes back to it.
-struct Flow {
-    std::vector<double> signal, gradient;  // of layers 0 (the input) .. depth
-    Matrix output;
-    double expected = 1;  // gradient.front() / gradient.back(), from the slopes
-};
-
-Flow flow_through(Sequential<double>& model, Index width, double gain, std::uint64_t seed) {
-    Random random(seed + 1);
-    Matrix x = Matrix::empty({200, width}), dy = Matrix::empty({200, width});
-    random.normal(x, 0, 1);
-    random.normal(dy, 0, 1);
-    const Matrix ones = Matrix::full(x.shape(), 1);
-    Flow flow;
-    flow.signal.push_back(root_mean_square(x));
-    flow.gradient.push_back(root_mean_square(dy));
-    for (std::size_t i = 0; i < model.size(); i += 2) {
-        x = model[i + 1].forward(model[i].forward(x));
-        flow.signal.push_back(root_mean_square(x));
-    }
-    flow.output = x;
-    for (std::size_t i = model.size(); i > 0; i -= 2) {
-        flow.expected *= std::sqrt(gain) * root_mean_square(model[i - 1].backward(ones));
-        dy = model[i - 2].backward(model[i - 1].backward(dy));
-        flow.gradient.insert(flow.gradient.begin(), root_mean_square(dy));
-    }
-    return flow;
-}
-
-constexpr int depth = 20;
 
 void show_fading(Lesson& lesson) {
     lesson.section("A gradient's way through twenty layers");
@@ -211,23 +82,23 @@ void show_fading(Lesson& lesson) {
                                                                {"2/fan_in (He)", 2},
                                                                {"Var(w) = 1", 100}};
     std::map<std::string, std::map<std::string, double>> left;  // by activation and rule
-    double worst = 0;
-    std::vector<Series> by_unit, by_rule_tanh, by_rule_relu;
-    std::vector<Unit> all = units;
-    all.push_back(identity);
+    std::map<std::string, std::vector<Series>> by_rule;         // by activation
+    std::vector<Series> by_unit;
     std::vector<Row> rows;
-    for (const Unit& unit : all) {
+    double worst = 0;
+    std::vector<Unit> units = six_units();
+    units.push_back(unit<Identity<double>>("identity"));
+    for (const Unit& unit : units) {
         Row row = {unit.name};
         for (const auto& [rule, gain] : rules) {
-            Sequential<double> model = deep_net(unit, width, depth, gain, lesson.options().seed);
-            const Flow flow = flow_through(model, width, gain, lesson.options().seed);
+            Sequential<double> model = deep_net(unit, width, gain, lesson.options());
+            const DeepFlow flow = flow_through(model, width, gain, lesson.options());
             const double ratio = flow.gradient.front() / flow.gradient.back();
-            left[unit.name][rule] = ratio;
             worst = std::max(worst, std::abs(std::log(ratio / flow.expected)) / depth);
+            left[unit.name][rule] = ratio;
             row.push_back(format("%.1e", ratio));
+            by_rule[unit.name].push_back({rule, flow.gradient});
             if (gain == 1) by_unit.push_back({unit.name, flow.gradient});
-            if (unit.name == "tanh") by_rule_tanh.push_back({rule, flow.gradient});
-            if (unit.name == "ReLU") by_rule_relu.push_back({rule, flow.gradient});
         }
         rows.push_back(row);
         lesson.result("gradient_left_" + unit.name, left[unit.name]);
@@ -240,17 +111,17 @@ void show_fading(Lesson& lesson) {
         "all but the logistic. What matters is fan_in Var(w): about 1 for tanh, 2 for ReLU, which "
         "passes half. The logistic fades under every rule, by at least 4 a layer unless the "
         "weights are large.");
-    const auto plot = [](const char* title, std::vector<Series> curves) {
+    const auto plot = [](const char* title, const std::vector<Series>& curves) {
         return Plot{.title = title,
                     .x_label = "layer (0: the input)",
                     .y_label = "size of the gradient",
-                    .series = std::move(curves),
+                    .series = curves,
                     .log_y = true};
     };
     lesson.figure("fading_by_activation.png", "The gradient in each layer, by activation.",
                   plot("Size of the gradient, Var(w) = 1/fan_in", by_unit));
     lesson.figure("fading_by_rule.png", "The gradient in each layer, by initialisation.",
-                  panels({plot("tanh", by_rule_tanh), plot("ReLU", by_rule_relu)},
+                  panels({plot("tanh", by_rule["tanh"]), plot("ReLU", by_rule["ReLU"])},
                          {.columns = 2, .panel_height = 720}));
     const auto holds = [&](const char* unit, const char* rule) {
         return left[unit][rule] > 0.2 && left[unit][rule] < 5;
@@ -266,103 +137,6 @@ void show_fading(Lesson& lesson) {
                  left["tanh"]["Var(w) = 1"] > 1e3 && left["ReLU"]["Var(w) = 1"] > 1e12);
 }
 
-void show_scale(Lesson& lesson) {
-    lesson.section("fan_in Var(w), not Var(w)");
-    lesson.say(
-        "The signal after twenty layers of ReLUs, for layers of three widths. Against Var(w) "
-        "there are three curves; against fan_in Var(w) there is one, and it crosses 1 at 2. "
-        "Each layer multiplies the mean square by fan_in Var(w) / 2.");
-    std::vector<Series> by_variance, by_product;
-    double worst = 0;
-    for (const Index width : {32, 100, 320}) {
-        Series a{format("width %td", width), {}, {}}, b = a;
-        for (const double gain : {0.25, 0.5, 1.0, 2.0, 4.0, 8.0}) {
-            Sequential<double> model = deep_net(relu, width, depth, gain, lesson.options().seed);
-            const Flow flow = flow_through(model, width, gain, lesson.options().seed);
-            const double size = flow.signal.back();
-            a.x.push_back(gain / static_cast<double>(width));
-            b.x.push_back(gain);
-            a.y.push_back(size);
-            b.y.push_back(size);
-            // The prediction is for the mean over weights; one draw of twenty layers strays.
-            const double expected = std::pow(gain / 2, depth / 2.0);
-            worst = std::max(worst, std::abs(std::log(size / expected)) / depth);
-        }
-        by_variance.push_back(a);
-        by_product.push_back(b);
-    }
-    const auto plot = [](const char* x_label, std::vector<Series> curves) {
-        return Plot{.title = "Size of the signal after 20 layers",
-                    .x_label = x_label,
-                    .series = std::move(curves),
-                    .log_y = true,
-                    .log_x = true};
-    };
-    lesson.figure("scale.png", "The signal after twenty layers of ReLUs, for three widths.",
-                  panels({plot("Var(w)", by_variance), plot("fan_in Var(w)", by_product)},
-                         {.columns = 2, .panel_height = 720}));
-    lesson.check("the size is (fan_in Var(w) / 2)^10", worst < 0.2,
-                 format("to within a factor of %.3f a layer", std::exp(worst)));
-
-    lesson.say(
-        "He's rule is Var(w) = 2/fan_in. The slides also give 4/(fan_in + fan_out), which is the "
-        "same where layers are equally wide. Here they are 400 and 50 wide in turn:");
-    std::vector<Row> rows;
-    std::map<bool, double> size;
-    for (const bool he : {true, false}) {
-        Random random(lesson.options().seed);
-        Matrix x = Matrix::empty({200, 400});
-        random.normal(x, 0, 1);
-        for (Index layer = 0; layer < depth; ++layer) {
-            const Index in = x.dim(1), out = 450 - in;
-            Linear<double> linear(in, out, random);
-            const double variance = he ? 2.0 / static_cast<double>(in) : 4.0 / 450;
-            random.normal(linear.weight.value, 0, std::sqrt(variance));
-            linear.bias.value.fill(0);
-            x = ReLU<double>().forward(linear.forward(x));
-        }
-        size[he] = root_mean_square(x);
-        rows.push_back({he ? "2/fan_in" : "4/(fan_in + fan_out)", format("%.2g", size[he])});
-    }
-    lesson.table({"Var(w)", "signal after 20 layers"}, rows);
-    lesson.check("2/fan_in holds, 4/(fan_in + fan_out) fades",
-                 size[true] > 0.2 && size[true] < 5 && size[false] < 0.05);
-}
-
-void show_saturation(Lesson& lesson) {
-    lesson.section("Saturation");
-    lesson.say(
-        "Twenty layers of 100 tanh units again. A unit is called saturated where |h| > 0.99: its "
-        "slope is below 0.02 there.");
-    std::vector<Row> rows;
-    std::vector<double> shares;
-    for (const double gain : {0.01, 1.0, 4.0, 25.0, 100.0}) {
-        Sequential<double> model = deep_net(tanh_unit, 100, depth, gain, lesson.options().seed);
-        const Flow flow = flow_through(model, 100, gain, lesson.options().seed);
-        Index saturated = 0;
-        std::vector<double> slopes;
-        for (const double h : flow.output.span()) {
-            saturated += std::abs(h) > 0.99;
-            slopes.push_back(1 - h * h);
-        }
-        std::nth_element(slopes.begin(), slopes.begin() + slopes.size() / 2, slopes.end());
-        const double share = static_cast<double>(saturated) / static_cast<double>(slopes.size());
-        shares.push_back(share);
-        rows.push_back({format("%.2f", std::sqrt(gain / 100)), format("%.1f %%", 100 * share),
-                        format("%.1e", slopes[slopes.size() / 2]),
-                        format("%.1e", flow.signal.back()),
-                        format("%.1e", flow.gradient.front() / flow.gradient.back())});
-    }
-    lesson.table({"std of w", "saturated", "median slope", "signal", "gradient left"}, rows);
-    lesson.say(
-        "Small weights lose the signal and with it the gradient. With large ones most units sit "
-        "at their ends and learn next to nothing. The gradient as a whole does not vanish then, "
-        "as the lecture says: it explodes, since the few units in between have large "
-        "weights above them. Both are bad, for different reasons.");
-    lesson.check("large weights saturate", shares.back() > 0.7 && shares[1] < 0.01,
-                 format("%.0f %% of units at std 1", 100 * shares.back()));
-}
-
 /// How a linear layer can start: weight (out, in). The first six are the lecture's.
 void initialise(const std::string& rule, const Matrix& weight, Random& random) {
     if (rule == "xavier") init::xavier_normal(weight, random);
@@ -374,36 +148,29 @@ void initialise(const std::string& rule, const Matrix& weight, Random& random) {
     if (rule == "equal units") weight.fill(0.01);
 }
 
-/// The largest distance of a unit's weights from those of unit 0.
-double spread_of_units(const Matrix& weight) {
-    double far = 0;
-    for (Index unit = 1; unit < weight.dim(0); ++unit)
-        far = std::max(far, distance(weight.rows(unit, unit + 1), weight.rows(0, 1)));
-    return far;
-}
-
 void show_symmetry(Lesson& lesson) {
     lesson.section("How a layer starts, and symmetry");
-    const Dataset images = load_image_set(lesson.options().data).train;
-    const Dataset set = images.rows(0, std::min<Index>(images.size(), 1500));
-    const Matrix x = set.x.cast<double>();
-    const auto classes = static_cast<Index>(set.classes.size());
-    const int steps = lesson.options().epochs;
+    const LessonOptions& options = lesson.options();
+    const Dataset images = load_image_set(options.data).train;
+    const Dataset set = images.rows(0, std::min<Index>(images.size(), options.tiny ? 32 : 1500));
+    const Matrix x = set.x.cast<double>().to(options.device);  // (N, pixels)
+    const Labels y = set.y.to(options.device);
+    const auto classes = std::ssize(set.classes);
     const double rate = 0.5;
     lesson.say(
         format("A network %td-16-%td with tanh units on %td images of %s, %d full-batch "
                "steps at rate %g, from seven starts. Are the hidden units still equal?",
-               x.dim(1), classes, set.size(), set.name.c_str(), steps, rate));
+               x.dim(1), classes, set.size(), set.name.c_str(), options.epochs, rate));
     std::vector<Row> rows;
     std::vector<Series> curves;
-    std::map<std::string, double> spread, moved, accuracy;
+    std::map<std::string, double> spread, moved, right;  // by start
     for (const std::string rule :
          {"xavier", "he", "normal", "uniform", "zeros", "ones", "equal units"}) {
-        Random random(lesson.options().seed);
+        Random random(options.seed);
         Sequential<double> model;
-        auto& hidden = model.add<Linear<double>>(x.dim(1), 16, random);
+        auto& hidden = model.add<Linear<double>>(x.dim(1), 16, random, options.device);
         model.add<Tanh<double>>();
-        auto& output = model.add<Linear<double>>(16, classes, random);
+        auto& output = model.add<Linear<double>>(16, classes, random, options.device);
         for (Linear<double>* layer : {&hidden, &output}) {
             initialise(rule, layer->weight.value, random);
             layer->bias.value.fill(0);
@@ -414,26 +181,21 @@ void show_symmetry(Lesson& lesson) {
         const Matrix start = hidden.weight.value.clone();
         CrossEntropyLoss<double> loss;
         SGD<double> sgd(model.parameters(), rate);
-        std::vector<double> losses;
-        for (int step = 0; step < steps; ++step) {
-            sgd.zero_grad();
-            losses.push_back(loss.forward(model.forward(x), set.y).item());
-            model.backward_parameters(loss.backward());
-            sgd.step();
-        }
-        spread[rule] = spread_of_units(hidden.weight.value);
-        moved[rule] = distance(hidden.weight.value, start);
-        accuracy[rule] = static_cast<double>(count_correct(model.forward(x), set.y)) /
-                         static_cast<double>(set.size());
-        rows.push_back({rule, format("%.4f", losses.front()), format("%.4f", losses.back()),
-                        format("%.1f %%", 100 * accuracy[rule]), format("%.1e", moved[rule]),
-                        format("%.1e", spread[rule])});
-        curves.push_back({rule, losses});
+        Series& curve = curves.emplace_back(Series{.label = rule});
+        for (int step = 0; step < options.epochs; ++step)
+            curve.y.push_back(train_step(model, loss, sgd, x, y));
+        const Matrix& w = hidden.weight.value;  // (16, pixels)
+        spread[rule] = max(abs(w - w.rows(0, 1))).item();
+        moved[rule] = max(abs(w - start)).item();
+        right[rule] = accuracy(model.forward(x), y);
+        rows.push_back(cells("%s | %.4f | %.4f | %.1f %% | %.1e | %.1e", rule.c_str(),
+                             curve.y.front(), curve.y.back(), 100 * right[rule], moved[rule],
+                             spread[rule]));
     }
     lesson.table({"start", "first loss", "last loss", "accuracy", "hidden weights moved by",
                   "units differ by"},
                  rows);
-    lesson.result("accuracy_by_start", accuracy);
+    lesson.result("accuracy_by_start", right);
     lesson.say(
         "Units that start equal get equal gradients: they stay equal for ever, and sixteen of them "
         "are worth one. In the last row the classes start apart, so that this one unit learns. "
@@ -450,79 +212,7 @@ void show_symmetry(Lesson& lesson) {
     lesson.check("equal weights do not move the hidden layer",
                  moved["zeros"] == 0 && moved["ones"] < 1e-9 && moved["equal units"] > 0.01);
     lesson.check("equal units learn less",
-                 accuracy["equal units"] < accuracy["xavier"] - 0.2 && accuracy["zeros"] < 0.3);
-}
-
-void show_collapse(Lesson& lesson) {
-    lesson.section("Without activation, layers collapse");
-    Random random(lesson.options().seed);
-    Sequential<double> three;
-    auto& a = three.add<Linear<double>>(5, 7, random);
-    auto& b = three.add<Linear<double>>(7, 6, random);
-    auto& c = three.add<Linear<double>>(6, 3, random);
-    // W = Wc Wb Wa, and the bias is what an input of zeros comes to.
-    Linear<double> one(5, 3, random);
-    const Matrix wb_wa = Matrix::empty({6, 5});
-    matmul(wb_wa, b.weight.value, a.weight.value);
-    matmul(one.weight.value, c.weight.value, wb_wa);
-    one.bias.value.copy_from(three.forward(Matrix::zeros({1, 5})).reshape({3}));
-    const Matrix x = Matrix::empty({50, 5});
-    random.normal(x, 0, 1);
-    const double far = distance(three.forward(x), one.forward(x));
-    lesson.say(
-        "Three linear layers 5-7-6-3, and one layer 5-3 whose weight is the product of theirs.");
-    lesson.check("three linear layers are one", far < 1e-14, format("largest distance %.1e", far));
-
-    lesson.say(
-        "So depth buys nothing without a bend. The exclusive or: points (x1, x2) in the square "
-        "[-1, 1]^2 belong to class 1 where x1 x2 < 0. No line separates them. Either a fixed "
-        "feature, x1 x2, is put before the linear layer, or hidden units learn one of their own.");
-    const Index n = 400;
-    const Matrix points = Matrix::empty({n, 2}), with_product = Matrix::empty({n, 3});
-    random.uniform(points, -1, 1);
-    const Labels y = Labels::zeros({n});
-    for (Index i = 0; i < n; ++i) {
-        const double x1 = points(i, 0), x2 = points(i, 1);
-        y(i) = x1 * x2 < 0;
-        with_product(i, 0) = x1;
-        with_product(i, 1) = x2;
-        with_product(i, 2) = x1 * x2;
-    }
-    const auto fit = [&](const Matrix& input, const std::vector<Index>& widths, bool bends) {
-        Random weights(lesson.options().seed);
-        Sequential<double> model;
-        for (std::size_t i = 1; i < widths.size(); ++i) {
-            model.add<Linear<double>>(widths[i - 1], widths[i], weights);
-            if (bends && i + 1 < widths.size()) model.add<Tanh<double>>();
-        }
-        CrossEntropyLoss<double> loss;
-        SGD<double> sgd(model.parameters(), {.lr = 0.3, .momentum = 0.9});
-        for (int step = 0; step < 1000; ++step) {
-            sgd.zero_grad();
-            loss.forward(model.forward(input), y);
-            model.backward_parameters(loss.backward());
-            sgd.step();
-        }
-        return static_cast<double>(count_correct(model.forward(input), y)) / n;
-    };
-    std::vector<Row> rows;
-    std::vector<double> shares;
-    const auto row = [&](const char* name, double accuracy) {
-        rows.push_back({name, format("%.1f %%", 100 * accuracy)});
-        shares.push_back(accuracy);
-    };
-    row("linear 2-2", fit(points, {2, 2}, false));
-    row("linear 2-16-16-2", fit(points, {2, 16, 16, 2}, false));
-    row("x1 x2 added, linear 3-2", fit(with_product, {3, 2}, false));
-    row("tanh 2-1-2", fit(points, {2, 1, 2}, true));
-    row("tanh 2-2-2", fit(points, {2, 2, 2}, true));
-    row("tanh 2-4-2", fit(points, {2, 4, 2}, true));
-    row("tanh 2-16-2", fit(points, {2, 16, 2}, true));
-    row("tanh 2-4-4-2", fit(points, {2, 4, 4, 2}, true));
-    lesson.table({"network", "right"}, rows);
-    lesson.check("linear layers stay near chance, however many",
-                 shares[0] < 0.75 && shares[1] < 0.75);
-    lesson.check("a fixed feature or hidden units solve it", shares[2] > 0.95 && shares[6] > 0.95);
+                 right["equal units"] < right["xavier"] - 0.2 && right["zeros"] < 0.3);
 }
 
 }  // namespace
@@ -536,16 +226,18 @@ int main(int argc, char** argv) {
             "gradient in twenty layers, how weights should start, and why a bend is needed.",
         .epochs = 400,
         .quick_epochs = 100,
+        .tiny_epochs = 40,
         .data = "embedded",
         .data_help = image_set_help,
+        .any_device = true,
     };
     return run_lesson(argc, argv, info, [](Lesson& lesson) {
         show_functions(lesson);
-        show_pitfalls(lesson);
+        formulas_that_fail(lesson);
         show_fading(lesson);
-        show_scale(lesson);
-        show_saturation(lesson);
+        fan_in_times_variance(lesson);
+        saturation(lesson);
         show_symmetry(lesson);
-        show_collapse(lesson);
+        layers_that_collapse(lesson);
     });
 }

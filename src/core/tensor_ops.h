@@ -58,6 +58,11 @@ template <std::floating_point T>
 Tensor<T> abs(const Tensor<T>& x) {
     return unary(UnaryOp::abs, x);
 }
+/// -1, 0 or 1, or NaN.
+template <std::floating_point T>
+Tensor<T> sign(const Tensor<T>& x) {
+    return unary(UnaryOp::sign, x);
+}
 
 template <std::floating_point T>
 Tensor<T> operator+(const Tensor<T>& a, const Tensor<T>& b) {

@@ -42,6 +42,8 @@ TEST_CASE("tensor functions are those of each element", "[core]") {
         CHECK(sqrt(x)(i) == Approx(std::sqrt(x(i))));
         CHECK(tanh(x)(i) == Approx(std::tanh(x(i))));
         CHECK(abs(-x)(i) == x(i));
+        CHECK(sign(x)(i) == (x(i) > 0 ? 1 : 0));
+        CHECK(sign(-x)(i) == (x(i) > 0 ? -1 : 0));
     }
 }
 
