@@ -1,5 +1,9 @@
 #include "kernels/cpu/scratch.h"
 
+#if defined(__linux__)
+    #include <sys/mman.h>
+#endif
+
 #include <array>
 #include <cstdlib>
 #include <memory>
@@ -24,11 +28,18 @@ thread_local std::array<Piece, static_cast<std::size_t>(Scratch::count)> pieces;
 void* scratch(Scratch use, std::size_t bytes) {
     Piece& piece = pieces[static_cast<std::size_t>(use)];
     if (piece.bytes < bytes) {
-        constexpr std::size_t page = 4096;
+        // Pages of 4 KB lie anywhere in physical memory, so that panels that would fit in L2 evict
+        // each other, by chance: a product of 512 ran at 60 to 85 % of the peak. One large page
+        // has no gaps, and takes one entry of the TLB.
+        constexpr std::size_t small = std::size_t{4} << 10, large = std::size_t{2} << 20;
+        const std::size_t page = bytes > large / 32 ? large : small;
         const std::size_t whole_pages = (bytes + page - 1) / page * page;
         piece = {};
         piece.memory.reset(std::aligned_alloc(page, whole_pages));
         if (!piece.memory) throw std::bad_alloc();
+#if defined(__linux__)
+        if (page == large) madvise(piece.memory.get(), whole_pages, MADV_HUGEPAGE);
+#endif
         piece.bytes = whole_pages;
     }
     return piece.memory.get();

@@ -186,6 +186,13 @@ inline Index even_piece(Index total, Index most, Index grain = 1) {
     return (grains + pieces - 1) / pieces * grain;
 }
 
+/// How much of what is left the next piece takes, where `step` is usual: a last piece of a single
+/// grain would have too few sums to hide their latency, so it gets another from the one before.
+inline Index next_piece(Index left, Index step, Index grain) {
+    const bool one_too_many = left > step && left <= step + grain;
+    return one_too_many && step > 2 * grain ? step - grain : smaller(left, step);
+}
+
 /// Memory for `count` elements of T.
 template <class T>
 T* scratch_for(Scratch use, Index count) {
@@ -221,8 +228,12 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
     T* packed_b = nullptr;
     if (way.pack_a)
         packed_a = scratch_for<T>(Scratch::packed_a, (smaller(p.M, ic_step) + MR) * pc_step + L);
+    // With one block of rows, a strip of B is used only once, and the next can take its place: the
+    // copy stays in L1 or L2.
+    const bool used_once = p.M <= ic_step && !way.rows_first;
     if (way.pack_b)
-        packed_b = scratch_for<T>(Scratch::packed_b, (smaller(p.N, jc_step) + L) * pc_step);
+        packed_b = scratch_for<T>(Scratch::packed_b,
+                                  (smaller(p.N, used_once ? NR<T> : jc_step) + L) * pc_step);
     const Trans trans_a = way.pack_a ? Trans::yes : p.trans_a;
     const bool far = p.elements() * Index{sizeof(T)} > caches().l2;
 
@@ -251,12 +262,12 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
 
                 Index nr = 0;
                 const auto take_b = [&](Index jr, bool first) {
-                    nr = smaller(nc - jr, jr_step);
+                    nr = next_piece(nc - jr, jr_step, L);
                     tile.last_columns = nr % L;
                     tile.b = p.b(pc, jc + jr);
                     if (bias != nullptr && last_k) tile.bias = bias + jc + jr;
                     if (!way.pack_b) return;
-                    T* panel = packed_b + jr * kc;
+                    T* panel = used_once ? packed_b : packed_b + jr * kc;
                     const Index width = (nr + L - 1) / L * L;
                     if (first) pack_b(panel, width, p.trans_b, tile.b, p.ldb, nr, kc);
                     tile.b = panel;
@@ -265,15 +276,15 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                 // What comes next, shared out among this strip's tiles: the next strip of B, as it
                 // was packed or as it will be; or, where B is read as it lies, its next rows.
                 const auto look_ahead = [&](Index jr, Index t) {
-                    const bool first = ic + t == 0, next = jr + jr_step < nc;
+                    const bool first = ic + t == 0, next = jr + nr < nc;
                     tile.ahead = tile.b;
                     tile.ahead_step = 0;
                     if (way.pack_b && ic > 0 && next) {
                         tile.ahead_step = (jr_step + tiles - 1) / tiles;
-                        tile.ahead = packed_b + (jr + jr_step) * kc + t * kc * tile.ahead_step;
+                        tile.ahead = packed_b + (jr + nr) * kc + t * kc * tile.ahead_step;
                     } else if (p.trans_b == Trans::no && first && (next || !way.pack_b)) {
                         tile.ahead_step = p.ldb;
-                        tile.ahead = way.pack_b ? p.b(pc, jc + jr + jr_step) : tile.b + 16 * p.ldb;
+                        tile.ahead = way.pack_b ? p.b(pc, jc + jr + nr) : tile.b + 16 * p.ldb;
                     }
                 };
                 const auto multiply = [&](Index ir, Index jr) {
@@ -285,13 +296,13 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                 };
                 if (way.rows_first) {
                     for (Index ir = 0; ir < mc; ir += ir_step)
-                        for (Index jr = 0; jr < nc; jr += jr_step) {
+                        for (Index jr = 0; jr < nc; jr += nr) {
                             take_b(jr, ic + ir == 0);
                             multiply(ir, jr);
                         }
                 } else {
                     // 2nd loop: strips of B, packed just before their first use.
-                    for (Index jr = 0; jr < nc; jr += jr_step) {
+                    for (Index jr = 0; jr < nc; jr += nr) {
                         take_b(jr, ic == 0);
                         // 1st loop: panels of A.
                         for (Index ir = 0; ir < mc; ir += ir_step) multiply(ir, jr);

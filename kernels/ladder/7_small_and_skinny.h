@@ -25,6 +25,17 @@ template <class T>
 inline constexpr Way as_it_lies{
     .pack_a = false, .pack_b = false, .rows_first = false, .kc = 2048 / Index{sizeof(T)}};
 
+/// Elements of a cache line: the columns that are few.
+template <class T>
+inline constexpr Index few = 64 / Index{sizeof(T)};
+
+/// Do `rows` rows, ld apart, fall into one set of L1, and are more than that holds?
+template <class T>
+bool collide(Index rows, Index ld) {
+    constexpr Index page = 4096;  // what the sets of L1 span, usually
+    return ld * Index{sizeof(T)} % page == 0 && rows > caches().l1 / page;
+}
+
 // ---- dot products -------------------------------------------------------------------------------
 //
 // A tile of DOT_ROWS x DOT_COLUMNS dot products loads each vector once for a whole row or column of
@@ -127,9 +138,18 @@ Index dot_step(const Product<T>& p) {
 
 /// C = alpha A B' + beta C, with A (M, K) and B (N, K) as they lie, k in pieces of k_step.
 template <class T>
-void multiply_by_dots(const Product<T>& p, Index k_step) {
+void multiply_by_dots(Product<T> p, Index k_step) {
+    if (p.M > p.N && collide<T>(p.N, p.ldb)) {
+        // All rows of B are in use at once; a copy with one line more in each row keeps them in L1.
+        const Index ld = even_piece(p.K, p.K, few<T>) + few<T>;
+        T* copy = scratch_for<T>(Scratch::packed_b, p.N * ld + lanes<T>);
+        pack_along(copy, ld, p.B, p.ldb, p.K, p.N);
+        p.B = copy;
+        p.ldb = ld;
+    }
     const Index rows = even_piece(p.M, DOT_ROWS);
     const Index columns = even_piece(p.N, DOT_COLUMNS);
+    Index n = 0;
     DotTile<T> tile;
     tile.lda = p.lda;
     tile.ldb = p.ldb;
@@ -140,7 +160,8 @@ void multiply_by_dots(const Product<T>& p, Index k_step) {
         tile.beta = k == 0 ? p.beta : T{1};
     };
     const auto multiply = [&](Index i, Index j, Index k) {
-        const Index m = smaller(p.M - i, rows), n = smaller(p.N - j, columns);
+        const Index m = smaller(p.M - i, rows);
+        n = next_piece(p.N - j, columns, 1);
         tile.a = p.a(i, k);
         tile.b = p.b(k, j);
         tile.c = p.c(i, j);
@@ -151,7 +172,7 @@ void multiply_by_dots(const Product<T>& p, Index k_step) {
     if (p.M <= p.N) {
         for (Index k = 0; k < p.K; k += k_step) {
             take_k(k, k_step);
-            for (Index j = 0; j < p.N; j += columns)
+            for (Index j = 0; j < p.N; j += n)
                 for (Index i = 0; i < p.M; i += rows) multiply(i, j, k);
         }
     } else {
@@ -162,7 +183,7 @@ void multiply_by_dots(const Product<T>& p, Index k_step) {
             for (Index k = 0; k < p.K; k += k_step) {
                 take_k(k, k_step);
                 for (Index i = ic; i < smaller(p.M, ic + block); i += rows)
-                    for (Index j = 0; j < p.N; j += columns) {
+                    for (Index j = 0; j < p.N; j += n) {
                         tile.ahead = nullptr;
                         if (far && j == 0) {
                             if (k + k_step < p.K)
@@ -180,7 +201,7 @@ void multiply_by_dots(const Product<T>& p, Index k_step) {
 template <class T>
 void multiply_by_dots_turning_b(const Product<T>& p, Index k_step) {
     constexpr Index L = lanes<T>;
-    const Index ld = (p.K + L - 1) / L * L;
+    const Index ld = even_piece(p.K, p.K, few<T>) + few<T>;
     T* turned = scratch_for<T>(Scratch::packed_b, p.N * ld);
     for (Index k = 0; k < p.K; k += L)
         pack_across<T, L>(turned + k, ld, p.b(k, 0), p.ldb, smaller(p.K - k, L), p.N);
@@ -292,25 +313,33 @@ Plan choose_plan(const Product<T>& p) {
         // stay in L2. Otherwise a packed B does better: its vectors need no adding up, but are cut
         // where N is small.
         const bool long_sum = p.K >= 4 * L;
-        const bool thin = p.N <= 2 * L || (p.M <= 64 && 2 * p.M <= p.K);
+        const Index most_rows = l2_feeds_strips ? 64 : 32;
+        const bool thin = p.N <= 2 * L || (p.M <= most_rows && 2 * p.M <= p.K);
         const bool stays = smaller(p.M, p.N) * p.K <= l2 / 2;
         if (long_sum && thin && stays)
             return {.path = Path::dots, .way = {}, .k_step = dot_step(p)};
     }
-    if (plain_a && plain_b && p.N <= L && p.M >= 64 && p.K >= 32 * L && p.N * p.K <= l2 / 2)
+    if (plain_a && plain_b && p.N <= few<T> && p.M >= 64 && p.K >= 32 * L && p.N * p.K <= l2 / 2)
         return {.path = Path::dots_turning_b, .way = {}, .k_step = dot_step(p)};
-    if (!plain_a && p.N <= L && p.M >= 4 * L)
+    if (!plain_a && p.N <= few<T> && p.M >= 4 * L)
         return {.path = Path::turned_around, .way = {}, .k_step = 0};
 
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
     if (big) return {};
     Way way = as_it_lies<T>;
-    // Rows of A a multiple of a page apart share one set of L1.
-    way.pack_a = !plain_a && p.N >= 2 * NR<T> && p.lda * Index{sizeof(T)} % 4096 == 0;
-    // Rows of B shorter than a vector: packed, each starts on a cache line of its own.
-    way.pack_b = (p.N < L && p.M >= 64) || !plain_b;
     // Where K is small, C is what has to be streamed.
-    way.rows_first = !way.pack_b && p.K <= 128 && p.K * p.N <= l2 / 2 && p.M * p.N > l2 / 2;
+    const bool streams_c = p.K <= 128 && p.K * p.N <= l2 / 2 && p.M * p.N > l2 * 3 / 4;
+    // Half of L1 is for what a column of tiles reads again: a strip of B, and of A' whole lines.
+    const Index each_k = NR<T> + (plain_a ? 0 : few<T>);
+    const bool long_strips = !l2_feeds_strips && p.K * each_k * Index{sizeof(T)} > caches().l1 / 2;
+    // Rows of A' a multiple of a page apart share one set of L1.
+    way.pack_a = !plain_a && p.N >= 2 * NR<T> &&
+                 (p.lda * Index{sizeof(T)} % 4096 == 0 || (long_strips && p.K >= 256));
+    // Rows of B shorter than a vector: packed, each starts on a cache line of its own. Long strips
+    // pay for their copy by the rows that use it, or by coming from beyond L2 only once.
+    way.pack_b = !plain_b || (p.N < L && p.M >= 64) || (streams_c && collide<T>(p.K, p.ldb)) ||
+                 (long_strips && (p.M >= 64 || p.elements() > l2));
+    way.rows_first = streams_c && (!way.pack_b || plain_b);
     return {.path = Path::tiles, .way = way, .k_step = 0};
 }
 

@@ -20,4 +20,10 @@ inline constexpr int MR = 4, NV = 2;  // 8 of 16 registers for C, 2 for B, 1 for
 template <class T>
 inline constexpr int NR = NV* lanes<T>;
 
+// A strip of B that is read as it lies comes anew for each MR rows, and each of its rows may touch
+// a line more than it fills, in the time of MR x NV multiply-adds. L2 delivers 64 bytes a cycle on
+// the processors that have AVX-512, and 32 at best on others, of which 24 are counted on.
+inline constexpr int strip_bytes_per_cycle = 2 * (NV * vector_bytes + 64) / (MR * NV);
+inline constexpr bool l2_feeds_strips = strip_bytes_per_cycle <= 24;
+
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -187,6 +187,10 @@ std::vector<Case> edge_cases() {
     shapes.push_back({.M = 10, .N = 301, .K = 1000});
     shapes.push_back({.M = 500, .N = 300, .K = 20});   // C by rows
     shapes.push_back({.M = 1024, .N = 100, .K = 40});  // rows of A a page apart
+    shapes.push_back({.M = 70, .N = 13, .K = 1024});   // rows of B, and a copy of them
+    shapes.push_back({.M = 130, .N = 1024, .K = 20});
+    shapes.push_back({.M = 10, .N = 1024, .K = 300});  // each strip of B packed and used once
+    shapes.push_back({.M = 64, .N = 100, .K = 700});   // a last strip of one vector
     shapes.push_back({.M = 1, .N = 1, .K = 5000});
     shapes.push_back({.M = 200, .N = 200, .K = 1});
 
@@ -196,7 +200,8 @@ std::vector<Case> edge_cases() {
             for (const Trans trans_b : both) {
                 c.trans_a = trans_a;
                 c.trans_b = trans_b;
-                c.gap = c.M == 1024 ? 0 : (c.M + c.N) % 3;
+                const bool pages = c.M == 1024 || c.N == 1024 || c.K == 1024;
+                c.gap = pages ? 0 : (c.M + c.N) % 3;
                 c.beta = c.K % 2 == 0 ? 0 : 1;
                 cases.push_back(c);
             }
