@@ -393,6 +393,7 @@ int main(int argc, char** argv) {
                   {"--batch", "samples in a batch", &settings.batch_size},
                   {"--dropout", "probability of dropping a hidden unit", &settings.dropout}},
         .any_device = true,
+        .any_precision = true,
     };
     return run_lesson(argc, argv, info, [&](Lesson& lesson) {
         const Data data = load_data(lesson);
