@@ -451,13 +451,14 @@ std::vector<Line> measure_tiles(Index n, double seconds) {
             std::vector<double> ratios;
             for (std::size_t r = 0; r < probes[fast].size(); ++r)
                 ratios.push_back(speed[fast][i][r] / speed[fast][0][r]);
-            const double gflops = median(speed[fast][i]), probe = median(probes[fast]);
+            const double gflops = median(speed[fast][i]);
+            const double of_peak = 100 * gflops * (i == 1 ? 1 : 6) / median(probes[fast]);
             std::printf("  %s: %.1f GFLOP/s, %.1f %% of the tiles' peak, %.2f times float (%zu)",
-                        fast == 1 ? "fast" : "slow", gflops, 100 * gflops / probe, median(ratios),
+                        fast == 1 ? "fast" : "slow", gflops, of_peak, median(ratios),
                         ratios.size());
             if (line.gflops > 0) continue;  // the line is of the fast rounds, if there are any
             line.gflops = gflops;
-            line.pct_peak = 100 * gflops / probe;
+            line.pct_peak = of_peak;
             line.peer = fast == 1 ? "handgrad float" : "handgrad float, tiles slow";
             line.peer_gflops = median(speed[fast][0]);
             line.ratio = median(ratios);

@@ -218,6 +218,28 @@ TEST_CASE("rungs 9 and 10 stay within their bounds", "[gemm]") {
             }
 }
 
+TEST_CASE("rung 9 rounds to the nearest bf16, ties to even", "[gemm]") {
+    const std::pair<float, float> rounded[] = {{1, 1},
+                                               {1 + 0x1p-8F, 1},
+                                               {-1 - 0x1p-8F, -1},
+                                               {1 + 0x1p-8F + 0x1p-23F, 1 + 0x1p-7F},
+                                               {1 + 3 * 0x1p-8F, 1 + 0x1p-6F},
+                                               {1 + 3 * 0x1p-8F - 0x1p-23F, 1 + 0x1p-7F},
+                                               {2 - 0x1p-23F, 2},
+                                               {0x1.fep127F, 0x1.fep127F}};
+    for (const auto isa : isas_with_tiles())
+        for (const auto& [x, wanted] : rounded) {
+            const float one = 1;
+            float c[] = {no_number, no_number};
+            const ladder::Gemm<float> gemm = ladder::rung<float>(ladder::bf16_rung, isa);
+            gemm(no, no, 1, 1, 1, 1, &x, 1, &one, 1, 0, &c[0], 1);
+            gemm(no, no, 1, 1, 1, 1, &one, 1, &x, 1, 0, &c[1], 1);
+            INFO(x);
+            CHECK(c[0] == wanted);
+            CHECK(c[1] == wanted);
+        }
+}
+
 TEST_CASE("rung 10 errs like float", "[gemm]") {
     std::mt19937 engine(17);
     std::uniform_real_distribution<> uniform(-1, 1), positive(0, 1);
