@@ -3,6 +3,7 @@
 //   make bench-gemm                               the table, and out/bench/gemm.json
 //   make bench-gemm ARGS="--only 16x784x128"      shapes whose name holds these words
 //   make bench-gemm ARGS="--only layer"           the layers alone
+//   make bench-gemm ARGS="--only bf16"            rungs 9 and 10 alone
 //   make bench-gemm ARGS="--readme README.md"     also writes the table between README's markers
 //
 // The libraries are opened where they lie. On Debian their packages are libdnnl-dev, libeigen3-dev
@@ -20,6 +21,14 @@
 // relu(x W' + b) and back, dz = dy where y > 0, dW = dz' x, db = the sum of dz's rows, dx = dz W.
 // handgrad adds the bias and applies relu while the tile is in registers. The libraries' products
 // are followed by passes over y for that, with handgrad's own kernels; all else is the same.
+//
+// Where the processor has AMX, squares in bf16 and bf16x3 follow, on one thread, each checked
+// against its own bound and compared with handgrad in float. Tiles were seen to be loaded at two
+// speeds, 2.4 times apart, on one and the same machine, so each round also measures products whose
+// tiles are loaded from L1. Their peak is 16 times the multiply-adds': a round is "fast" where the
+// probe shows 12 times or more, and the others are reported beside as "slow". With
+// HANDGRAD_ISA=portable, and
+// --only bf16, the same runs on plain C++, to see that it works.
 #include <dlfcn.h>
 #include <omp.h>
 
@@ -315,6 +324,7 @@ double median(std::vector<double> x) {
 
 struct Line {
     Shape shape;
+    std::string precision = {};  // "bf16" or "bf16x3"; else float
     int threads = 1;
     double gflops = 0, pct_peak = 0;
     std::string peer;  // the best one
@@ -377,6 +387,88 @@ Line measure(const Shape& shape, int threads, const std::vector<Library>& all, d
     return line;
 }
 
+// ---- rungs 9 and 10 -----------------------------------------------------------------------------
+
+/// Four rows of C = A B against the bound of the rung that made it.
+bool within_bound(int number, const Multiplication& work) {
+    const Shape& s = work.s;
+    const auto at = [](const Aligned& x, Index i) { return double{x.first[i]}; };
+    for (Index m = 0; m < s.M; m += s.M / 4)
+        for (Index n = 0; n < s.N; ++n) {
+            double sum = 0, magnitude = 0;
+            for (Index k = 0; k < s.K; ++k) {
+                const double term = at(work.A, m * s.K + k) * at(work.B, k * s.N + n);
+                sum += term;
+                magnitude += std::fabs(term);
+            }
+            const double error = std::fabs(at(work.C, m * s.N + n) - sum);
+            if (!(error <= ladder::error_bound(number, s.K) * magnitude)) return false;
+        }
+    return true;
+}
+
+/// A square in float, bf16 and bf16x3, on one thread, in turns; a line for each of the latter two,
+/// with handgrad's float as the peer.
+std::vector<Line> measure_tiles(Index n, double seconds) {
+    const cpu::Isa isa = cpu::chosen_isa();
+    cpu::set_max_threads(1);
+    Multiplication work({"NN", n, n, n});
+    const auto run = [&](int number) {
+        ladder::rung<float>(number, isa)(Trans::no, Trans::no, n, n, n, 1, work.A.data(), n,
+                                         work.B.data(), n, 0, work.C.data(), n);
+    };
+    const int numbers[] = {ladder::last_rung, ladder::bf16_rung, ladder::bf16x3_rung};
+    bool right[3] = {};
+    for (int i = 0; i < 3; ++i) {
+        std::fill_n(work.C.data(), n * n, not_written);
+        run(numbers[i]);
+        right[i] = within_bound(numbers[i], work);
+    }
+
+    // GFLOP/s of each, and of the tiles, in fast rounds [1] and in slow ones [0].
+    std::vector<double> speed[2][3], probes[2];
+    const auto start = Clock::now();
+    for (int round = 0; round < 5 || (round < 1000 && seconds_since(start) < 3 * seconds);
+         ++round) {
+        const double probe = ladder::tile_peak(isa);
+        const bool fast = probe >= 12 * ladder::fma_peak<float>(isa, 1);
+        probes[fast].push_back(probe);
+        for (int i = 0; i < 3; ++i) {
+            const auto turn = Clock::now();
+            run(numbers[i]);
+            speed[fast][i].push_back(work.s.flops() / seconds_since(turn) / 1e9);
+        }
+    }
+    std::vector<Line> lines;
+    for (int i = 1; i < 3; ++i) {
+        Line line;
+        line.shape = work.s;
+        line.precision = i == 1 ? "bf16" : "bf16x3";
+        std::printf("%-6s %-14s", line.precision.c_str(), line.shape.size().c_str());
+        if (!right[0] || !right[i]) std::printf("  beyond its bound");
+        for (const int fast : {1, 0}) {
+            if (!right[0] || !right[i] || probes[fast].empty()) continue;
+            std::vector<double> ratios;
+            for (std::size_t r = 0; r < probes[fast].size(); ++r)
+                ratios.push_back(speed[fast][i][r] / speed[fast][0][r]);
+            const double gflops = median(speed[fast][i]);
+            const double of_peak = 100 * gflops * (i == 1 ? 1 : 6) / median(probes[fast]);
+            std::printf("  %s: %.1f GFLOP/s, %.1f %% of the tiles' peak, %.2f times float (%zu)",
+                        fast == 1 ? "fast" : "slow", gflops, of_peak, median(ratios),
+                        ratios.size());
+            if (line.gflops > 0) continue;  // the line is of the fast rounds, if there are any
+            line.gflops = gflops;
+            line.pct_peak = of_peak;
+            line.peer = fast == 1 ? "handgrad float" : "handgrad float, tiles slow";
+            line.peer_gflops = median(speed[fast][0]);
+            line.ratio = median(ratios);
+        }
+        std::printf("\n");
+        lines.push_back(line);
+    }
+    return lines;
+}
+
 // ---- reporting ----------------------------------------------------------------------------------
 
 std::string machine() {
@@ -426,18 +518,21 @@ void write_json(const std::filesystem::path& path, const std::vector<Line>& line
     nlohmann::ordered_json list = nlohmann::ordered_json::array();
     for (const Line& line : lines) {
         const Shape& s = line.shape;
-        list.push_back({{"name", (s.layer() ? "" : "sgemm_") + s.trans + "_" + s.size() +
-                                     "/threads:" + std::to_string(line.threads)},
-                        {"m", s.M},
-                        {"n", s.N},
-                        {"k", s.K},
-                        {"trans", s.trans},
-                        {"threads", line.threads},
-                        {"gflops", line.gflops},
-                        {"pct_peak", line.pct_peak},
-                        {"peer", line.peer},
-                        {"peer_gflops", line.peer_gflops},
-                        {"ratio", line.ratio}});
+        const std::string kind = !line.precision.empty() ? line.precision + "_"
+                                 : s.layer()             ? ""
+                                                         : "sgemm_";
+        list.push_back(
+            {{"name", kind + s.trans + "_" + s.size() + "/threads:" + std::to_string(line.threads)},
+             {"m", s.M},
+             {"n", s.N},
+             {"k", s.K},
+             {"trans", s.trans},
+             {"threads", line.threads},
+             {"gflops", line.gflops},
+             {"pct_peak", line.pct_peak},
+             {"peer", line.peer},
+             {"peer_gflops", line.peer_gflops},
+             {"ratio", line.ratio}});
     }
     if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
     write_file_atomically(path, list.dump(1) + "\n");
@@ -540,8 +635,15 @@ int run(int argc, char** argv) {
         }
     }
     std::printf("\n%s", summaries(lines).c_str());
-    write_json(json, lines);
     if (!readme.empty()) write_readme(readme, lines);
+    const bool tiles = only.empty() ? cpu::chosen_isa() == cpu::Isa::avx512
+                                    : std::find(only.begin(), only.end(), "bf16") != only.end();
+    if (tiles && ladder::has_tiles(cpu::chosen_isa()))
+        for (Index n = 1024; n <= std::min<Index>(largest, 4096); n *= 2)
+            for (Line& line : measure_tiles(n, seconds)) lines.push_back(std::move(line));
+    else
+        std::printf("no AMX, or none asked for: no bf16\n");
+    write_json(json, lines);
     return std::all_of(lines.begin(), lines.end(), [](const Line& l) { return l.gflops > 0; }) ? 0
                                                                                                : 1;
 }

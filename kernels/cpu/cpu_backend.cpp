@@ -11,6 +11,7 @@
 #include "kernels/cpu/primitives.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax.h"
+#include "kernels/ladder/ladder.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 namespace {
@@ -20,11 +21,16 @@ class CpuBackend final : public Backend<T> {
   public:
     void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, const T* A,
               Index lda, const T* B, Index ldb, T beta, T* C, Index ldc) const override {
-        HANDGRAD_ISA::gemm(trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
+        const auto rounding = ladder::rounding_rung<T>();
+        const auto product = rounding != nullptr ? rounding : HANDGRAD_ISA::gemm<T>;
+        product(trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
     }
     void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
                         Index out) const override {
-        HANDGRAD_ISA::linear_forward(y, x, w, bias, rows, in, out);
+        if (ladder::rounding_rung<T>() == nullptr)
+            return HANDGRAD_ISA::linear_forward(y, x, w, bias, rows, in, out);
+        gemm(Trans::no, Trans::yes, rows, out, in, T{1}, x, in, w, in, T{0}, y, out);
+        add_to_rows(y, bias, rows, out);
     }
     void fill(T* x, T value, Index n) const override { HANDGRAD_ISA::fill(x, value, n); }
     void multiply(T* y, const T* x, const T* scale, Index n) const override {

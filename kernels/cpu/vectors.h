@@ -147,6 +147,13 @@ template <class T, int... lane>
     return __builtin_shufflevector(x, y, 2 * lane...);
 }
 
+/// Lanes 1, 3, 5 .. of x, then those of y.
+template <class T, int... lane>
+[[gnu::always_inline]] inline Vector<T> odd_lanes(Vector<T> x, Vector<T> y,
+                                                  std::integer_sequence<int, lane...>) {
+    return __builtin_shufflevector(x, y, (2 * lane + 1)...);
+}
+
 /// Transposes each square block of a (rows, lanes) matrix that is held as one vector a row:
 /// afterwards lane g * rows + r of x[k] is what lane g * rows + k of x[r] was. `rows` is a power of
 /// two and at most lanes<T>.

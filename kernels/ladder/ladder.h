@@ -1,7 +1,8 @@
 // The road to the fast product: every rung as a function, to be tested, timed and read.
 //
 // The files are numbered, one idea each. 0_naive.h is the definition. 1 to 4 are plain loops, each
-// complete in its file; 5 to 8 are what CpuBackend runs, each built on the one before.
+// complete in its file; 5 to 8 are what CpuBackend runs, each built on the one before. 9 and 10
+// leave float: CpuBackend runs them where kernels/cpu/precision.h is told so.
 #pragma once
 
 #include <string_view>
@@ -21,8 +22,28 @@ inline constexpr int last_rung = 8;
 template <class T>
 Gemm<T> rung(int number, cpu::Isa isa);
 
-/// "register block", for 0 to last_rung.
+/// Beyond: rung<float> alone, where has_tiles(isa). Their operands are rounded to bf16, or split
+/// into three of them.
+inline constexpr int bf16_rung = 9, bf16x3_rung = 10;
+
+/// avx512 has tiles where the processor has AMX and the system permits it; portable has plain C++
+/// that does the same, slowly.
+bool has_tiles(cpu::Isa isa);
+
+/// The rung that cpu::set_precision put in the place of the product in T, or null.
+template <class T>
+Gemm<T> rounding_rung();
+
+/// "register block", for 0 to bf16x3_rung.
 std::string_view name_of_rung(int number);
+
+/// How far an element of a float product of K terms may be from the exact one, as a share of the
+/// sum of the terms' magnitudes; the rungs derive it. Holds for alpha = 1 and beta = 0.
+double error_bound(int number, Index K);
+
+/// GFLOP/s of one thread's tiles, each loaded from L1 before it is multiplied, in about a
+/// millisecond. As fma_peak, it tells the machine's present state.
+double tile_peak(cpu::Isa isa);
 
 /// The last rung with its epilogue: C = op(A) op(B), + bias (N) in every row unless it is null,
 /// then max(C, 0) if relu. Dense matrices.

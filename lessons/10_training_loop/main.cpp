@@ -401,6 +401,7 @@ int main(int argc, char** argv) {
               "with the one before",
               &settings.copy_batches}},
         .any_device = true,
+        .any_precision = true,
     };
     return run_lesson(argc, argv, info, [&](Lesson& lesson) {
         const Data data = load_data(lesson);

@@ -59,9 +59,18 @@ struct Shape {
     }
 };
 
+/// Rungs 9 and 10 are for AMX: plain C++ stands in for it elsewhere.
 ladder::Gemm<float> rung(int number) {
-    return number == 0 ? ladder::gemm_naive<float> : ladder::rung<float>(number, cpu::chosen_isa());
+    if (number == 0) return ladder::gemm_naive<float>;
+    const cpu::Isa isa = cpu::chosen_isa();
+    const bool stand_in = number > ladder::last_rung && !ladder::has_tiles(isa);
+    return ladder::rung<float>(number, stand_in ? cpu::Isa::portable : isa);
 }
+
+struct Errors {
+    double worst;     // of an element, as a share of its bound
+    double relative;  // root of the sum of squares, of the errors over that of the results
+};
 
 /// A shape with its operands.
 struct Problem {
@@ -85,13 +94,13 @@ struct Problem {
                      s.trans_b == Trans::yes ? s.K : s.N, 0, C.data(), s.N);
     }
 
-    /// The largest error of a few rows, as a share of what rounding may do: a sum of K products
-    /// errs by at most K u sum |a| |b|, with u half an epsilon.
-    double worst_error(int number) {
+    /// Of a few rows, against double. Infinite where anything is NaN.
+    Errors errors(int number) {
         const Shape& s = shape;
+        const double bound = ladder::error_bound(number, s.K);
         std::fill(C.begin(), C.end(), std::numeric_limits<float>::quiet_NaN());
         multiply(number);
-        double worst = 0;
+        double worst = 0, squares = 0, squared_errors = 0;
         const Index step = std::max<Index>(1, s.M / 8);
         for (Index m = s.M - 1; m >= 0; m -= step)
             for (Index n = 0; n < s.N; ++n) {
@@ -103,14 +112,18 @@ struct Problem {
                     magnitude += std::fabs(a * b);
                 }
                 const double error = std::fabs(static_cast<double>(C[size(m * s.N + n)]) - sum);
-                const double allowed = static_cast<double>(s.K) * magnitude *
-                                       std::numeric_limits<float>::epsilon() / 2;
                 // Written so that NaN is the worst of all.
-                if (!(error <= allowed * worst)) worst = error / allowed;
-                if (std::isnan(error)) return std::numeric_limits<double>::infinity();
+                if (!(error <= bound * magnitude * worst)) worst = error / (bound * magnitude);
+                squares += sum * sum;
+                squared_errors += error * error;
             }
-        return worst;
+        if (std::isnan(squared_errors)) worst = std::numeric_limits<double>::infinity();
+        return {worst, std::sqrt(squared_errors / squares)};
     }
+
+    /// A sum of K products errs by at most K u sum |a| |b|, with u half an epsilon: the worst
+    /// element's share of that.
+    double worst_error(int number) { return errors(number).worst; }
 };
 
 /// Median GFLOP/s of several contestants that take turns, so that a busy neighbour slows all alike.
@@ -154,7 +167,9 @@ const char* why(int number) {
         "vectors by hand, the tile as large as the registers, masks at the edges",
         "each core makes a part of C by itself",
         "small and skinny shapes read their operands where they lie",
-        "bias and max(., 0) before the tile leaves the registers"};
+        "bias and max(., 0) before the tile leaves the registers",
+        "bf16 operands: one instruction makes 8192 multiply-adds",
+        "three bf16 for each float: six products, float's error"};
     return reasons[number];
 }
 
@@ -329,6 +344,60 @@ void fuse(Lesson& lesson) {
     lesson.check("fused or apart, the same bits", equal);
 }
 
+void round_operands(Lesson& lesson, Index n) {
+    lesson.section("Sixteen bits");
+    const int numbers[] = {ladder::last_rung, ladder::bf16_rung, ladder::bf16x3_rung};
+    const bool amx = cpu::chosen_isa() == cpu::Isa::avx512 && ladder::has_tiles(cpu::Isa::avx512);
+    if (!amx) n = std::min<Index>(n, 256);
+    lesson.say(
+        "Rung 9 rounds the operands to bf16, which have 8 bits where float has 24, and multiplies "
+        "whole tiles of them by one instruction of Intel's AMX. Rung 10 makes three bf16 of each "
+        "float, and six products of one.");
+    const cpu::Isa isa = cpu::chosen_isa();
+    if (amx)
+        lesson.say(format(
+            "Tiles loaded from L1 and multiplied make %.0f GFLOP/s on one thread, "
+            "%.1f times the multiply-adds of float.",
+            ladder::tile_peak(isa), ladder::tile_peak(isa) / ladder::fma_peak<float>(isa, 1)));
+    else
+        lesson.say(
+            "There is no AMX here, or it was not asked for. So plain C++ computes, addition by "
+            "addition, what its tiles would: the errors are theirs, and a speed would say "
+            "nothing.");
+    lesson.say(format("A square of %td, on one thread; errors against double:", n));
+
+    Problem problem({Trans::no, Trans::no, n, n, n});
+    std::vector<Errors> errors;
+    for (const int number : numbers) errors.push_back(problem.errors(number));
+    std::vector<double> speeds;
+    if (amx) {
+        const Threads one(1);
+        speeds = race(problem.shape.flops(), 3, lesson.options().quick ? 0.05 : 0.5,
+                      [&](std::size_t i) { problem.multiply(numbers[i]); });
+    }
+    std::vector<Row> rows;
+    bool right = true;
+    std::vector<double> relative;
+    for (std::size_t i = 0; i < 3; ++i) {
+        right = errors[i].worst <= 1 && right;
+        relative.push_back(errors[i].relative);
+        rows.push_back({std::to_string(numbers[i]), std::string(ladder::name_of_rung(numbers[i])),
+                        amx ? format("%.1f", speeds[i]) : "-", format("%.2g", errors[i].relative),
+                        format("%.2f", errors[i].relative / errors[0].relative),
+                        format("%.1f %%", 100 * errors[i].worst)});
+    }
+    lesson.table({"rung", "", "GFLOP/s", "error", "of rung 8's", "worst, of its bound"}, rows);
+    for (const int number : {ladder::bf16_rung, ladder::bf16x3_rung})
+        lesson.line(
+            format("%-2d %-17s  %s", number, ladder::name_of_rung(number).data(), why(number)));
+    lesson.result("amx", amx);
+    lesson.result("errors_of_float_bf16_bf16x3", relative);
+    if (amx) lesson.result("gflops_of_float_bf16_bf16x3", speeds);
+    lesson.check("rounded products stay within their bounds", right);
+    lesson.check("three bf16 are as good as float", relative[2] <= 2 * relative[0],
+                 format("%.2f times its error", relative[2] / relative[0]));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -348,5 +417,6 @@ int main(int argc, char** argv) {
         turn(lesson, std::min<Index>(n, 512));
         train(lesson);
         fuse(lesson);
+        round_operands(lesson, n);
     });
 }

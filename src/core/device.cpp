@@ -185,6 +185,23 @@ Device parse_device(std::string_view name) {
 #endif
 }
 
+cpu::Precision parse_precision(std::string_view name) {
+    using cpu::Precision;
+    for (const Precision precision : {Precision::float32, Precision::bf16, Precision::bf16x3}) {
+        if (name != name_of(precision)) continue;
+        if (supported(precision, cpu::chosen_isa())) return precision;
+        const bool amx = supported(precision, cpu::Isa::avx512);
+        throw DeviceError(
+            "--precision " + std::string(name) + ": not available",
+            amx ? "HANDGRAD_ISA=" + std::string(name_of(cpu::chosen_isa()))
+                : "a processor without AMX, or a system that does not let programs use it",
+            "AMX with bf16, as in Intel's Xeons since 2023",
+            "use --precision float; HANDGRAD_ISA=portable computes the same in plain C++, slowly");
+    }
+    throw DeviceError("--precision: unknown name", "'" + std::string(name) + "'",
+                      "float, bf16 or bf16x3");
+}
+
 template <class T>
 const Backend<T>& backend(Device device) {
     static const Backend<T>& chosen = cpu::backend<T>(cpu::chosen_isa());
@@ -208,8 +225,12 @@ std::string describe(Device device) {
     if (device == Device::cuda) return "cuda (" + cuda::query().found.front().name + ")";
 #endif
     const int threads = cpu::max_threads();
-    return std::string(name_of(device)) + " (" + std::string(name_of(cpu::chosen_isa())) + ", " +
-           std::to_string(threads) + (threads == 1 ? " thread)" : " threads)");
+    std::string text = std::string(name_of(device)) + " (" +
+                       std::string(name_of(cpu::chosen_isa())) + ", " + std::to_string(threads) +
+                       (threads == 1 ? " thread" : " threads");
+    if (cpu::precision() != cpu::Precision::float32)
+        text += ", products in " + std::string(name_of(cpu::precision()));
+    return text + ")";
 }
 
 std::shared_ptr<void> allocate(Device device, std::size_t bytes) {

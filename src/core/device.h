@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "kernels/backend.h"
+#include "kernels/cpu/precision.h"
 
 namespace handgrad {
 
@@ -21,11 +22,16 @@ std::string_view name_of(Device device);
 /// the name is unknown or this machine or this build does not have it.
 Device parse_device(std::string_view name);
 
+/// What products of floats on the CPU are to be computed in, as cpu::name_of names it: "float",
+/// "bf16" or "bf16x3". Throws DeviceError where the name is unknown or this processor cannot.
+cpu::Precision parse_precision(std::string_view name);
+
 /// The kernels of a device, for T = float and double. Throws DeviceError where there are none.
 template <class T>
 const Backend<T>& backend(Device device);
 
-/// One line on what runs where, for reports: "cpu (avx512, 2 threads)", "cuda (NVIDIA H100)".
+/// One line on what runs where, for reports: "cpu (avx512, 2 threads)", "cpu (avx512, 2 threads,
+/// products in bf16)", "cuda (NVIDIA H100)".
 std::string describe(Device device);
 
 /// `bytes` of a device's memory, aligned to 64, uninitialised, to be read and written by its

@@ -84,6 +84,7 @@ Lesson::Lesson(const LessonInfo& info, LessonOptions options)
                        {"quick", options_.quick},
                        {"epochs", options_.epochs},
                        {"data", options_.data}};
+    if (info.any_precision) state_->results["precision"] = name_of(cpu::precision());
     std::cout << info.title << '\n'
               << std::string(columns_of(info.title), '=') << "\n\n"
               << wrap(info.summary, terminal_width) << "\n\n"
@@ -209,7 +210,7 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
                const std::function<void(Lesson&)>& story) {
     LessonOptions options;
     options.data = info.data;
-    std::string device = "cpu", out = "out";
+    std::string device = "cpu", precision = "float", out = "out";
     CLI::App app(info.title + ". " + info.summary, "lesson_" + info.name);
     if (!info.data_help.empty())
         app.add_option("--data", options.data,
@@ -217,6 +218,12 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
             ->capture_default_str();
     app.add_option("--device", device, "cpu, cuda, or emulated: a GPU played on the CPU")
         ->capture_default_str();
+    if (info.any_precision)
+        app.add_option(
+               "--precision", precision,
+               "of products on the CPU: float, bf16 (operands rounded), or bf16x3 (split in "
+               "three, about as exact as float); the latter two need AMX")
+            ->capture_default_str();
     CLI::Option* epochs =
         app.add_option("--epochs", options.epochs,
                        format("passes over the training data [%d, or %d with --quick]", info.epochs,
@@ -263,6 +270,11 @@ int run_lesson(int argc, char** argv, const LessonInfo& info,
                              : options.quick                      ? info.quick_epochs
                                                                   : info.epochs;
         if (options.tiny && options.data.empty()) options.data = "embedded";
+        if (precision != "float" && options.device != Device::cpu)
+            throw DeviceError("--precision " + precision + ": not on this device",
+                              "--device " + device, "--device cpu",
+                              "products on a GPU are computed in float");
+        cpu::set_precision(parse_precision(precision));
         options.out = std::filesystem::path(out) / info.name;
         make_folder(options.out);
         for (const char* file : {"results.json", "report.html"})  // a run that fails leaves none

@@ -52,7 +52,8 @@ struct LessonInfo {
     std::string data = {};       // unless --data says otherwise
     std::string data_help = {};  // what --data may be; a lesson without has no such flag
     std::vector<LessonFlag> flags = {};
-    bool any_device = false;  // does it put its tensors on --device? Else that must be cpu
+    bool any_device = false;     // does it put its tensors on --device? Else that must be cpu
+    bool any_precision = false;  // has it a flag --precision, for its products of floats?
 };
 
 /// What the flags said.
@@ -127,13 +128,13 @@ class Lesson {
 
 /// Reads the flags, makes the folder of the results, runs the story and writes what it told.
 /// Returns the program's exit code: 0; 1 where a check failed or the story threw, its message on
-/// stderr; 2 where a flag is wrong or the device is not there.
+/// stderr; 2 where a flag is wrong, or the device or the precision is not there.
 ///
 /// results.json holds "lesson", "title", "summary", "seed", "device", "threads", "quick", "epochs",
-/// "data", then the story's results in the order in which they came, then "figures", the names of
-/// the pictures shown, and "checks": a list of {"name", "passed", "detail"}. The frame adds no
-/// times: a story that gives no speed writes equal files in equal runs. Those of an earlier run are
-/// removed first.
+/// "data", "precision" where the lesson has that flag, then the story's results in the order in
+/// which they came, then "figures", the names of the pictures shown, and "checks": a list of
+/// {"name", "passed", "detail"}. The frame adds no times: a story that gives no speed writes equal
+/// files in equal runs. Those of an earlier run are removed first.
 int run_lesson(int argc, char** argv, const LessonInfo& info,
                const std::function<void(Lesson&)>& story);
 

@@ -31,6 +31,31 @@ TEST_CASE("parse_device says which of its reasons keeps cuda from being used") {
     CHECK_THAT(message, ContainsSubstring("--device emulated"));
 }
 
+TEST_CASE("parse_precision takes what this processor can do, and says what it lacks") {
+    CHECK(parse_precision("float") == cpu::Precision::float32);
+    CHECK_THROWS_AS(parse_precision("half"), DeviceError);
+    CHECK_THROWS_WITH(parse_precision("half"),
+                      ContainsSubstring("'half'") && ContainsSubstring("float, bf16 or bf16x3"));
+    for (const auto precision : {cpu::Precision::bf16, cpu::Precision::bf16x3}) {
+        const std::string name(name_of(precision));
+        if (supported(precision, cpu::chosen_isa()))
+            CHECK(parse_precision(name) == precision);
+        else
+            CHECK_THROWS_WITH(parse_precision(name),
+                              ContainsSubstring("--precision " + name) &&
+                                  ContainsSubstring("AMX") &&
+                                  ContainsSubstring("HANDGRAD_ISA=portable"));
+    }
+}
+
+TEST_CASE("describe names a precision that is not float") {
+    cpu::set_precision(cpu::Precision::bf16x3, cpu::Isa::portable);
+    const std::string rounded = describe(Device::cpu);
+    cpu::set_precision(cpu::Precision::float32);
+    CHECK_THAT(rounded, ContainsSubstring(", products in bf16x3)"));
+    CHECK_THAT(describe(Device::cpu), !ContainsSubstring("products"));
+}
+
 TEST_CASE("allocate gives aligned memory, and gives released blocks out again") {
     const auto address = [](const std::shared_ptr<void>& block) {
         return reinterpret_cast<std::uintptr_t>(block.get());

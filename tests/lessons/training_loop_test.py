@@ -6,6 +6,7 @@
 import gzip
 import json
 import os
+import platform
 import struct
 import subprocess
 import sys
@@ -49,6 +50,27 @@ class TrainingLoop(unittest.TestCase):
         on_cpu = self.results()
         for one, other in zip(emulated["loss"], on_cpu["loss"], strict=True):
             self.assertAlmostEqual(one, other, delta=1e-3 * other)
+
+    def test_trains_in_other_precisions(self):
+        losses = {}
+        for precision in ("float", "bf16", "bf16x3"):
+            text = self.run_lesson("--precision", precision, expect=0, HANDGRAD_ISA="portable")
+            self.assertEqual(f"products in {precision}" in text, precision != "float")
+            self.assertEqual(self.results()["precision"], precision)
+            losses[precision] = self.results()["loss"]
+        self.assertNotEqual(losses["bf16"], losses["float"])
+        for precision, delta in (("bf16", 2e-2), ("bf16x3", 1e-4)):
+            for one, other in zip(losses[precision], losses["float"], strict=True):
+                self.assertAlmostEqual(one, other, delta=delta * other)
+
+    def test_refuses_a_precision_that_is_not_there(self):
+        self.assertIn("float, bf16 or bf16x3", self.run_lesson("--precision", "fp8", expect=2))
+        text = self.run_lesson("--precision", "bf16", "--device", "emulated", expect=2)
+        self.assertIn("--device cpu", text)
+        if platform.machine() == "x86_64":  # elsewhere it is plain C++ at once
+            text = self.run_lesson("--precision", "bf16", expect=2, HANDGRAD_ISA="avx2")
+            self.assertIn("AMX", text)
+            self.assertIn("HANDGRAD_ISA=portable", text)
 
     def test_leaves_its_results(self):
         self.run_lesson("--epochs", "3", expect=0)

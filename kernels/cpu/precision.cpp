@@ -1,0 +1,46 @@
+#include "kernels/cpu/precision.h"
+
+#include "kernels/ladder/ladder.h"
+
+namespace handgrad {
+namespace cpu {
+namespace {
+
+Precision chosen = Precision::float32;
+ladder::Gemm<float> rounding = nullptr;
+
+}  // namespace
+
+std::string_view name_of(Precision precision) {
+    return precision == Precision::float32 ? "float"
+           : precision == Precision::bf16  ? "bf16"
+                                           : "bf16x3";
+}
+
+bool supported(Precision precision, Isa isa) {
+    return precision == Precision::float32 || ladder::has_tiles(isa);
+}
+
+void set_precision(Precision precision, Isa isa) {
+    chosen = precision;
+    rounding = precision == Precision::float32 ? nullptr
+               : precision == Precision::bf16  ? ladder::rung<float>(ladder::bf16_rung, isa)
+                                               : ladder::rung<float>(ladder::bf16x3_rung, isa);
+}
+
+Precision precision() {
+    return chosen;
+}
+
+}  // namespace cpu
+
+template <>
+ladder::Gemm<float> ladder::rounding_rung() {
+    return cpu::rounding;
+}
+template <>
+ladder::Gemm<double> ladder::rounding_rung() {
+    return nullptr;
+}
+
+}  // namespace handgrad
