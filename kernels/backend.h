@@ -198,7 +198,7 @@ class Backend {
     // ---- normalisation --------------------------------------------------------------------------
 
     // Of channels x is (outer, channels, inner); channel c is x[o, c, i] for all o and i. Sums run
-    // in double, variances in a second pass over x - mean, whatever the mean.
+    // in double, and variances keep their digits whatever the mean.
 
     /// mean[c] and var[c] = mean of (x - mean[c])^2 over channel c, which has an element.
     virtual void channel_moments(T* mean, T* var, const T* x, Index outer, Index channels,

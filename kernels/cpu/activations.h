@@ -86,31 +86,48 @@ void activation_backward(Activation f, T* dx, const T* dy, const T* x_or_y, T a,
 
 template <class T>
 void prelu_forward(T* y, const T* x, const T* slope, Index outer, Index channels, Index inner) {
-    const auto body = [=](Index begin, Index end) {
-        for (Index row = begin; row < end; ++row) {
+    const auto body = [=](T* to, Index begin, Index end) {
+        for (Index row = begin; row < end; ++row, to += inner) {
             const T s = slope[row % channels];
-            for (Index i = row * inner; i < (row + 1) * inner; ++i)
-                y[i] = x[i] > T{0} ? x[i] : s * x[i];
+            const T* from = x + row * inner;
+            for (Index i = 0; i < inner; ++i) to[i] = from[i] > T{0} ? from[i] : s * from[i];
         }
     };
-    parallel_ranges(outer * channels, streaming<T>(outer * channels * inner, 2), body, 1);
+    const Index rows = outer * channels;
+    each_result(rows, inner, y, y == x, streaming<T>(rows * inner, 2), 1, body);
 }
 
 template <class T>
 void prelu_backward(T* dx, T* dslope, const T* dy, const T* x, const T* slope, Index outer,
                     Index channels, Index inner) {
+    using V = Vector<T>;
+    // The gradient of a vector of x, and what it adds to that of the slope.
+    const auto step = [](T* to, const T* d, const T* v, Index n, V s) {
+        const V dv = load_padded(d, n, T{0}), xv = load_padded(v, n, T{0});
+        store_first(to, n, xv > T{0} ? dv : s * dv);
+        return xv > T{0} ? V{} : xv * dv;
+    };
     // Threads split the channels, so that each sum runs over its elements in order.
     const auto body = [=](Index begin, Index end) {
-        for (Index o = 0; o < outer; ++o)
-            for (Index c = begin; c < end; ++c) {
-                T sum = 0;
-                const Index first = (o * channels + c) * inner;
-                for (Index i = first; i < first + inner; ++i) {
-                    dx[i] = x[i] > T{0} ? dy[i] : slope[c] * dy[i];
-                    sum += x[i] > T{0} ? T{0} : x[i] * dy[i];
+        for (Index o = 0; o < outer; ++o) {
+            const Index first = o * channels * inner;
+            if (inner == 1) {
+                for (Index c = begin; c < end; c += lanes<T>) {
+                    const Index i = first + c, n = end - c;
+                    const V sum = step(dx + i, dy + i, x + i, n, load_padded(slope + c, n, T{0}));
+                    store_first(dslope + c, n, load_padded(dslope + c, n, T{0}) + sum);
                 }
-                dslope[c] += sum;
+                continue;
             }
+            for (Index c = begin; c < end; ++c) {
+                V sum = {};
+                for (Index i = 0; i < inner; i += lanes<T>) {
+                    const Index at = first + c * inner + i;
+                    sum += step(dx + at, dy + at, x + at, inner - i, V{} + slope[c]);
+                }
+                dslope[c] += sum_of_lanes<T>(sum);
+            }
+        }
     };
     parallel_ranges(channels, streaming<T>(outer * channels * inner, 3), body);
 }

@@ -208,14 +208,15 @@ struct Pieces {
 
     template <class T>
     static Pieces make(const Convolution& v, Index unfolded) {
-        // 256 KB leave room in L2 for the weight and y. Fewer than 192 columns would read the
-        // weight too often, more than 768 gain nothing and leave too few pieces to share out.
-        constexpr Index bytes = Index{256} * 1024, least = 192, most = 768;
+        // 256 KB leave room in L2 for the weight and y. Fewer than 400 columns would read and pack
+        // the weight too often, more than 768 gain nothing and leave too few pieces to share out.
+        constexpr Index bytes = Index{256} * 1024, least = 400, most = 768;
         const Index width = larger(least, smaller(most, bytes / Index{sizeof(T)} / unfolded));
         const WindowAxis &h = v.windows.h, &w = v.windows.w;
         Pieces p{1, h.out, w.out, v.n, 1, 1};
-        if (v.P < least / 2) {
-            p.samples = larger(1, smaller(width / v.P, v.n));
+        // A single sample's columns of a pointwise convolution need no copy.
+        if (v.P < (v.pointwise() ? least / 4 : least / 2)) {
+            p.samples = equal_piece(larger(1, v.n), larger(1, width / v.P));
         } else {
             p.rows = equal_piece(h.out, larger(1, width / w.out));
             p.columns = equal_piece(w.out, most);

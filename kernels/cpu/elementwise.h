@@ -1,10 +1,11 @@
-// Kernels that treat every element alone. All are bound by memory. Loops without functions of
-// math.h are written for the compiler to vectorise, which -O3 does for each of them.
+// Kernels that treat every element alone. Those without a function of math.h are bound by memory.
 #pragma once
 
+#include "kernels/cpu/caches.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/scratch.h"
 #include "kernels/cpu/vectors.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
@@ -19,72 +20,168 @@ Cost streaming(Index n, int arrays) {
 /// What one function of math.h costs, in the floating-point operations of Cost.
 inline constexpr Index function_flops = 30;
 
-/// body(i) for i < n, where each touches `arrays` arrays of T.
-template <class T, class Body>
-void each(Index n, int arrays, Body body) {
-    parallel_ranges(n, streaming<T>(n, arrays), [=](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) body(i);
-    });
+// ---- results beyond the caches ------------------------------------------------------------------
+
+/// Does a kernel go through more memory than the last-level cache holds? Then its results go past
+/// the caches, which saves reading their lines before they are written: a third of what y = f(x)
+/// moves. Not where y is one of the inputs, whose lines are in cache.
+inline bool beyond_caches(Cost cost) {
+    return cost.bytes > caches().l3;
 }
 
-/// y[i] = f(x[i] ..) for i < n, a multiple of lanes<T>.
+/// The elements from p on to the next whole vector.
+template <class T>
+Index to_alignment(const T* p) {
+    const auto beyond = static_cast<Index>(reinterpret_cast<std::uintptr_t>(p) % vector_bytes);
+    return (vector_bytes - beyond) % vector_bytes / Index{sizeof(T)};
+}
+
+/// to[i] = from[i] for i < n, past the caches.
+template <class T>
+[[gnu::noinline]] void copy_past_caches(T* to, const T* from, Index n) {
+    Index i = 0;
+    for (const Index first = smaller(to_alignment(to), n); i < first; ++i) to[i] = from[i];
+    for (; i + lanes<T> <= n; i += lanes<T>) store_past_caches(to + i, load(from + i));
+    for (; i < n; ++i) to[i] = from[i];
+}
+
+/// Results wait here for copy_past_caches: in L1 where an item is no larger than usual.
+inline constexpr Index usual_buffer = 4 << 10, largest_buffer = 128 << 10;
+
+/// Makes n results of `size` elements each, one behind the other in y: body(to, begin, end) makes
+/// those of [begin, end), at `to`, which is a buffer where they go past the caches.
+template <class T, class Body>
+void each_result(Index n, Index size, T* y, bool in_place, Cost cost, Index grain, Body body) {
+    const Index bytes = size * Index{sizeof(T)};
+    const bool past_caches = !in_place && beyond_caches(cost) && bytes <= largest_buffer;
+    parallel_ranges(
+        n, cost,
+        [=](Index begin, Index end) {
+            if (!past_caches) return body(y + begin * size, begin, end);
+            // As many items as are whole vectors, where there may be several.
+            Index some = larger(1, usual_buffer / bytes);
+            some -= some > lanes<T> ? some % lanes<T> : 0;
+            T* const buffer = static_cast<T*>(
+                scratch(Scratch::results, static_cast<std::size_t>(larger(usual_buffer, bytes))));
+            for (Index i = begin; i < end; i += some) {
+                const Index count = smaller(some, end - i);
+                body(buffer, i, i + count);
+                copy_past_caches(y + i * size, buffer, count * size);
+            }
+            end_of_stores_past_caches();
+        },
+        grain);
+}
+
+// ---- each element alone -------------------------------------------------------------------------
+
+/// y[i] = f(x[i] ..) for i < n, a multiple of lanes<T>; past the caches if y is aligned so.
 template <class T, class F, class... Inputs>
-[[gnu::flatten, gnu::noinline]] void map_whole_vectors(Index n, F f, T* y, const Inputs*... x) {
-    for (Index i = 0; i < n; i += lanes<T>) store(y + i, f(load(x + i)...));
+[[gnu::flatten, gnu::noinline]] void map_whole_vectors(Index n, bool past_caches, F f, T* y,
+                                                       const Inputs*... x) {
+    for (Index i = 0; i < n; i += lanes<T>) {
+        const Vector<T> v = f(load(x + i)...);
+        if (past_caches)
+            store_past_caches(y + i, v);
+        else
+            store(y + i, v);
+    }
+}
+
+/// The same for n < lanes<T>, in vectors that are filled up with zeros.
+template <class T, class F, class... Inputs>
+void map_part_of_vector(Index n, F f, T* y, const Inputs*... x) {
+    if (n == 0) return;
+    struct Filled {
+        T values[lanes<T>];
+        explicit Filled(Vector<T> v) { HANDGRAD_ISA::store(values, v); }
+    };
+    const FirstLanes<T> part(n);
+    const auto map = [&](const auto&... filled) {
+        T result[lanes<T>];
+        map_whole_vectors(lanes<T>, false, f, result, filled.values...);
+        part.store(y, load(result));
+    };
+    map(Filled(part.load(x))...);
 }
 
 /// y[i] = f(x[i] ..) for i < n, where f takes vectors, gives one, and calls `functions` of math.h.
 /// May be in place.
 template <class T, class F, class... Inputs>
 void map_vectors(Index n, int functions, F f, T* y, const Inputs*... x) {
-    Cost cost = streaming<T>(n, 1 + int{sizeof...(x)});
+    const bool in_place = ((y == x) || ...);
+    Cost cost = streaming<T>(n, (in_place ? 0 : 1) + int{sizeof...(x)});
     cost.flops = n * functions * function_flops;
+    const bool past_caches = !in_place && beyond_caches(cost);
     parallel_ranges(n, cost, [=](Index begin, Index end) {
-        const Index whole = end - (end - begin) % lanes<T>;
-        map_whole_vectors(whole - begin, f, y + begin, (x + begin)...);
-        if (whole == end) return;
-        // What is left goes through a vector that is filled up with zeros.
-        struct Filled {
-            T values[lanes<T>];
-            explicit Filled(Vector<T> v) { HANDGRAD_ISA::store(values, v); }
-        };
-        const FirstLanes<T> rest(end - whole);
-        const auto map_rest = [&](const auto&... filled) {
-            T result[lanes<T>];
-            map_whole_vectors(lanes<T>, f, result, filled.values...);
-            rest.store(y + whole, load(result));
-        };
-        map_rest(Filled(rest.load(x + whole))...);
+        Index i = begin;
+        if (past_caches) {
+            i += smaller(to_alignment(y + begin), end - begin);
+            map_part_of_vector(i - begin, f, y + begin, (x + begin)...);
+        }
+        const Index rest = (end - i) % lanes<T>, whole = end - i - rest;
+        map_whole_vectors(whole, past_caches, f, y + i, (x + i)...);
+        map_part_of_vector(rest, f, y + i + whole, (x + i + whole)...);
+        if (past_caches) end_of_stores_past_caches();
     });
 }
 
 template <class T>
 void fill(T* x, T value, Index n) {
-    parallel_ranges(n, streaming<T>(n, 1), [=](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) x[i] = value;
+    each_result(n, 1, x, false, streaming<T>(n, 1), 16, [=](T* to, Index begin, Index end) {
+        for (Index i = 0; i < end - begin; ++i) to[i] = value;
     });
 }
 
 template <class T>
 void multiply(T* y, const T* x, const T* scale, Index n) {
-    parallel_ranges(n, streaming<T>(n, 3), [=](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) y[i] = x[i] * scale[i];
-    });
+    map_vectors(
+        n, 0, [](Vector<T> a, Vector<T> b) { return a * b; }, y, x, scale);
+}
+
+/// The parts that a sum of n elements is cut into, for threads to share: by n alone, so that its
+/// order never depends on the threads.
+inline constexpr int most_parts = 16;
+inline int parts_of_sum(Index n) {
+    constexpr Index least = Index{1} << 16;
+    return static_cast<int>(larger(1, smaller(most_parts, n / least)));
+}
+
+/// body(part, range) for each part of [0, n), on threads.
+template <class Body>
+void each_part(Index n, int parts, Cost cost, Body body) {
+    if (parts == 1) return body(0, Range{0, n});
+    const auto some = [&](Index begin, Index end) {
+        for (int part = static_cast<int>(begin); part < end; ++part)
+            body(part, share_of(n, part, parts, 64));
+    };
+    parallel_ranges(parts, cost, some, 1);
 }
 
 /// sum_i f(x[i]) for i < n, where f takes and gives vectors and f(0) = 0.
 template <class T, class F>
-T sum_of(const T* x, Index n, F f) {
-    // One thread and four vectors of partial sums: the order never depends on the thread count,
-    // and the error grows with n / (4 lanes) instead of n.
+T sum_of_part(const T* x, Index n, F f) {
+    // With four vectors of partial sums the error grows with n / (4 lanes) instead of n.
     constexpr int unroll = 4;
     constexpr Index step = unroll * lanes<T>;
     Vector<T> partial[unroll] = {};
     Index i = 0;
-    for (; i + step <= n; i += step)
+    for (; i + step <= n; i += step) {
+        HANDGRAD_UNROLL
         for (int u = 0; u < unroll; ++u) partial[u] += f(load(x + i + u * lanes<T>));
+    }
     for (; i < n; i += lanes<T>) partial[0] += f(load_padded(x + i, n - i, T{0}));
     return sum_of_lanes<T>((partial[0] + partial[1]) + (partial[2] + partial[3]));
+}
+template <class T, class F>
+T sum_of(const T* x, Index n, F f) {
+    T sums[most_parts];
+    const int parts = parts_of_sum(n);
+    each_part(n, parts, streaming<T>(n, 1), [=, &sums](int part, Range range) {
+        sums[part] = sum_of_part(x + range.begin, range.end - range.begin, f);
+    });
+    for (int part = 1; part < parts; ++part) sums[0] += sums[part];
+    return sums[0];
 }
 
 template <class T>

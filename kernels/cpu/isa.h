@@ -12,6 +12,10 @@
 
 #include "kernels/backend.h"
 
+#if defined(__SSE2__)
+    #include <immintrin.h>
+#endif
+
 #ifndef HANDGRAD_ISA
     #error "compile this file through the handgrad_isa() function of CMakeLists.txt"
 #endif
@@ -48,6 +52,26 @@ template <class T>
 template <class T>
 [[gnu::always_inline]] inline void store(T* p, Vector<T> v) {
     *reinterpret_cast<typename VectorOf<T>::unaligned*>(p) = v;
+}
+
+/// Stores v at p, aligned as a vector is, past the caches where the processor can. Other threads
+/// see it after end_of_stores_past_caches().
+template <class T>
+[[gnu::always_inline]] inline void store_past_caches(T* p, Vector<T> v) {
+#if defined(__AVX512F__)
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(p), reinterpret_cast<__m512i>(v));
+#elif defined(__AVX2__)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(p), reinterpret_cast<__m256i>(v));
+#elif defined(__SSE2__)
+    _mm_stream_si128(reinterpret_cast<__m128i*>(p), reinterpret_cast<__m128i>(v));
+#else
+    store(p, v);
+#endif
+}
+[[gnu::always_inline]] inline void end_of_stores_past_caches() {
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
 }
 
 [[gnu::always_inline]] inline Index smaller(Index a, Index b) {

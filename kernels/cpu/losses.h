@@ -107,18 +107,18 @@ void cross_entropy_forward(T* losses, T* probabilities, const T* logits, const s
 template <class T>
 void cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities,
                             const std::int32_t* labels, Index rows, Index cols) {
-    const auto body = [=](Index begin, Index end) {
-        for (Index r = begin; r < end; ++r) {
+    const auto body = [=](T* to, Index begin, Index end) {
+        for (Index r = begin; r < end; ++r, to += cols) {
             const T d = dlosses[r];
-            const Index label = r * cols + labels[r];
+            const T* p = probabilities + r * cols;
             for (Index c = 0; c < cols; c += lanes<T>) {
-                const Index i = r * cols + c, left = end * cols - i;
-                store_first(dlogits + i, left, d * load_padded(probabilities + i, left, T{0}));
+                const Index left = (end - r) * cols - c;
+                store_first(to + c, left, d * load_padded(p + c, left, T{0}));
             }
-            dlogits[label] = d * (probabilities[label] - T{1});
+            to[labels[r]] = d * (p[labels[r]] - T{1});
         }
     };
-    parallel_ranges(rows, streaming<T>(rows * cols, 2), body, 1);
+    each_result(rows, cols, dlogits, false, streaming<T>(rows * cols, 2), 1, body);
 }
 
 template <class T>
@@ -140,14 +140,15 @@ void soft_cross_entropy_forward(T* losses, T* probabilities, const T* logits, co
 template <class T>
 void soft_cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities,
                                  const T* targets, Index rows, Index cols) {
-    const auto body = [=](Index begin, Index end) {
-        for (Index r = begin; r < end; ++r) {
-            const T sum = sum_of(targets + r * cols, cols, [](Vector<T> v) { return v; });
-            for (Index i = r * cols; i < (r + 1) * cols; ++i)
-                dlogits[i] = dlosses[r] * (probabilities[i] * sum - targets[i]);
+    const auto body = [=](T* to, Index begin, Index end) {
+        for (Index r = begin; r < end; ++r, to += cols) {
+            const T *p = probabilities + r * cols, *target = targets + r * cols;
+            const T d = dlosses[r];
+            const T sum = sum_of_part(target, cols, [](Vector<T> v) { return v; });
+            for (Index c = 0; c < cols; ++c) to[c] = d * (p[c] * sum - target[c]);
         }
     };
-    parallel_ranges(rows, streaming<T>(rows * cols, 3), body, 1);
+    each_result(rows, cols, dlogits, false, streaming<T>(rows * cols, 3), 1, body);
 }
 
 template <class T>

@@ -16,6 +16,13 @@
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
+/// Does a b + c round once? The compiler makes one instruction of it then.
+#if defined(__FMA__) || defined(__aarch64__)
+inline constexpr bool fused = true;
+#else
+inline constexpr bool fused = false;
+#endif
+
 // ---- numbers ------------------------------------------------------------------------------------
 
 /// How T stores 2^e (1 + m / 2^mantissa_bits): sign, e + bias, m. And the polynomials, constants
@@ -124,7 +131,7 @@ template <class T>
 }
 
 // a < b ? a : b and a > b ? a : b, and so b where either is NaN. One instruction each, where GCC 12
-// makes two of a comparison with AVX-512. The masked forms, with no lane masked: it warns of the
+// makes two of a comparison. With AVX-512 the masked forms, with no lane masked: it warns of the
 // others.
 
 template <class T>
@@ -136,6 +143,13 @@ template <class T>
     else
         return reinterpret_cast<Vector<T>>(
             _mm512_maskz_min_pd(0xff, reinterpret_cast<__m512d>(a), reinterpret_cast<__m512d>(b)));
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4)
+        return reinterpret_cast<Vector<T>>(
+            _mm256_min_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b)));
+    else
+        return reinterpret_cast<Vector<T>>(
+            _mm256_min_pd(reinterpret_cast<__m256d>(a), reinterpret_cast<__m256d>(b)));
 #else
     return a < b ? a : b;
 #endif
@@ -150,6 +164,13 @@ template <class T>
     else
         return reinterpret_cast<Vector<T>>(
             _mm512_maskz_max_pd(0xff, reinterpret_cast<__m512d>(a), reinterpret_cast<__m512d>(b)));
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4)
+        return reinterpret_cast<Vector<T>>(
+            _mm256_max_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b)));
+    else
+        return reinterpret_cast<Vector<T>>(
+            _mm256_max_pd(reinterpret_cast<__m256d>(a), reinterpret_cast<__m256d>(b)));
 #else
     return a > b ? a : b;
 #endif
@@ -193,17 +214,15 @@ template <class T>
     return x + shift_point<T>;
 }
 
-/// That n as an integer.
+/// The lowest bits of that word, where an exponent stands.
 template <class T>
-[[gnu::always_inline]] inline Bits<T> whole_number(Vector<T> shifted) {
-    return bits<T>(shifted) - bits<T>(Vector<T>{} + shift_point<T>);
+[[gnu::always_inline]] inline Bits<T> exponent_field(Bits<T> shifted) {
+    return shifted << Real<T>::mantissa_bits;
 }
 
-/// 2^n, for integers n in two's complement from 1 - bias to bias.
+/// The bits of 1.
 template <class T>
-[[gnu::always_inline]] inline Vector<T> power_of_two(Bits<T> n) {
-    return from_bits<T>((n + Real<T>::bias) << Real<T>::mantissa_bits);
-}
+inline constexpr typename Real<T>::Bits one_bits = Real<T>::bias << Real<T>::mantissa_bits;
 
 // ---- exponential --------------------------------------------------------------------------------
 
@@ -214,7 +233,10 @@ struct Reduced {
     Vector<T> shifted;  // n + shift_point
     Vector<T> high, low;
     Vector<T> n() const { return shifted - shift_point<T>; }
-    Vector<T> two_n() const { return power_of_two<T>(whole_number<T>(shifted)); }
+    /// 2^n, for n from 1 - bias to bias.
+    Vector<T> two_n() const {
+        return from_bits<T>(exponent_field<T>(bits<T>(shifted)) + one_bits<T>);
+    }
 };
 
 template <class T>
@@ -235,6 +257,14 @@ template <class T>
     return x.high + ((r * r) * polynomial(Real<T>::exp_terms, r) - x.low);
 }
 
+/// exp(r). Where a product and a sum round once, Horner's rule is as exact and shorter.
+template <class T>
+[[gnu::always_inline]] inline Vector<T> exp_reduced(const Reduced<T>& x) {
+    if constexpr (!fused) return T{1} + expm1_reduced(x);
+    const Vector<T> r = x.high - x.low;
+    return T{1} + r * (T{1} + r * polynomial(Real<T>::exp_terms, r));
+}
+
 /// y 2^n, for n from twice the lowest exponent to twice the highest.
 template <class T>
 [[gnu::always_inline]] inline Vector<T> times_two_n(Vector<T> y, const Reduced<T>& x) {
@@ -248,10 +278,9 @@ template <class T>
 #else
     // In two steps, as 2^n itself may be out of range. Only the second rounds, where it comes to
     // denormals.
-    const Bits<T> half =
-        bits<T>(shifted_point<T>(x.n() * T{0.5})) - bits<T>(Vector<T>{} + shift_point<T>);
-    const Bits<T> rest = bits<T>(x.shifted) - bits<T>(Vector<T>{} + shift_point<T>) - half;
-    return y * power_of_two<T>(half) * power_of_two<T>(rest);
+    const Bits<T> half = exponent_field<T>(bits<T>(x.shifted) >> 1);
+    const Bits<T> rest = exponent_field<T>(bits<T>(x.shifted)) - half;
+    return y * from_bits<T>(half + one_bits<T>) * from_bits<T>(rest + one_bits<T>);
 #endif
 }
 
@@ -261,14 +290,14 @@ template <class T>
 [[gnu::always_inline]] inline Vector<T> exp_of_sum(Vector<T> x, Vector<T> low) {
     Reduced<T> reduced = reduce_by_log2<T>(at_least(Real<T>::exp_lowest, x));
     reduced.low -= low;
-    return times_two_n<T>(T{1} + expm1_reduced(reduced), reduced);
+    return times_two_n<T>(exp_reduced(reduced), reduced);
 }
 
 /// exp(x) for x <= exp_highest, or NaN.
 template <class T>
 [[gnu::always_inline]] inline Vector<T> exp_of_negative(Vector<T> x) {
     const Reduced<T> reduced = reduce_by_log2<T>(at_least(Real<T>::exp_lowest, x));
-    return times_two_n<T>(T{1} + expm1_reduced(reduced), reduced);
+    return times_two_n<T>(exp_reduced(reduced), reduced);
 }
 
 template <class T>
@@ -292,9 +321,7 @@ template <class T>
     const Vector<T> z = a * a;
     const Vector<T> near = a + a * (z * polynomial(Real<T>::tanh_terms, z));
     const Reduced<T> reduced = reduce_by_log2<T>(a + a);
-    const Vector<T> two_n = reduced.two_n();
-    const Vector<T> e = two_n + two_n * expm1_reduced(reduced);
-    const Vector<T> far = T{1} - T{2} / (e + T{1});
+    const Vector<T> far = T{1} - T{2} / (reduced.two_n() * exp_reduced(reduced) + T{1});
     return with_sign_of<T>(a < T{0.625} ? near : far, x);
 }
 
@@ -355,12 +382,20 @@ template <class T>
 
 template <class T>
 [[gnu::always_inline]] inline Vector<T> log(Vector<T> x) {
-    // Denormals: 2^mantissa_bits times as large, they are normal.
-    constexpr T digits = Real<T>::mantissa_bits;
-    constexpr T large = static_cast<T>(typename Real<T>::Bits{1} << Real<T>::mantissa_bits);
-    const auto denormal = x < Real<T>::least_normal;
-    const Mantissa<T> m = mantissa_of<T>(denormal ? x * large : x);
-    return log_or_limit<T>(log_of<T>(denormal ? m.k - digits : m.k, m.f), x);
+    constexpr T infinity = static_cast<T>(__builtin_inf());
+    const Mantissa<T> m = mantissa_of<T>(x);
+    Vector<T> y = log_of<T>(m.k, m.f);
+    const auto normal = x >= Real<T>::least_normal;
+    if (all_lanes(normal & (x < infinity))) [[likely]]
+        return y;
+    if (!all_lanes(normal | (x <= T{0}))) {
+        // Denormals: 2^mantissa_bits times as large, they are normal.
+        constexpr T digits = Real<T>::mantissa_bits;
+        constexpr T large = static_cast<T>(typename Real<T>::Bits{1} << Real<T>::mantissa_bits);
+        const Mantissa<T> d = mantissa_of<T>(x * large);
+        y = normal ? y : log_of<T>(d.k - digits, d.f);
+    }
+    return log_or_limit<T>(y, x);
 }
 
 /// log(1 + x), exact near 0.
@@ -440,6 +475,13 @@ template <class T>
 }
 [[gnu::always_inline]] inline double sqrt(double x) {
     return __builtin_sqrt(x);
+}
+
+template <class T>
+[[gnu::always_inline]] inline Vector<T> sqrt_of(Vector<T> x) {
+    HANDGRAD_UNROLL
+    for (int lane = 0; lane < lanes<T>; ++lane) x[lane] = sqrt(x[lane]);
+    return x;
 }
 
 /// a^b and log(a), by the C library. The builtins are the C functions; std::pow and its like are

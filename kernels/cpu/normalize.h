@@ -3,44 +3,127 @@
 
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/softmax.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
-// ---- sums ------------------------------------------------------------------------------------
+// ---- sums in double --------------------------------------------------------------------------
 
-/// What one element adds to each of several sums.
-template <int count>
-struct Terms {
-    double term[count];
+/// A vector of T, each lane as a double.
+template <class T>
+struct Wide {
+    static constexpr int parts = int{sizeof(double)} / int{sizeof(T)};
+    Vector<double> part[parts];
+
+    [[gnu::always_inline]] friend Wide operator+(Wide a, Wide b) {
+        for (int i = 0; i < parts; ++i) a.part[i] += b.part[i];
+        return a;
+    }
+    [[gnu::always_inline]] friend Wide operator-(Wide a, Wide b) {
+        for (int i = 0; i < parts; ++i) a.part[i] -= b.part[i];
+        return a;
+    }
+    [[gnu::always_inline]] friend Wide operator*(Wide a, Wide b) {
+        for (int i = 0; i < parts; ++i) a.part[i] *= b.part[i];
+        return a;
+    }
+    [[gnu::always_inline]] friend Wide operator*(Wide a, double b) {
+        for (int i = 0; i < parts; ++i) a.part[i] *= b;
+        return a;
+    }
+    [[gnu::always_inline]] friend Wide operator-(Wide a, double b) {
+        for (int i = 0; i < parts; ++i) a.part[i] -= b;
+        return a;
+    }
 };
 
-/// Several sums in double, each in a fixed order: sixteen parts side by side, which is four vectors
-/// of AVX2 and hides the latency of an addition, and then their sum.
-template <int count>
+typedef float FloatsOfDoubles __attribute__((vector_size(vector_bytes / 2)));
+
+/// GCC 12 makes four conversions of one, where it is not told which.
+[[gnu::always_inline]] inline Wide<float> widen(Vector<float> x) {
+    const auto as_double = [](auto v) { return reinterpret_cast<Vector<double>>(v); };
+#if defined(__AVX512F__)
+    const __m512d halves = _mm512_castps_pd(reinterpret_cast<__m512>(x));
+    const auto convert = [](__m256d half) {
+        return _mm512_maskz_cvtps_pd(0xff, _mm256_castpd_ps(half));
+    };
+    return {as_double(convert(_mm512_castpd512_pd256(halves))),
+            as_double(convert(_mm512_maskz_extractf64x4_pd(0xf, halves, 1)))};
+#elif defined(__AVX2__)
+    const __m256 all = reinterpret_cast<__m256>(x);
+    return {as_double(_mm256_cvtps_pd(_mm256_castps256_ps128(all))),
+            as_double(_mm256_cvtps_pd(_mm256_extractf128_ps(all, 1)))};
+#else
+    constexpr int half = lanes<double>;
+    FloatsOfDoubles low, high;
+    for (int lane = 0; lane < half; ++lane) low[lane] = x[lane], high[lane] = x[half + lane];
+    return {as_double(__builtin_convertvector(low, Vector<double>)),
+            as_double(__builtin_convertvector(high, Vector<double>))};
+#endif
+}
+[[gnu::always_inline]] inline Wide<double> widen(Vector<double> x) {
+    return {x};
+}
+
+template <int... lane>
+[[gnu::always_inline]] inline Vector<float> join(FloatsOfDoubles a, FloatsOfDoubles b,
+                                                 std::integer_sequence<int, lane...>) {
+    return __builtin_shufflevector(a, b, lane...);
+}
+[[gnu::always_inline]] inline Vector<float> narrow(Wide<float> x) {
+    return join(__builtin_convertvector(x.part[0], FloatsOfDoubles),
+                __builtin_convertvector(x.part[1], FloatsOfDoubles), LaneNumbers<float>{});
+}
+[[gnu::always_inline]] inline Vector<double> narrow(Wide<double> x) {
+    return x.part[0];
+}
+
+/// The first n lanes, the others zero.
+template <class T>
+[[gnu::always_inline]] inline Wide<T> first_lanes(Wide<T> x, Index n) {
+    if (n >= lanes<T>) return x;
+    for (int i = 0; i < Wide<T>::parts; ++i)
+        for (int lane = 0; lane < lanes<double>; ++lane)
+            if (i * lanes<double> + lane >= n) x.part[i][lane] = 0;
+    return x;
+}
+
+/// What a vector of elements adds to each of several sums.
+template <class T, int count>
+struct Terms {
+    Wide<T> term[count];
+};
+
+/// Several sums in double, each in a fixed order: by lanes, and then over the lanes.
+template <class T, int count>
 class Sums {
   public:
-    /// Adds f(0), ..., f(n-1), where f gives Terms<count>.
+    /// Adds f(i, n - i) for every lanes<T>-th i < n: the terms of at most n - i elements, and
+    /// zeros.
     template <class F>
     [[gnu::always_inline]] void add(Index n, F f) {
+        // A sum of its own, so that errors do not grow with all that was added before.
+        Terms<T, count> run = {};
         Index i = 0;
-        for (; i + wide <= n; i += wide)
-            for (int j = 0; j < wide; ++j) add_at(j, f(i + j));
-        for (int j = 0; i < n; ++i, ++j) add_at(j, f(i));
+        for (; i + lanes<T> <= n; i += lanes<T>) add(run, f(i, Index{lanes<T>}));
+        if (i < n) add(run, f(i, n - i));
+        add(sums_, run);
     }
     [[nodiscard]] double operator[](int s) const {
-        double sum = 0;
-        for (int j = 0; j < wide; ++j) sum += part_[s][j];
-        return sum;
+        Vector<double> sum = sums_.term[s].part[0];
+        for (int i = 1; i < Wide<T>::parts; ++i) sum += sums_.term[s].part[i];
+        return sum_of_lanes<double>(sum);
     }
 
   private:
-    static constexpr int wide = 16;
-    [[gnu::always_inline]] void add_at(int j, Terms<count> t) {
-        for (int s = 0; s < count; ++s) part_[s][j] += t.term[s];
+    [[gnu::always_inline]] static void add(Terms<T, count>& sums, const Terms<T, count>& t) {
+        for (int s = 0; s < count; ++s) sums.term[s] = sums.term[s] + t.term[s];
     }
 
-    double part_[count][wide] = {};
+    Terms<T, count> sums_ = {};
 };
+
+// ---- channels --------------------------------------------------------------------------------
 
 /// x as (outer, channels, inner).
 struct Channels {
@@ -49,15 +132,27 @@ struct Channels {
     [[nodiscard]] Index size() const { return outer * channels * inner; }
 };
 
-/// Channels that are worked on together: many where each has one number in a row of x, so that
-/// whole pieces of rows are read; few where a channel's own numbers follow one another, so that
-/// they stay in cache between the passes over them.
-inline constexpr Index most_channels = 256;
+/// Channels that are worked on together: as many as make long pieces of x that lie together.
+inline constexpr Index most_channels = 256, most_of_runs = 64;
+
+/// A number of each of the channels that are together, with room for a whole vector from any on.
+template <class T>
+struct OfChannels {
+    T of[most_channels + lanes<T>] = {};
+
+    /// For the elements of channel k, or of the channels from k on, one element each.
+    [[gnu::always_inline]] [[nodiscard]] Vector<T> at(Index k, bool one_each) const {
+        return one_each ? load(of + k) : Vector<T>{} + of[k];
+    }
+};
 
 /// body(first, n) for channels [first, first + n), n at most most_channels, on threads.
 template <class Body>
 void each_channels(Channels size, Cost cost, Body body) {
-    const Index together = larger(1, most_channels / larger(1, size.inner));
+    constexpr Index elements = 4096;
+    const Index together = size.inner == 1
+                               ? most_channels
+                               : larger(1, smaller(most_of_runs, elements / larger(1, size.inner)));
     const auto range = [=](Index begin, Index end) {
         for (; begin < end; begin += together) body(begin, smaller(together, end - begin));
     };
@@ -65,86 +160,116 @@ void each_channels(Channels size, Cost cost, Body body) {
     parallel_ranges(size.channels, cost, range, larger(1, cache_line / larger(1, size.inner)));
 }
 
-/// f(o, k, j) for every element j of channel first + k, k < n, in the o-th part of x.
+/// f(k, one_each, j, left) for vectors of elements j, j + 1, .. of channel first + k: `left` of
+/// them are asked for, which may be more than a vector's. Where inner is 1, one_each: they are of
+/// the channels from there on.
 template <class F>
-[[gnu::always_inline]] inline void each_element(Index first, Index n, Channels size, F f) {
+[[gnu::always_inline]] inline void each_element(Index first, Index n, Channels size, int step,
+                                                F f) {
     for (Index o = 0; o < size.outer; ++o) {
         const Index begin = (o * size.channels + first) * size.inner;
         if (size.inner == 1) {
-            for (Index k = 0; k < n; ++k) f(o, k, begin + k);
+            for (Index k = 0; k < n; k += step) f(k, true, begin + k, n - k);
         } else {
             for (Index k = 0; k < n; ++k)
-                for (Index i = 0; i < size.inner; ++i) f(o, k, begin + k * size.inner + i);
+                for (Index i = 0; i < size.inner; i += step)
+                    f(k, false, begin + k * size.inner + i, size.inner - i);
         }
     }
 }
 
-/// sums[s][k] = sum of f(o, k, j).term[s] over the elements of channel first + k, k < n. Whatever
-/// channels are together, each sum has the same order.
-template <int count, class F>
-[[gnu::always_inline]] inline void sum_channels(double (&sums)[count][most_channels], Index first,
+/// sums[s].of[k] = sum of f(o, k, one_each, j, left).term[s] over the elements of channel first +
+/// k, k < n, with the arguments of each_element. Whatever channels are together, each sum has the
+/// same order.
+template <class T, int count, class F>
+[[gnu::always_inline]] inline void sum_channels(OfChannels<double> (&sums)[count], Index first,
                                                 Index n, Channels size, F f) {
     if (size.inner == 1) {
-        for (int s = 0; s < count; ++s)
-            for (Index k = 0; k < n; ++k) sums[s][k] = 0;
+        for (int s = 0; s < count; ++s) sums[s] = {};
         for (Index o = 0; o < size.outer; ++o)
-            for (Index k = 0; k < n; ++k) {
-                const Terms<count> t = f(o, k, o * size.channels + first + k);
-                for (int s = 0; s < count; ++s) sums[s][k] += t.term[s];
+            for (Index k = 0; k < n; k += lanes<T>) {
+                const Terms<T, count> t = f(o, k, true, o * size.channels + first + k, n - k);
+                for (int s = 0; s < count; ++s)
+                    for (int i = 0; i < Wide<T>::parts; ++i) {
+                        double* const sum = sums[s].of + k + i * lanes<double>;
+                        store(sum, load(sum) + t.term[s].part[i]);
+                    }
             }
         return;
     }
-    for (Index k = 0; k < n; ++k) {
-        Sums<count> channel;
-        for (Index o = 0; o < size.outer; ++o) {
+    Sums<T, count> channel[most_of_runs];
+    for (Index o = 0; o < size.outer; ++o)
+        for (Index k = 0; k < n; ++k) {
             const Index begin = (o * size.channels + first + k) * size.inner;
-            channel.add(size.inner, [=](Index i) { return f(o, k, begin + i); });
+            channel[k].add(size.inner,
+                           [=](Index i, Index left) { return f(o, k, false, begin + i, left); });
         }
-        for (int s = 0; s < count; ++s) sums[s][k] = channel[s];
-    }
+    for (int s = 0; s < count; ++s)
+        for (Index k = 0; k < n; ++k) sums[s].of[k] = channel[k][s];
 }
 
 // ---- batch normalisation ---------------------------------------------------------------------
 
+/// In one pass, over d = x - shift, where shift is the mean of the channel's first 16 numbers or
+/// more. Then var = mean of d^2 - (mean of d)^2 cancels little, whatever the mean: those numbers
+/// alone make var at least (mean of d)^2 times their share of all.
 template <class T>
 void channel_moments(T* mean, T* var, const T* x, Channels size) {
     const double count = static_cast<double>(size.count());
     const auto body = [=](Index first, Index n) {
-        double m[1][most_channels], squares[1][most_channels];
-        sum_channels(m, first, n, size, [=](Index, Index, Index j) { return Terms<1>{x[j]}; });
-        for (Index k = 0; k < n; ++k) m[0][k] /= count;
-        sum_channels(squares, first, n, size, [x, &m](Index, Index k, Index j) {
-            const double d = double{x[j]} - m[0][k];
-            return Terms<1>{d * d};
+        OfChannels<T> shift;
+        const Channels some = {smaller(size.outer, larger(1, 16 / size.inner)), size.channels,
+                               size.inner};
+        OfChannels<double> of_some[1];
+        sum_channels<T>(of_some, first, n, some, [=](Index, Index, bool, Index j, Index left) {
+            return Terms<T, 1>{widen(load_padded(x + j, left, T{0}))};
         });
+        for (Index k = 0; k < n; ++k)
+            shift.of[k] = static_cast<T>(of_some[0].of[k] / static_cast<double>(some.count()));
+        OfChannels<double> sums[2];  // of d and d^2
+        sum_channels<T>(
+            sums, first, n, size, [=, &shift](Index, Index k, bool one_each, Index j, Index left) {
+                const Vector<T> s = shift.at(k, one_each);
+                const Wide<T> d =
+                    first_lanes<T>(widen(load_padded(x + j, left, T{0})) - widen(s), left);
+                return Terms<T, 2>{d, d * d};
+            });
         for (Index k = 0; k < n; ++k) {
-            mean[first + k] = static_cast<T>(m[0][k]);
-            var[first + k] = static_cast<T>(squares[0][k] / count);
+            const double d = sums[0].of[k] / count, squares = sums[1].of[k] / count;
+            const double v = squares - d * d;
+            mean[first + k] = static_cast<T>(double{shift.of[k]} + d);
+            // Rounding may take it below 0. NaN passes.
+            var[first + k] = static_cast<T>(v < 0 ? 0 : v);
         }
     };
-    each_channels(size, streaming<T>(size.size(), 2), body);
+    each_channels(size, streaming<T>(size.size(), 1), body);
 }
 
 template <class T>
 void moving_average(T* average, const T* x, T keep, T gain, Index n) {
-    each<T>(n, 2, [=](Index i) { average[i] = keep * average[i] + gain * x[i]; });
+    map_vectors(
+        n, 0, [=](Vector<T> a, Vector<T> v) { return keep * a + gain * v; }, average, average, x);
 }
 
 template <class T>
 void batch_norm_forward(T* y, const T* x, const T* mean, const T* var, const T* weight,
                         const T* bias, T eps, Channels size) {
     const auto body = [=](Index first, Index n) {
-        T m[most_channels], scale[most_channels], shift[most_channels];
+        OfChannels<T> m, scale, shift;
         for (Index k = 0; k < n; ++k) {
             const Index c = first + k;
-            m[k] = mean[c];
-            scale[k] = (weight != nullptr ? weight[c] : T{1}) / sqrt(var[c] + eps);
-            shift[k] = bias != nullptr ? bias[c] : T{0};
+            m.of[k] = mean[c];
+            scale.of[k] = (weight != nullptr ? weight[c] : T{1}) / sqrt(var[c] + eps);
+            shift.of[k] = bias != nullptr ? bias[c] : T{0};
         }
         // Not x scale + (shift - m scale), which loses digits where the mean is large.
-        each_element(first, n, size, [&, y, x](Index, Index k, Index j) {
-            y[j] = (x[j] - m[k]) * scale[k] + shift[k];
-        });
+        each_element(
+            first, n, size, lanes<T>, [&, y, x](Index k, bool one_each, Index j, Index left) {
+                store_first(
+                    y + j, left,
+                    (load_padded(x + j, left, T{0}) - m.at(k, one_each)) * scale.at(k, one_each) +
+                        shift.at(k, one_each));
+            });
     };
     each_channels(size, streaming<T>(size.size(), 2), body);
 }
@@ -154,97 +279,179 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
                          const T* var, const T* weight, T eps, bool of_batch, Channels size) {
     const double count = static_cast<double>(size.count());
     const auto body = [=](Index first, Index n) {
-        double sums[2][most_channels];  // of dy and dy xn
-        T m[most_channels], rstd[most_channels], scale[most_channels];
+        OfChannels<T> m, rstd, scale, mean_dy, mean_dy_xn;
         for (Index k = 0; k < n; ++k) {
             const Index c = first + k;
-            m[k] = mean[c];
-            rstd[k] = T{1} / sqrt(var[c] + eps);
-            scale[k] = (weight != nullptr ? weight[c] : T{1}) * rstd[k];
+            m.of[k] = mean[c];
+            rstd.of[k] = T{1} / sqrt(var[c] + eps);
+            scale.of[k] = (weight != nullptr ? weight[c] : T{1}) * rstd.of[k];
         }
-        sum_channels(sums, first, n, size, [&, dy, x](Index, Index k, Index j) {
-            return Terms<2>{dy[j], double{dy[j]} * double{(x[j] - m[k]) * rstd[k]}};
-        });
-        T mean_dy[most_channels], mean_dy_xn[most_channels];
+        OfChannels<double> sums[2];  // of dy and dy xn
+        sum_channels<T>(
+            sums, first, n, size, [&, dy, x](Index, Index k, bool one_each, Index j, Index left) {
+                const Vector<T> xn =
+                    (load_padded(x + j, left, T{0}) - m.at(k, one_each)) * rstd.at(k, one_each);
+                const Wide<T> d = widen(load_padded(dy + j, left, T{0}));
+                return Terms<T, 2>{d, d * widen(xn)};
+            });
         for (Index k = 0; k < n; ++k) {
+            const double of_dy = sums[0].of[k], of_dy_xn = sums[1].of[k];
             if (weight != nullptr) {
-                dweight[first + k] += static_cast<T>(sums[1][k]);
-                dbias[first + k] += static_cast<T>(sums[0][k]);
+                dweight[first + k] += static_cast<T>(of_dy_xn);
+                dbias[first + k] += static_cast<T>(of_dy);
             }
-            mean_dy[k] = of_batch ? static_cast<T>(sums[0][k] / count) : T{0};
-            mean_dy_xn[k] = of_batch ? static_cast<T>(sums[1][k] / count) : T{0};
+            mean_dy.of[k] = of_batch ? static_cast<T>(of_dy / count) : T{0};
+            mean_dy_xn.of[k] = of_batch ? static_cast<T>(of_dy_xn / count) : T{0};
         }
-        each_element(first, n, size, [&, dx, dy, x](Index, Index k, Index j) {
-            const T xn = (x[j] - m[k]) * rstd[k];
-            dx[j] = scale[k] * (dy[j] - mean_dy[k] - xn * mean_dy_xn[k]);
-        });
+        each_element(
+            first, n, size, lanes<T>, [&, dx, dy, x](Index k, bool one_each, Index j, Index left) {
+                const Vector<T> xn =
+                    (load_padded(x + j, left, T{0}) - m.at(k, one_each)) * rstd.at(k, one_each);
+                store_first(dx + j, left,
+                            scale.at(k, one_each) *
+                                (load_padded(dy + j, left, T{0}) - mean_dy.at(k, one_each) -
+                                 xn * mean_dy_xn.at(k, one_each)));
+            });
     };
     each_channels(size, streaming<T>(size.size(), 4), body);
 }
 
 // ---- layer normalisation ---------------------------------------------------------------------
 
+/// Rows of few columns: lanes<T> of them at once, one in each lane.
+template <class T>
+void layer_norm_short_rows(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias,
+                           T eps, Index rows, Index cols) {
+    Vector<T> columns[few_cols];
+    const double share = 1 / static_cast<double>(cols);
+    for (Index r = 0; r < rows; r += lanes<T>) {
+        load_columns(columns, x + r * cols, rows - r, cols);
+        Wide<T> sum = {}, squares = {};
+        for (Index c = 0; c < cols; ++c) sum = sum + widen(columns[c]);
+        const Wide<T> m = sum * share;
+        for (Index c = 0; c < cols; ++c) {
+            const Wide<T> d = widen(columns[c]) - m;
+            squares = squares + d * d;
+        }
+        const Vector<T> mr = narrow(m), s = T{1} / sqrt_of<T>(narrow(squares * share) + eps);
+        for (Index c = 0; c < cols; ++c)
+            columns[c] = (columns[c] - mr) * s * (weight != nullptr ? weight[c] : T{1}) +
+                         (bias != nullptr ? bias[c] : T{0});
+        store_columns(y + r * cols, columns, rows - r, cols);
+        store_first(mean + r, rows - r, mr);
+        store_first(rstd + r, rows - r, s);
+    }
+}
+
+/// to = (row - m) s weight + bias, of which `room` elements may be written.
+template <class T>
+void finish_normalized_row(T* to, Index room, const T* row, T m, T s, const T* weight,
+                           const T* bias, Index cols) {
+    for (Index c = 0; c < cols; c += lanes<T>) {
+        const Index n = cols - c;
+        Vector<T> v = (load_padded(row + c, n, T{0}) - m) * s;
+        if (weight != nullptr) v *= load_padded(weight + c, n, T{0});
+        if (bias != nullptr) v += load_padded(bias + c, n, T{0});
+        store_first(to + c, room - c, v);
+    }
+}
+
 template <class T>
 void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, T eps,
                         Index rows, Index cols) {
     const double count = static_cast<double>(cols);
-    const auto body = [=](Index begin, Index end) {
-        for (Index r = begin; r < end; ++r) {
+    const auto body = [=](T* to, Index begin, Index end) {
+        if (cols <= few_cols)
+            return layer_norm_short_rows(to, mean + begin, rstd + begin, x + begin * cols, weight,
+                                         bias, eps, end - begin, cols);
+        for (Index r = begin; r < end; ++r, to += cols) {
             const T* row = x + r * cols;
-            T* out = y + r * cols;
-            Sums<1> sum, squares;
-            sum.add(cols, [=](Index c) { return Terms<1>{row[c]}; });
+            Sums<T, 1> sum, squares;
+            sum.add(cols, [=](Index c, Index n) {
+                return Terms<T, 1>{widen(load_padded(row + c, n, T{0}))};
+            });
             const double m = sum[0] / count;
-            squares.add(cols, [=](Index c) {
-                const double d = double{row[c]} - m;
-                return Terms<1>{d * d};
+            squares.add(cols, [=](Index c, Index n) {
+                const Wide<T> d = first_lanes<T>(widen(load_padded(row + c, n, T{0})) - m, n);
+                return Terms<T, 1>{d * d};
             });
             const T mr = static_cast<T>(m);
             const T s = T{1} / sqrt(static_cast<T>(squares[0] / count) + eps);
-            for (Index c = 0; c < cols; ++c)
-                out[c] = (row[c] - mr) * s * (weight != nullptr ? weight[c] : T{1}) +
-                         (bias != nullptr ? bias[c] : T{0});
+            finish_normalized_row(to, (end - r) * cols, row, mr, s, weight, bias, cols);
             mean[r] = mr;
             rstd[r] = s;
         }
     };
-    parallel_ranges(rows, streaming<T>(rows * cols, 2), body, 1);
+    each_result(rows, cols, y, false, streaming<T>(rows * cols, 2), 1, body);
+}
+
+/// dx of rows of few columns.
+template <class T>
+void layer_norm_backward_short_rows(T* dx, const T* dy, const T* x, const T* mean, const T* rstd,
+                                    const T* weight, Index rows, Index cols) {
+    Vector<T> g[few_cols], xn[few_cols];
+    const double share = 1 / static_cast<double>(cols);
+    for (Index r = 0; r < rows; r += lanes<T>) {
+        load_columns(g, dy + r * cols, rows - r, cols);
+        load_columns(xn, x + r * cols, rows - r, cols);
+        const Vector<T> m = load_padded(mean + r, rows - r, T{0});
+        const Vector<T> s = load_padded(rstd + r, rows - r, T{0});
+        Wide<T> of_g = {}, of_g_xn = {};
+        for (Index c = 0; c < cols; ++c) {
+            if (weight != nullptr) g[c] *= weight[c];
+            xn[c] = (xn[c] - m) * s;
+            of_g = of_g + widen(g[c]);
+            of_g_xn = of_g_xn + widen(g[c]) * widen(xn[c]);
+        }
+        const Vector<T> mean_g = narrow(of_g * share), mean_g_xn = narrow(of_g_xn * share);
+        for (Index c = 0; c < cols; ++c) g[c] = s * (g[c] - mean_g - xn[c] * mean_g_xn);
+        store_columns(dx + r * cols, g, rows - r, cols);
+    }
 }
 
 template <class T>
 void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
                          const T* rstd, const T* weight, Index rows, Index cols) {
     const double count = static_cast<double>(cols);
-    const auto body = [=](Index begin, Index end) {
-        for (Index r = begin; r < end; ++r) {
+    const auto body = [=](T* to, Index begin, Index end) {
+        if (cols <= few_cols)
+            return layer_norm_backward_short_rows(to, dy + begin * cols, x + begin * cols,
+                                                  mean + begin, rstd + begin, weight, end - begin,
+                                                  cols);
+        for (Index r = begin; r < end; ++r, to += cols) {
             const T *row = x + r * cols, *drow = dy + r * cols;
-            T* out = dx + r * cols;
             const T m = mean[r], s = rstd[r];
-            const auto g = [=](Index c) {
-                return weight != nullptr ? drow[c] * weight[c] : drow[c];
+            const auto g = [=](Index c, Index n) {
+                const Vector<T> d = load_padded(drow + c, n, T{0});
+                return weight != nullptr ? d * load_padded(weight + c, n, T{0}) : d;
             };
-            Sums<2> sums;  // of g and g xn
-            sums.add(cols, [=](Index c) {
-                return Terms<2>{g(c), double{g(c)} * double{(row[c] - m) * s}};
+            Sums<T, 2> sums;  // of g and g xn
+            sums.add(cols, [=](Index c, Index n) {
+                const Wide<T> d = widen(g(c, n));
+                return Terms<T, 2>{d, d * widen((load_padded(row + c, n, T{0}) - m) * s)};
             });
             const T mean_g = static_cast<T>(sums[0] / count);
             const T mean_g_xn = static_cast<T>(sums[1] / count);
-            for (Index c = 0; c < cols; ++c)
-                out[c] = s * (g(c) - mean_g - (row[c] - m) * s * mean_g_xn);
+            for (Index c = 0; c < cols; c += lanes<T>) {
+                const Index n = cols - c;
+                const Vector<T> xn = (load_padded(row + c, n, T{0}) - m) * s;
+                store_first(to + c, (end - r) * cols - c, s * (g(c, n) - mean_g - xn * mean_g_xn));
+            }
         }
     };
-    parallel_ranges(rows, streaming<T>(rows * cols, 3), body, 1);
+    each_result(rows, cols, dx, false, streaming<T>(rows * cols, 3), 1, body);
     if (weight == nullptr) return;
     // Columns are channels of one number in each row.
     const Channels size = {rows, cols, 1};
     const auto columns = [=](Index first, Index n) {
-        double sums[2][most_channels];  // of dy and dy xn
-        sum_channels(sums, first, n, size, [=](Index r, Index, Index j) {
-            return Terms<2>{dy[j], double{dy[j]} * double{(x[j] - mean[r]) * rstd[r]}};
+        OfChannels<double> sums[2];  // of dy and dy xn
+        sum_channels<T>(sums, first, n, size, [=](Index r, Index, bool, Index j, Index left) {
+            const Wide<T> d = widen(load_padded(dy + j, left, T{0}));
+            return Terms<T, 2>{d, d * widen((load_padded(x + j, left, T{0}) - mean[r]) * rstd[r])};
         });
         for (Index k = 0; k < n; ++k) {
-            dweight[first + k] += static_cast<T>(sums[1][k]);
-            dbias[first + k] += static_cast<T>(sums[0][k]);
+            dweight[first + k] += static_cast<T>(sums[1].of[k]);
+            dbias[first + k] += static_cast<T>(sums[0].of[k]);
         }
     };
     each_channels(size, streaming<T>(rows * cols, 2), columns);

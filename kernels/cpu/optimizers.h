@@ -173,9 +173,8 @@ void rmsprop_step(const ParameterArrays<T>* parameters, Index count, const Rmspr
 // ---- clipping -----------------------------------------------------------------------------------
 
 template <class T>
-void add_squares(double* out, const T* x, Index n) {
-    // One thread and 64 partial sums, as in sum(): the order never depends on the thread count.
-    constexpr Index step = 64;
+double squares_of_part(const T* x, Index n) {
+    constexpr Index step = 32;
     double partial[step] = {};
     Index i = 0;
     for (; i + step <= n; i += step)
@@ -186,7 +185,17 @@ void add_squares(double* out, const T* x, Index n) {
     double total = 0;
     for (; i < n; ++i) total += static_cast<double>(x[i]) * static_cast<double>(x[i]);
     for (const double p : partial) total += p;
-    out[0] += total;
+    return total;
+}
+
+template <class T>
+void add_squares(double* out, const T* x, Index n) {
+    double sums[most_parts];
+    const int parts = parts_of_sum(n);
+    each_part(n, parts, streaming<T>(n, 1), [=, &sums](int part, Range range) {
+        sums[part] = squares_of_part(x + range.begin, range.end - range.begin);
+    });
+    for (int part = 0; part < parts; ++part) out[0] += sums[part];
 }
 
 template <class T>

@@ -69,7 +69,10 @@ void unary(UnaryOp op, T* y, const T* x, Index n) {
         case UnaryOp::log:
             return map(1, [](V v) { return log<T>(v); });
         case UnaryOp::sqrt:
-            return each<T>(n, 2, [=](Index i) { y[i] = sqrt(x[i]); });
+            return each_result(n, 1, y, y == x, streaming<T>(n, 2), 16,
+                               [=](T* to, Index begin, Index end) {
+                                   for (Index i = begin; i < end; ++i) to[i - begin] = sqrt(x[i]);
+                               });
         case UnaryOp::tanh:
             return map(1, [](V v) { return tanh<T>(v); });
         case UnaryOp::erf:
@@ -149,17 +152,59 @@ void binary(BinaryOp op, T* y, const T* a, const T* b, const Axis* axes, int ran
 
 template <class T>
 void select(T* y, const T* condition, const T* a, const T* b, Index n) {
-    parallel_ranges(n, streaming<T>(n, 4), [=](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) y[i] = condition[i] != T{0} ? a[i] : b[i];
-    });
+    const auto choose = [](Vector<T> c, Vector<T> u, Vector<T> v) { return c != T{0} ? u : v; };
+    map_vectors(n, 0, choose, y, condition, a, b);
 }
 
 // ---- copies ----------------------------------------------------------------------------------
+
+/// y (rows, cols), its rows to_ld apart, is the transpose of x, whose rows are from_ld apart. The
+/// rows are few: one of y's columns is as much of a row of x as lies together in one or two lines.
+template <class T>
+void transpose(T* y, Index to_ld, const T* x, Index from_ld, Index rows, Index cols) {
+    constexpr int L = lanes<T>;
+    Index c = 0;
+    for (; c + L <= cols; c += L) {
+        Index r = 0;
+        for (; r + L <= rows; r += L) {
+            Vector<T> tile[L];
+            HANDGRAD_UNROLL
+            for (int i = 0; i < L; ++i) tile[i] = load(x + (c + i) * from_ld + r);
+            transpose_blocks<T, L>(tile);
+            HANDGRAD_UNROLL
+            for (int i = 0; i < L; ++i) store(y + (r + i) * to_ld + c, tile[i]);
+        }
+        for (; r < rows; ++r)
+            for (Index i = c; i < c + L; ++i) y[r * to_ld + i] = x[i * from_ld + r];
+    }
+    for (; c < cols; ++c)
+        for (Index r = 0; r < rows; ++r) y[r * to_ld + c] = x[c * from_ld + r];
+}
 
 template <class T>
 void copy_walk(T* y, const T* a, const Axis* axes, int rank) {
     const Index n = positions(axes, rank);
     const Axis last = axes[rank - 1];
+    const Axis rows = rank > 1 ? axes[rank - 2] : Axis{1, 0, 0, 0};
+    if (n > 0 && last.y == 1 && last.a != 1 && rows.a == 1 && rows.size > 1) {
+        // Matrices, each to be transposed: in pieces of some rows, for threads to share.
+        constexpr Index some = 256 / Index{sizeof(T)};
+        const Index pieces = (rows.size + some - 1) / some;
+        const auto body = [=](Index begin, Index end) {
+            for (Index i = begin; i < end; ++i) {
+                const Index first = i % pieces * some;
+                Index to = first * rows.y, from = first, matrix = i / pieces;
+                for (int j = rank - 3; j >= 0; --j) {
+                    to += matrix % axes[j].size * axes[j].y;
+                    from += matrix % axes[j].size * axes[j].a;
+                    matrix /= axes[j].size;
+                }
+                transpose(y + to, rows.y, a + from, last.a, smaller(some, rows.size - first),
+                          last.size);
+            }
+        };
+        return parallel_ranges(n / (rows.size * last.size) * pieces, streaming<T>(n, 2), body, 1);
+    }
     const auto run = [=](Index yi, Index ai, Index, Index count) {
         if (last.y == 1 && last.a == 1)
             for (Index i = 0; i < count; ++i) y[yi + i] = a[ai + i];
@@ -193,20 +238,25 @@ void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) {
 
 // ---- reductions ------------------------------------------------------------------------------
 
+/// The higher of a and b; NaN where either is.
+template <class T>
+[[gnu::always_inline]] inline Vector<T> higher_or_nan(Vector<T> a, Vector<T> b) {
+    return a != a ? a : higher<T>(a, b);
+}
+
 /// y[c] = op over k < n of x[k stride + c], for c < count.
 template <class T>
 void reduce_columns(ReduceOp op, T* y, const T* x, Index n, Index stride, Index count) {
+    constexpr T infinity = static_cast<T>(__builtin_inf());
     if (op == ReduceOp::sum) {
         for (Index c = 0; c < count; ++c) y[c] = 0;
-        for (Index k = 0; k < n; ++k)
-            for (Index c = 0; c < count; ++c) y[c] += x[k * stride + c];
-        return;
+        return sum_some_columns(y, x, n, stride, 0, count);
     }
-    for (Index c = 0; c < count; ++c) y[c] = -static_cast<T>(__builtin_inf());
+    for (Index c = 0; c < count; ++c) y[c] = -infinity;
     for (Index k = 0; k < n; ++k)
-        for (Index c = 0; c < count; ++c) {
-            const T v = x[k * stride + c];
-            y[c] = v > y[c] || __builtin_isnan(v) ? v : y[c];
+        for (Index c = 0; c < count; c += lanes<T>) {
+            const Vector<T> v = load_padded(x + k * stride + c, count - c, T{0});
+            store_first(y + c, count - c, higher_or_nan<T>(v, load_padded(y + c, count - c, T{0})));
         }
     if (op == ReduceOp::max) return;
     // log sum_k exp(x_k) = m + log sum_k exp(x_k - m), m the maximum: no exp overflows. An infinite
@@ -215,41 +265,79 @@ void reduce_columns(ReduceOp op, T* y, const T* x, Index n, Index stride, Index 
         const Vector<T> m = load_padded(y + c, count - c, T{0});
         Vector<T> sum_of_exp = {};
         for (Index k = 0; k < n; ++k)
-            sum_of_exp += exp<T>(load_padded(x + k * stride + c, count - c, T{0}) - m);
+            sum_of_exp += exp_of_negative<T>(load_padded(x + k * stride + c, count - c, T{0}) - m);
         const Vector<T> finite = m + log<T>(sum_of_exp);
         store_first(y + c, count - c, m * T{0} == T{0} ? finite : m);
     }
 }
 
-/// The same for a row that lies together, n at least 1.
+/// op over a row of many numbers.
 template <class T>
-T logsumexp(const T* x, Index n) {
-    T m = highest_of(x, n);
-    if (m * T{0} == T{0}) return m + log<T>(Vector<T>{} + sum_of_exp<T>(nullptr, x, m, n))[0];
-    reduce_columns(ReduceOp::max, &m, x, n, 1, 1);  // infinite, or NaN
-    return m;
+T reduce_long_row(ReduceOp op, const T* x, Index n) {
+    if (op == ReduceOp::sum) return sum_of_part(x, n, [](Vector<T> v) { return v; });
+    Vector<T> highest[2] = {Vector<T>{} + x[0], Vector<T>{} + x[0]};
+    Index c = 0;
+    for (; c + 2 * lanes<T> <= n; c += 2 * lanes<T>) {
+        highest[0] = higher_or_nan<T>(load(x + c), highest[0]);
+        highest[1] = higher_or_nan<T>(load(x + c + lanes<T>), highest[1]);
+    }
+    for (; c < n; c += lanes<T>)
+        highest[0] = higher_or_nan<T>(load_padded(x + c, n - c, x[0]), highest[0]);
+    const T m = over_lanes<T>(higher_or_nan<T>(highest[0], highest[1]),
+                              [](Vector<T> a, Vector<T> b) { return higher_or_nan<T>(a, b); })[0];
+    if (op == ReduceOp::max || !(m * T{0} == T{0})) return m;  // infinite, or NaN
+    return m + log<T>(Vector<T>{} + sum_of_exp<T>(nullptr, x, m, n))[0];
+}
+
+/// y[r] = op over the n <= few_cols numbers of row r, lanes<T> rows at once, one in each lane.
+template <class T>
+void reduce_short_rows(ReduceOp op, T* y, const T* x, Index rows, Index n) {
+    Vector<T> columns[few_cols];
+    for (Index r = 0; r < rows; r += lanes<T>) {
+        load_columns(columns, x + r * n, rows - r, n);
+        Vector<T> result = columns[0];
+        if (op == ReduceOp::sum) {
+            for (Index c = 1; c < n; ++c) result += columns[c];
+        } else {
+            for (Index c = 1; c < n; ++c) result = higher_or_nan<T>(columns[c], result);
+        }
+        if (op == ReduceOp::logsumexp) {
+            Vector<T> sum = {};
+            for (Index c = 0; c < n; ++c) sum += exp_of_negative<T>(columns[c] - result);
+            result = result * T{0} == T{0} ? result + log<T>(sum) : result;
+        }
+        store_first(y + r, rows - r, result);
+    }
 }
 
 template <class T>
 void reduce(ReduceOp op, T* y, const T* x, Index outer, Index n, Index inner) {
+    const Index size = outer * n * inner;
+    const Index flops = op == ReduceOp::logsumexp ? size * function_flops : 0;
+    const Cost cost = {.flops = flops, .bytes = size * Index{sizeof(T)}};
     // Threads split the results, so that each is found in one fixed order.
+    if (inner == 1 && n > 0) {
+        const auto rows = [=](Index begin, Index end) {
+            if (n <= few_cols)
+                return reduce_short_rows(op, y + begin, x + begin * n, end - begin, n);
+            for (Index r = begin; r < end; ++r) y[r] = reduce_long_row(op, x + r * n, n);
+        };
+        if (op == ReduceOp::sum && outer == 1) return sum(y, x, T{1}, n);  // shares itself out
+        return parallel_ranges(outer, cost, rows);
+    }
+    if (op == ReduceOp::sum && outer == 1) {
+        fill(y, T{0}, inner);
+        return sum_rows(y, x, n, inner);
+    }
     const auto body = [=](Index begin, Index end) {
         while (begin < end) {
             const Index o = begin / inner, i = begin % inner;
             const Index count = smaller(inner - i, end - begin);
-            const T* from = x + o * n * inner + i;
-            if (op == ReduceOp::sum && inner == 1)
-                sum(y + begin, from, T{1}, n);
-            else if (op == ReduceOp::logsumexp && inner == 1 && n > 0)
-                y[begin] = logsumexp(from, n);
-            else
-                reduce_columns(op, y + begin, from, n, inner, count);
+            reduce_columns(op, y + begin, x + o * n * inner + i, n, inner, count);
             begin += count;
         }
     };
-    const Index size = outer * n * inner;
-    const Index flops = op == ReduceOp::logsumexp ? size * function_flops : 0;
-    parallel_ranges(outer * inner, {.flops = flops, .bytes = size * Index{sizeof(T)}}, body);
+    parallel_ranges(outer * inner, cost, body);
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -1,8 +1,6 @@
 // Kernels on the rows of a matrix (rows, cols).
 #pragma once
 
-#include <cstring>
-
 #include "kernels/cpu/elementwise.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
@@ -40,8 +38,9 @@ void sum_some_columns(T* sums, const T* x, Index rows, Index cols, Index begin, 
         for (Index c = begin; c < end; ++c) sums[c] += x[r * cols + c];
 }
 
+/// sums[c] += sum_r x[r, c] for all columns. What is stored in `sums` has one fixed order.
 template <class T>
-void sum_rows(T* sums, const T* x, Index rows, Index cols) {
+void sum_part_of_rows(T* sums, const T* x, Index rows, Index cols) {
     if (cols <= few_cols && rows >= 2 * lanes<T>) {
         T repeated[few_cols * lanes<T>] = {};  // sums of every lanes<T>-th row
         const Index groups = rows / lanes<T>, width = cols * lanes<T>;
@@ -50,32 +49,56 @@ void sum_rows(T* sums, const T* x, Index rows, Index cols) {
         rows -= groups * lanes<T>;
         x += groups * width;
     }
-    // Threads split the columns.
-    parallel_ranges(cols, streaming<T>(rows * cols, 1), [=](Index begin, Index end) {
-        sum_some_columns(sums, x, rows, cols, begin, end);
+    sum_some_columns(sums, x, rows, cols, 0, cols);
+}
+
+template <class T>
+void sum_rows(T* sums, const T* x, Index rows, Index cols) {
+    constexpr Index many_cols = 4096;
+    const Cost cost = streaming<T>(rows * cols, 1);
+    const int parts = parts_of_sum(rows * cols);
+    if (cols >= many_cols)  // threads split the columns
+        return parallel_ranges(cols, cost, [=](Index begin, Index end) {
+            sum_some_columns(sums, x, rows, cols, begin, end);
+        });
+    if (parts == 1) return sum_part_of_rows(sums, x, rows, cols);
+    T* const partial = static_cast<T*>(
+        scratch(Scratch::partial_sums, static_cast<std::size_t>(parts * cols) * sizeof(T)));
+    each_part(rows, parts, cost, [=](int part, Range range) {
+        T* const to = partial + part * cols;
+        for (Index c = 0; c < cols; ++c) to[c] = 0;
+        sum_part_of_rows(to, x + range.begin * cols, range.end - range.begin, cols);
     });
+    sum_some_columns(sums, partial, parts, cols, 0, cols);
 }
 
 template <class T>
 void gather_rows(T* out, const T* x, const Index* indices, Index n, Index cols) {
-    if (cols == 0) return;  // memcpy takes no null pointer, not even for no bytes
-    const auto body = [=](Index begin, Index end) {
-        const auto row_bytes = static_cast<std::size_t>(cols) * sizeof(T);
-        for (Index i = begin; i < end; ++i)
-            std::memcpy(out + i * cols, x + indices[i] * cols, row_bytes);
+    const auto body = [=](T* to, Index begin, Index end) {
+        for (Index i = begin; i < end; ++i, to += cols) {
+            const T* from = x + indices[i] * cols;
+            // Over the row's end where another one follows; its own elements come later.
+            for (Index c = 0; c < cols; c += lanes<T>)
+                store_first(to + c, (end - i) * cols - c, load_padded(from + c, cols - c, T{0}));
+        }
     };
-    parallel_ranges(n, streaming<T>(n * cols, 2), body, 1);
+    each_result(n, cols, out, false, streaming<T>(n * cols, 2), 1, body);
 }
 
 template <class T>
 void scale_rows(T* y, const T* x, const T* scale, Index rows, Index cols) {
-    const auto body = [=](Index begin, Index end) {
-        for (Index r = begin; r < end; ++r) {
+    const auto body = [=](T* to, Index begin, Index end) {
+        for (Index r = begin; r < end; ++r, to += cols) {
             const T s = scale[r];
-            for (Index i = r * cols; i < (r + 1) * cols; ++i) y[i] = x[i] * s;
+            const T* from = x + r * cols;
+            for (Index c = 0; c < cols; c += lanes<T>) {
+                // In place, the next row must not be written yet.
+                const Index left = (y == x ? cols : (end - r) * cols) - c;
+                store_first(to + c, left, load_padded(from + c, left, T{0}) * s);
+            }
         }
     };
-    parallel_ranges(rows, streaming<T>(rows * cols, 2), body, 1);
+    each_result(rows, cols, y, y == x, streaming<T>(rows * cols, 2), 1, body);
 }
 
 // How other files store rows: in whole vectors that run over a row's end into the next row, which

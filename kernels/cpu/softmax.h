@@ -19,19 +19,24 @@ Cost exp_of_each(Index rows, Index cols, int arrays) {
 template <class T, class Terms>
 [[gnu::always_inline]] inline T sum_over(Index n, Terms terms) {
     Vector<T> sum = {};
-    for (Index c = 0; c < n; c += lanes<T>) sum += terms(c, n - c);
+    Index c = 0;
+    for (; c + lanes<T> <= n; c += lanes<T>) sum += terms(c, Index{lanes<T>});
+    if (c < n) sum += terms(c, n - c);
     return sum_of_lanes<T>(sum);
 }
 
 /// max_c x[c], cols at least 1. Where there is a NaN, any number.
 template <class T>
 [[gnu::always_inline]] inline T highest_of(const T* x, Index cols) {
-    Vector<T> highest = Vector<T>{} + x[0];
-    for (Index c = 0; c < cols; c += lanes<T>) {
-        const Vector<T> v = load_padded(x + c, cols - c, x[0]);
-        highest = higher<T>(v, highest);
+    Vector<T> highest = Vector<T>{} + x[0], second = highest;
+    Index c = 0;
+    for (; c + 2 * lanes<T> <= cols; c += 2 * lanes<T>) {
+        highest = higher<T>(load(x + c), highest);
+        second = higher<T>(load(x + c + lanes<T>), second);
     }
-    return highest_lane<T>(highest);
+    for (; c < cols; c += lanes<T>)
+        highest = higher<T>(load_padded(x + c, cols - c, x[0]), highest);
+    return highest_lane<T>(higher<T>(highest, second));
 }
 
 /// logsumexp(x) = log sum_c exp(x[c]) = highest + log_sum, log_sum = log sum_c exp(x[c] - highest):
@@ -57,22 +62,24 @@ template <class T>
 /// What softmax_rows makes of a row, beside its logsumexp.
 enum class Rows { probabilities, logarithms };
 
-/// softmax_rows of rows [begin, end) whose columns are many.
+/// softmax_rows of rows [begin, end) whose columns are many. The first result comes to y.
 template <Rows make, class T, class Each>
 void softmax_long_rows(T* y, const T* x, Index begin, Index end, Index cols, Each each) {
-    for (Index r = begin; r < end; ++r) {
+    for (Index r = begin; r < end; ++r, y += cols) {
         const T* from = x + r * cols;
-        T* to = y + r * cols;
         const T highest = highest_of(from, cols);
-        T* terms = make == Rows::probabilities ? to : nullptr;
+        T* terms = make == Rows::probabilities ? y : nullptr;
         const T sum = sum_of_exp(terms, from, highest, cols), inverse = T{1} / sum;
         const T log_sum = log<T>(Vector<T>{} + sum)[0];
-        for (Index c = 0; c < cols; c += lanes<T>)
+        const auto finish = [=](Index c, Index n) {
             if constexpr (make == Rows::probabilities)
-                store_first(to + c, cols - c, load_padded(to + c, cols - c, T{0}) * inverse);
+                store_first(y + c, n, load_padded(y + c, n, T{0}) * inverse);
             else
-                store_first(to + c, cols - c,
-                            (load_padded(from + c, cols - c, T{0}) - highest) - log_sum);
+                store_first(y + c, n, (load_padded(from + c, n, T{0}) - highest) - log_sum);
+        };
+        Index c = 0;
+        for (; c + lanes<T> <= cols; c += lanes<T>) finish(c, lanes<T>);
+        if (c < cols) finish(c, cols - c);
         each(r, LogSumExp<T>{highest, log_sum});
     }
 }
@@ -116,7 +123,7 @@ template <class T>
 template <Rows make, class T, class Each>
 void softmax_short_rows(T* y, const T* x, Index begin, Index end, Index cols, Each each) {
     Vector<T> columns[few_cols];
-    for (; begin < end; begin += lanes<T>) {
+    for (; begin < end; begin += lanes<T>, y += lanes<T> * cols) {
         load_columns(columns, x + begin * cols, end - begin, cols);
         Vector<T> highest = columns[0], sum = {};
         for (Index c = 1; c < cols; ++c) highest = higher<T>(columns[c], highest);
@@ -129,7 +136,7 @@ void softmax_short_rows(T* y, const T* x, Index begin, Index end, Index cols, Ea
         const Vector<T> inverse = T{1} / sum, log_sum = log<T>(sum);
         for (Index c = 0; c < cols; ++c)
             columns[c] = make == Rows::probabilities ? columns[c] * inverse : columns[c] - log_sum;
-        store_columns(y + begin * cols, columns, end - begin, cols);
+        store_columns(y, columns, end - begin, cols);
         for (Index i = 0; i < smaller(lanes<T>, end - begin); ++i)
             each(begin + i, LogSumExp<T>{highest[i], log_sum[i]});
     }
@@ -140,13 +147,13 @@ void softmax_short_rows(T* y, const T* x, Index begin, Index end, Index cols, Ea
 template <Rows make, class T, class Each>
 void softmax_rows(T* y, const T* x, Index rows, Index cols, Each each) {
     if (cols == 0) return;
-    const auto body = [=](Index begin, Index end) {
+    const auto body = [=](T* to, Index begin, Index end) {
         if (cols <= few_cols)
-            softmax_short_rows<make>(y, x, begin, end, cols, each);
+            softmax_short_rows<make>(to, x, begin, end, cols, each);
         else
-            softmax_long_rows<make>(y, x, begin, end, cols, each);
+            softmax_long_rows<make>(to, x, begin, end, cols, each);
     };
-    parallel_ranges(rows, exp_of_each<T>(rows, cols, 2), body, 1);
+    each_result(rows, cols, y, false, exp_of_each<T>(rows, cols, 2), 1, body);
 }
 
 template <class T>
@@ -156,8 +163,8 @@ void softmax_forward(T* y, const T* x, Index rows, Index cols) {
 
 template <class T>
 void softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols) {
-    const auto body = [=](Index begin, Index end) {
-        for (Index r = begin; r < end; ++r) {
+    const auto body = [=](T* to, Index begin, Index end) {
+        for (Index r = begin; r < end; ++r, to += cols) {
             const T *d = dy + r * cols, *p = y + r * cols;
             const T dot = sum_over<T>(cols, [=](Index c, Index n) {
                 return load_padded(d + c, n, T{0}) * load_padded(p + c, n, T{0});
@@ -165,11 +172,11 @@ void softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols) {
             for (Index c = 0; c < cols; c += lanes<T>) {
                 const Index left = (end - r) * cols - c;
                 const Vector<T> v = load_padded(d + c, left, T{0}) - dot;
-                store_first(dx + r * cols + c, left, load_padded(p + c, left, T{0}) * v);
+                store_first(to + c, left, load_padded(p + c, left, T{0}) * v);
             }
         }
     };
-    parallel_ranges(rows, streaming<T>(rows * cols, 3), body, 1);
+    each_result(rows, cols, dx, false, streaming<T>(rows * cols, 3), 1, body);
 }
 
 template <class T>
@@ -179,18 +186,18 @@ void log_softmax_forward(T* y, const T* x, Index rows, Index cols) {
 
 template <class T>
 void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols) {
-    const auto body = [=](Index begin, Index end) {
-        for (Index r = begin; r < end; ++r) {
+    const auto body = [=](T* to, Index begin, Index end) {
+        for (Index r = begin; r < end; ++r, to += cols) {
             const T *d = dy + r * cols, *p = y + r * cols;
-            const T sum = sum_of(d, cols, [](Vector<T> v) { return v; });
+            const T sum = sum_of_part(d, cols, [](Vector<T> v) { return v; });
             for (Index c = 0; c < cols; c += lanes<T>) {
                 const Index left = (end - r) * cols - c;
                 const Vector<T> e = exp<T>(load_padded(p + c, left, T{0}));
-                store_first(dx + r * cols + c, left, load_padded(d + c, left, T{0}) - e * sum);
+                store_first(to + c, left, load_padded(d + c, left, T{0}) - e * sum);
             }
         }
     };
-    parallel_ranges(rows, exp_of_each<T>(rows, cols, 3), body, 1);
+    each_result(rows, cols, dx, false, exp_of_each<T>(rows, cols, 3), 1, body);
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -5,10 +5,6 @@
 
 #include "kernels/cpu/isa.h"
 
-#if defined(__AVX2__)
-    #include <immintrin.h>
-#endif
-
 /// Before a loop with constant bounds over an array of vectors: unrolled completely, its elements
 /// become registers.
 #if defined(__clang__)
@@ -60,20 +56,35 @@ class FirstLanes<double> {
 
 #elif defined(__AVX2__)
 
+// Stored in halves, quarters and so on: AMD's processors take 12 cycles or more for a masked store.
+
 template <>
 class FirstLanes<float> {
   public:
     explicit FirstLanes(Index n)
-        : mask_(_mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)),
+        : n_(n),
+          mask_(_mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)),
                                    _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))) {}
     [[gnu::always_inline]] Vector<float> load(const float* p) const {
         return reinterpret_cast<Vector<float>>(_mm256_maskload_ps(p, mask_));
     }
     [[gnu::always_inline]] void store(float* p, Vector<float> v) const {
-        _mm256_maskstore_ps(p, mask_, reinterpret_cast<__m256>(v));
+        const __m256 all = reinterpret_cast<__m256>(v);
+        if (n_ == 8) return _mm256_storeu_ps(p, all);
+        __m128 rest = _mm256_castps256_ps128(all);
+        if (n_ & 4) {
+            _mm_storeu_ps(p, rest);
+            rest = _mm256_extractf128_ps(all, 1);
+        }
+        if (n_ & 2) {
+            _mm_storel_pi(reinterpret_cast<__m64*>(p + (n_ & 4)), rest);
+            rest = _mm_movehl_ps(rest, rest);
+        }
+        if (n_ & 1) _mm_store_ss(p + (n_ & 6), rest);
     }
 
   private:
+    Index n_;
     __m256i mask_;
 };
 
@@ -81,15 +92,23 @@ template <>
 class FirstLanes<double> {
   public:
     explicit FirstLanes(Index n)
-        : mask_(_mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3))) {}
+        : n_(n), mask_(_mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3))) {}
     [[gnu::always_inline]] Vector<double> load(const double* p) const {
         return reinterpret_cast<Vector<double>>(_mm256_maskload_pd(p, mask_));
     }
     [[gnu::always_inline]] void store(double* p, Vector<double> v) const {
-        _mm256_maskstore_pd(p, mask_, reinterpret_cast<__m256d>(v));
+        const __m256d all = reinterpret_cast<__m256d>(v);
+        if (n_ == 4) return _mm256_storeu_pd(p, all);
+        __m128d rest = _mm256_castpd256_pd128(all);
+        if (n_ & 2) {
+            _mm_storeu_pd(p, rest);
+            rest = _mm256_extractf128_pd(all, 1);
+        }
+        if (n_ & 1) _mm_store_sd(p + (n_ & 2), rest);
     }
 
   private:
+    Index n_;
     __m256i mask_;
 };
 
@@ -109,10 +128,11 @@ class FirstLanes {
     [[gnu::always_inline]] void store(T* p, Vector<T> v) const {
         HANDGRAD_UNROLL
         for (int lane = 0; lane < lanes<T>; ++lane)
-            if (lane < n_) p[lane] = v[lane];
+            if (lane < n_) reinterpret_cast<Element*>(p)[lane] = v[lane];
     }
 
   private:
+    typedef T Element __attribute__((may_alias));
     Index n_;
 };
 
@@ -221,6 +241,24 @@ template <class T>
 template <class T>
 [[gnu::always_inline]] inline T highest_lane(Vector<T> x) {
     return over_lanes<T>(x, [](Vector<T> a, Vector<T> b) { return a > b ? a : b; })[0];
+}
+
+/// Does a comparison hold in every lane?
+template <class Mask>
+[[gnu::always_inline]] inline bool all_lanes(Mask mask) {
+#if defined(__AVX2__)
+    static_assert(sizeof(Mask) % 32 == 0);
+    const auto* part = reinterpret_cast<const __m256i*>(&mask);
+    __m256i all = part[0];
+    if constexpr (sizeof(Mask) == 64) all = _mm256_and_si256(all, part[1]);
+    return _mm256_movemask_epi8(all) == -1;
+#else
+    constexpr int count = sizeof(Mask) / sizeof(mask[0]);
+    auto all = mask[0];
+    HANDGRAD_UNROLL
+    for (int i = 1; i < count; ++i) all &= mask[i];
+    return all != 0;
+#endif
 }
 
 /// The first n elements at x, or all lanes where n is more; the others are `rest`.
