@@ -49,7 +49,7 @@ Variable<T> div(const Variable<T>& a, const Variable<T>& b) {
     return record("div", a.value() / b.value(), {a, b}, [](Node<T>& y, const Tensor<T>& dy) {
         const Tensor<T> da = dy / y.input(1);
         if (y.wants(0)) y.give_sum(0, da);
-        if (y.wants(1)) y.give_sum(1, -(da * y.value));
+        if (y.wants(1)) y.give_sum(1, -(da * y.result()));
     });
 }
 
@@ -134,7 +134,7 @@ Variable<T> neg(const Variable<T>& x) {
 template <class T>
 Variable<T> exp(const Variable<T>& x) {
     return record("exp", unary(UnaryOp::exp, x.value()), {x},
-                  [](Node<T>& y, const Tensor<T>& dy) { y.give(0, dy * y.value); });
+                  [](Node<T>& y, const Tensor<T>& dy) { y.give(0, dy * y.result()); });
 }
 
 // y = log x     dx = dy / x
@@ -148,14 +148,15 @@ Variable<T> log(const Variable<T>& x) {
 template <class T>
 Variable<T> sqrt(const Variable<T>& x) {
     return record("sqrt", unary(UnaryOp::sqrt, x.value()), {x},
-                  [](Node<T>& y, const Tensor<T>& dy) { y.give(0, 0.5 * dy / y.value); });
+                  [](Node<T>& y, const Tensor<T>& dy) { y.give(0, 0.5 * dy / y.result()); });
 }
 
 // y = tanh x     dx = dy (1 - tanh^2 x) = dy - dy y y
 template <class T>
 Variable<T> tanh(const Variable<T>& x) {
-    return record("tanh", unary(UnaryOp::tanh, x.value()), {x},
-                  [](Node<T>& y, const Tensor<T>& dy) { y.give(0, dy - dy * y.value * y.value); });
+    return record(
+        "tanh", unary(UnaryOp::tanh, x.value()), {x},
+        [](Node<T>& y, const Tensor<T>& dy) { y.give(0, dy - dy * y.result() * y.result()); });
 }
 
 // y = erf x     dx = dy 2/sqrt(pi) exp(-x^2)

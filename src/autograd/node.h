@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -26,22 +27,37 @@ class Node {
 
     [[nodiscard]] bool is_leaf() const { return operation == nullptr; }
 
+    /// An input of an operation, and the version of its value that the operation read.
+    struct Input {
+        Ptr node;
+        std::uint64_t version = 0;
+        Input() = default;
+        explicit Input(Ptr of) : node(std::move(of)), version(node->value.version()) {}
+    };
+
     // For the backward rule of an operation:
 
-    /// The value of input i.
-    [[nodiscard]] const Tensor<T>& input(std::size_t i) const { return inputs[i]->value; }
+    /// The value of input i, and that of the result, as they were in the forward pass: throws Error
+    /// where they were written to since.
+    [[nodiscard]] const Tensor<T>& input(std::size_t i) const;
+    [[nodiscard]] const Tensor<T>& result() const;
+    [[nodiscard]] const Shape& input_shape(std::size_t i) const {
+        return inputs[i].node->value.shape();
+    }
     /// Does input i require a gradient? Where it does not, the rule may save the work.
-    [[nodiscard]] bool wants(std::size_t i) const { return inputs[i]->requires_grad; }
+    [[nodiscard]] bool wants(std::size_t i) const { return inputs[i].node->requires_grad; }
     /// Hands input i its part of the gradient, of the input's shape. It may share memory with dy.
-    void give(std::size_t i, Tensor<T> gradient) { inputs[i]->receive(std::move(gradient)); }
+    void give(std::size_t i, Tensor<T> gradient) { inputs[i].node->receive(std::move(gradient)); }
     /// The same for an input that was broadcast: the gradient has the wider shape. One element of
     /// the input stands in many places there, and its gradient is the sum over them.
     void give_sum(std::size_t i, const Tensor<T>& gradient);
 
     // For the engine:
 
-    /// Adds to grad; does nothing where no gradient is required.
+    /// Adds to what has arrived; does nothing where no gradient is required.
     void receive(Tensor<T> gradient);
+    /// The end of a backward pass, for a leaf: adds what has arrived to grad.
+    void keep_arrived();
     /// Runs the rule on dy = dL/dvalue.
     virtual void run_backward(const Tensor<T>& /*dy*/) {}
     /// Drops the inputs and all that the rule had kept. The node can not go back again.
@@ -49,20 +65,23 @@ class Node {
 
     const char* const operation;  // nullptr: a leaf
     const Tensor<T> value;
-    Tensor<T> grad;
+    const std::uint64_t version;  // of the value, when the node was made
+    Tensor<T> grad;               // of a leaf
+    Tensor<T> arrived;            // dL/dvalue, as far as this backward pass has come
     const bool requires_grad;
     bool freed = false;
     const std::uint64_t number;    // counts up: an operation's is higher than its inputs'
     std::uint64_t last_visit = 0;  // by the walk with this number
-    std::span<Ptr> inputs;         // in the derived class
+    std::span<Input> inputs;       // in the derived class
 
   protected:
     Node(const char* name, Tensor<T> x, bool wanted);
+    [[noreturn]] void refuse_changed(const std::string& what, const Shape& shape) const;
     /// Lets go of the inputs. Those that nobody else holds end here, and theirs in turn.
     void drop_inputs();
 };
 
-/// The result of an operation with its inputs, an array or vector of pointers, and its backward
+/// The result of an operation with its inputs, an array or vector of them, and its backward
 /// rule, called as rule(node, dy).
 template <class T, class Inputs, class Rule>
 class OperationNode final : public Node<T> {
@@ -100,9 +119,9 @@ Variable<T> record(const char* operation, Tensor<T> value, const Variable<T> (&i
     bool wanted = false;
     for (const Variable<T>& input : inputs) wanted |= input.requires_grad();
     if (!wanted || !recording()) return Variable<T>(std::move(value));
-    using Inputs = std::array<typename Node<T>::Ptr, n>;
+    using Inputs = std::array<typename Node<T>::Input, n>;
     Inputs nodes;
-    for (std::size_t i = 0; i < n; ++i) nodes[i] = inputs[i].node();
+    for (std::size_t i = 0; i < n; ++i) nodes[i] = typename Node<T>::Input(inputs[i].node());
     return Variable<T>(std::allocate_shared<OperationNode<T, Inputs, Rule>>(
         CachedAllocator<char>{}, operation, std::move(value), std::move(nodes), std::move(rule)));
 }
@@ -114,11 +133,11 @@ Variable<T> record(const char* operation, Tensor<T> value, std::span<const Varia
     bool wanted = false;
     for (const Variable<T>& input : inputs) wanted |= input.requires_grad();
     if (!wanted || !recording()) return Variable<T>(std::move(value));
-    using Inputs = std::vector<typename Node<T>::Ptr, CachedAllocator<typename Node<T>::Ptr>>;
-    Inputs nodes;
+    using Input = typename Node<T>::Input;
+    std::vector<Input, CachedAllocator<Input>> nodes;
     nodes.reserve(inputs.size());
-    for (const Variable<T>& input : inputs) nodes.push_back(input.node());
-    return Variable<T>(std::allocate_shared<OperationNode<T, Inputs, Rule>>(
+    for (const Variable<T>& input : inputs) nodes.emplace_back(input.node());
+    return Variable<T>(std::allocate_shared<OperationNode<T, decltype(nodes), Rule>>(
         CachedAllocator<char>{}, operation, std::move(value), std::move(nodes), std::move(rule)));
 }
 

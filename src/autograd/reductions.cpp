@@ -60,7 +60,7 @@ Variable<T> sum_over(const Variable<T>& x, AxisSet axes, bool keepdim) {
     const Tensor<T> kept = reduce(ReduceOp::sum, x.value(), axes);
     return record("sum", shaped(kept, axes, keepdim), {x},
                   [shape = kept.shape()](Node<T>& y, const Tensor<T>& dy) {
-                      y.give(0, expand(dy.reshape(shape), y.input(0).shape()));
+                      y.give(0, expand(dy.reshape(shape), y.input_shape(0)));
                   });
 }
 
@@ -73,7 +73,7 @@ Variable<T> mean_over(const Variable<T>& x, AxisSet axes, bool keepdim) {
         if ((axes >> axis & 1U) != 0) count *= static_cast<double>(x.shape()[axis]);
     return record("mean", shaped(1 / count * sums, axes, keepdim), {x},
                   [count, shape = sums.shape()](Node<T>& y, const Tensor<T>& dy) {
-                      y.give(0, expand(1 / count * dy.reshape(shape), y.input(0).shape()));
+                      y.give(0, expand(1 / count * dy.reshape(shape), y.input_shape(0)));
                   });
 }
 
@@ -89,7 +89,7 @@ Variable<T> max_over(const Variable<T>& x, AxisSet axes, bool keepdim) {
     return record("max", shaped(kept, axes, keepdim), {x},
                   [axes, shape = kept.shape()](Node<T>& y, const Tensor<T>& dy) {
                       const Tensor<T> s =
-                          binary("max", BinaryOp::step, y.input(0), y.value.reshape(shape));
+                          binary("max", BinaryOp::step, y.input(0), y.result().reshape(shape));
                       y.give(0, dy.reshape(shape) / reduce(ReduceOp::sum, s, axes) * s);
                   });
 }
@@ -100,7 +100,8 @@ Variable<T> logsumexp_over(const Variable<T>& x, AxisSet axes, bool keepdim) {
     const Tensor<T> kept = reduce(ReduceOp::logsumexp, x.value(), axes);
     return record("logsumexp", shaped(kept, axes, keepdim), {x},
                   [shape = kept.shape()](Node<T>& y, const Tensor<T>& dy) {
-                      const Tensor<T> q = unary(UnaryOp::exp, y.input(0) - y.value.reshape(shape));
+                      const Tensor<T> q =
+                          unary(UnaryOp::exp, y.input(0) - y.result().reshape(shape));
                       y.give(0, q * dy.reshape(shape));
                   });
 }

@@ -37,9 +37,8 @@ Variable<T> reshape(const Variable<T>& x, const Shape& shape) {
     if (shape.size() != x.shape().size())
         throw Error("reshape: the number of elements differs",
                     x.shape().str() + " to " + shape.str(), "equal numbers of elements");
-    return record("reshape", x.value().reshape(shape), {x}, [](Node<T>& y, const Tensor<T>& dy) {
-        y.give(0, dy.reshape(y.input(0).shape()));
-    });
+    return record("reshape", x.value().reshape(shape), {x},
+                  [](Node<T>& y, const Tensor<T>& dy) { y.give(0, dy.reshape(y.input_shape(0))); });
 }
 
 namespace {
@@ -131,7 +130,7 @@ Variable<T> slice(const Variable<T>& x, int axis, Index begin, Index end) {
         Tensor<T>::empty(tape::with_dim(x.shape(), along, end - begin), x.value().device());
     copy_part(x.value(), y, along, begin, false);
     return record("slice", y, {x}, [along, begin](Node<T>& node, const Tensor<T>& dy) {
-        const Tensor<T> dx = Tensor<T>::zeros(node.input(0).shape(), dy.device());
+        const Tensor<T> dx = Tensor<T>::zeros(node.input_shape(0), dy.device());
         copy_part(dx, dy, along, begin, true);
         node.give(0, dx);
     });
@@ -164,7 +163,7 @@ Variable<T> concat(std::span<const Variable<T>> parts, int axis) {
     return record("concat", y, parts, [along](Node<T>& node, const Tensor<T>& dy) {
         Index from = 0;
         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-            const Shape& shape = node.input(i).shape();
+            const Shape& shape = node.input_shape(i);
             if (node.wants(i)) {
                 const Tensor<T> d_part = Tensor<T>::empty(shape, dy.device());
                 copy_part(dy, d_part, along, from, false);
@@ -186,7 +185,7 @@ Variable<T> gather_by(const char* operation, const Variable<T>& x, const Tensor<
     const Index n = rows.size();
     backend<T>(y.device()).gather_rows(y.data(), x.value().data(), rows.data(), n, row_size);
     return record(operation, y, {x}, [rows, n, row_size](Node<T>& node, const Tensor<T>& dy) {
-        const Tensor<T> dx = Tensor<T>::zeros(node.input(0).shape(), dy.device());
+        const Tensor<T> dx = Tensor<T>::zeros(node.input_shape(0), dy.device());
         backend<T>(dy.device()).add_at_rows(dx.data(), dy.data(), rows.data(), n, row_size);
         node.give(0, dx);
     });
@@ -287,7 +286,7 @@ Variable<T> unfold(const Variable<T>& x, std::array<Index, 2> kernel_size,
         Tensor<T>::empty({n, channels * kh * kw, shape[4] * shape[5]}, x.value().device());
     backend<T>(y.device()).copy_walk(y.data(), image.value().data(), there.axes(), there.rank());
     return record("unfold", y, {image}, [back](Node<T>& node, const Tensor<T>& dy) {
-        const Tensor<T> dx = Tensor<T>::zeros(node.input(0).shape(), dy.device());
+        const Tensor<T> dx = Tensor<T>::zeros(node.input_shape(0), dy.device());
         backend<T>(dy.device()).add_walk(dx.data(), dy.data(), back.axes(), back.rank());
         node.give(0, dx);
     });

@@ -22,31 +22,38 @@ std::uint64_t next_number() {
 template <class T>
 using NodeList = std::vector<typename Node<T>::Ptr, CachedAllocator<typename Node<T>::Ptr>>;
 
-/// The operations that `root` was computed through, each one after all of its inputs. An input is
-/// always older than what is computed from it, so the order of creation will do.
 template <class T>
-NodeList<T> operations_behind(const typename Node<T>::Ptr& root) {
+struct Graph {
+    NodeList<T> operations;  // each one after all of its inputs
+    NodeList<T> leaves;
+};
+
+/// What `root` was computed through, as far as it requires a gradient. An input is always older
+/// than what is computed from it, so the order of creation will do.
+template <class T>
+Graph<T> graph_behind(const typename Node<T>::Ptr& root) {
     const std::uint64_t visit = next_number();
-    NodeList<T> nodes;
-    nodes.reserve(64);
+    Graph<T> graph;
+    NodeList<T>& operations = graph.operations;
+    operations.reserve(64);
     const auto add = [&](const typename Node<T>::Ptr& node) {
-        if (node->is_leaf() || !node->requires_grad || node->last_visit == visit) return;
+        if (!node->requires_grad || node->last_visit == visit) return;
         node->last_visit = visit;
-        nodes.push_back(node);
+        (node->is_leaf() ? graph.leaves : operations).push_back(node);
     };
     add(root);
-    for (std::size_t i = 0; i < nodes.size(); ++i) {
-        const Node<T>& node = *nodes[i];  // `nodes` may move as it grows, the node stays
-        for (const typename Node<T>::Ptr& input : node.inputs) add(input);
+    for (std::size_t i = 0; i < operations.size(); ++i) {
+        const Node<T>& node = *operations[i];  // the list may move as it grows, the node stays
+        for (const typename Node<T>::Input& input : node.inputs) add(input.node);
     }
-    std::sort(nodes.begin(), nodes.end(),
+    std::sort(operations.begin(), operations.end(),
               [](const auto& a, const auto& b) { return a->number < b->number; });
-    return nodes;
+    return graph;
 }
 
 template <class T>
 void run_backward(const typename Node<T>::Ptr& root, const Tensor<T>& seed, bool retain_graph) {
-    NodeList<T> nodes = operations_behind<T>(root);
+    auto [nodes, leaves] = graph_behind<T>(root);
     for (const typename Node<T>::Ptr& node : nodes)
         if (node->freed)
             throw Error("Variable.backward: a part of the graph was freed",
@@ -55,20 +62,22 @@ void run_backward(const typename Node<T>::Ptr& root, const Tensor<T>& seed, bool
                         "a graph that no backward has gone through",
                         "run the forward pass again, or pass {.retain_graph = true} to the first "
                         "backward");
-    root->receive(seed);
     try {
+        root->receive(seed);
         // The last node has all of its gradient: whatever was computed from it came later.
         while (!nodes.empty()) {
             Node<T>& node = *nodes.back();
-            const Tensor<T> dy = std::exchange(node.grad, {});
+            const Tensor<T> dy = std::exchange(node.arrived, {});
             if (dy.defined()) node.run_backward(dy);
             if (!retain_graph) node.free_inputs();
             nodes.pop_back();
         }
-    } catch (...) {
-        for (const typename Node<T>::Ptr& node : nodes) node->grad = {};
+    } catch (...) {  // no leaf has got anything yet
+        for (const NodeList<T>& list : {nodes, leaves})
+            for (const typename Node<T>::Ptr& node : list) node->arrived = {};
         throw;
     }
+    for (const typename Node<T>::Ptr& leaf : leaves) leaf->keep_arrived();
 }
 
 }  // namespace
@@ -81,7 +90,33 @@ bool recording() {
 
 template <class T>
 Node<T>::Node(const char* name, Tensor<T> x, bool wanted)
-    : operation(name), value(std::move(x)), requires_grad(wanted), number(next_number()) {}
+    : operation(name),
+      value(std::move(x)),
+      version(value.version()),
+      requires_grad(wanted),
+      number(next_number()) {}
+
+template <class T>
+const Tensor<T>& Node<T>::input(std::size_t i) const {
+    const Input& input = inputs[i];
+    if (input.node->value.version() != input.version)
+        refuse_changed("input " + std::to_string(i), input.node->value.shape());
+    return input.node->value;
+}
+
+template <class T>
+const Tensor<T>& Node<T>::result() const {
+    if (value.version() != version) refuse_changed("the result", value.shape());
+    return value;
+}
+
+template <class T>
+void Node<T>::refuse_changed(const std::string& what, const Shape& shape) const {
+    throw Error("Variable.backward: a tensor has changed since the forward pass",
+                what + " of " + operation + ", of shape " + shape.str() + ", was written to",
+                "the numbers of the forward pass, which the gradient is computed from",
+                "run the forward pass again after the change, or make the change to a clone()");
+}
 
 template <class T>
 void Node<T>::receive(Tensor<T> gradient) {
@@ -91,19 +126,28 @@ void Node<T>::receive(Tensor<T> gradient) {
                     "shape " + gradient.shape().str(),
                     "shape " + value.shape().str() + ", that of the operation's input");
     // An operation may hand one tensor to several inputs, and a caller holds the seed. So memory
-    // that others see is not written to, and a leaf, whose gradient the caller will see, gets its
-    // own from the start.
-    if (!grad.defined())
-        grad = is_leaf() && gradient.shared() ? gradient.clone() : std::move(gradient);
-    else if (!is_leaf() && grad.shared())
-        grad = tape::operator+(grad, gradient);
+    // that others see is not written to.
+    if (!arrived.defined())
+        arrived = std::move(gradient);
+    else if (arrived.shared())
+        arrived = tape::operator+(arrived, gradient);
     else
-        tape::add_in_place(grad, gradient);
+        tape::add_in_place(arrived, gradient);
+}
+
+template <class T>
+void Node<T>::keep_arrived() {
+    const Tensor<T> sum = std::exchange(arrived, {});
+    if (!sum.defined()) return;
+    if (grad.defined())
+        tape::add_in_place(grad, sum);
+    else
+        grad = sum.shared() ? sum.clone() : sum;  // the caller may write to it
 }
 
 template <class T>
 void Node<T>::give_sum(std::size_t i, const Tensor<T>& gradient) {
-    give(i, tape::sum_to(gradient, input(i).shape()));
+    give(i, tape::sum_to(gradient, input_shape(i)));
 }
 
 template <class T>
@@ -111,15 +155,16 @@ void Node<T>::drop_inputs() {
     // If destroying a node destroyed its inputs, and they theirs, a long chain would overflow the
     // stack. Here a node is only destroyed after its inputs have been moved to the list.
     NodeList<T> dying;
-    const auto drop = [&](Ptr& input) {
-        if (input.use_count() == 1 && !input->inputs.empty()) dying.push_back(std::move(input));
-        input.reset();
+    const auto drop = [&](Input& input) {
+        if (input.node.use_count() == 1 && !input.node->inputs.empty())
+            dying.push_back(std::move(input.node));
+        input.node.reset();
     };
-    for (Ptr& input : std::exchange(inputs, {})) drop(input);
+    for (Input& input : std::exchange(inputs, {})) drop(input);
     while (!dying.empty()) {
         const Ptr node = std::move(dying.back());
         dying.pop_back();
-        for (Ptr& input : std::exchange(node->inputs, {})) drop(input);
+        for (Input& input : std::exchange(node->inputs, {})) drop(input);
     }
 }
 

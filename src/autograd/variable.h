@@ -23,9 +23,7 @@ template <class T>
 class Node;
 
 struct BackwardOptions {
-    /// Keeps the graph for another backward; otherwise it is freed on the way. The rules read the
-    /// tensors of the forward pass again: where one of them has been changed in place since, by an
-    /// optimiser's step, say, the second backward mixes old numbers with new ones unnoticed.
+    /// Keeps the graph for another backward; otherwise it is freed on the way.
     bool retain_graph = false;
 };
 
@@ -36,7 +34,8 @@ class Variable {
     /// No variable: nothing may be asked of it.
     Variable() = default;
     /// A leaf. It shares the tensor's memory: when an optimiser moves the tensor, the variable
-    /// moves. Between forward and backward the numbers must stand still.
+    /// moves. Between forward and backward the numbers must stand still, and backward throws Error
+    /// where a rule needs one that did not (Tensor::version says what writes it sees).
     explicit Variable(Tensor<T> value, bool requires_grad = false);
 
     [[nodiscard]] bool defined() const { return node_ != nullptr; }
@@ -56,8 +55,10 @@ class Variable {
     ///   dL/dx = (dy/dx)' seed,   y this variable
     /// The seed is dL/dy and has the shape of y; without one, y must have one element and the seed
     /// is 1. The graph is freed on the way unless it is to be retained; a second backward through
-    /// what was freed is refused, and nothing is added. Throws Error also where nothing requires a
-    /// gradient. Not recursive: a graph may be as deep as memory allows.
+    /// what was freed is refused, and so is one that needs a tensor which was written to since the
+    /// forward pass, say by an optimiser's step. Throws Error also where nothing requires a
+    /// gradient. Whenever it throws, nothing has been added to any leaf. Not recursive: a graph may
+    /// be as deep as memory allows.
     void backward(BackwardOptions options = {}) const;
     void backward(const Tensor<T>& seed, BackwardOptions options = {}) const;
 

@@ -120,7 +120,10 @@ void Optimizer<T>::zero_grad() {
 template <class T>
 void Optimizer<T>::step() {
     ++steps_;
-    for (const Slot& slot : slots_) update(slot);
+    for (const Slot& slot : slots_) {
+        update(slot);
+        slot.parameter->value.bump_version();
+    }
 }
 
 template <class T>
