@@ -238,7 +238,8 @@ std::vector<GradientRow> check_gradients(const std::vector<Parameter<double>*>& 
     return rows;
 }
 
-const Variable<double>& TapeParameters::operator[](std::size_t i) const {
+template <class T>
+const Variable<T>& TapeParametersOf<T>::operator[](std::size_t i) const {
     if (i >= variables_.size())
         throw Error("check_layer: the tape asks for a parameter that the layer does not have",
                     "parameter " + std::to_string(i),
@@ -246,6 +247,9 @@ const Variable<double>& TapeParameters::operator[](std::size_t i) const {
                     "does parameters() forget one?");
     return variables_[i];
 }
+
+template class TapeParametersOf<float>;
+template class TapeParametersOf<double>;
 
 std::vector<GradientRow> check_layer(Layer<double>& layer, const Tensor<double>& x,
                                      const TapeForward& tape, const GradientCheckOptions& options) {
