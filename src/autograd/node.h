@@ -15,7 +15,7 @@ namespace handgrad {
 
 /// One variable: a leaf, or the result of an operation.
 template <class T>
-class Node {
+class Node : public std::enable_shared_from_this<Node<T>> {
   public:
     using Ptr = std::shared_ptr<Node>;
 
@@ -35,31 +35,32 @@ class Node {
         explicit Input(Ptr of) : node(std::move(of)), version(node->value.version()) {}
     };
 
-    // For the backward rule of an operation:
+    // For the backward rule of an operation, which is written in operations on variables, too, so
+    // that it can be differentiated again. Outside of create_graph they are not recorded.
 
-    /// The value of input i, and that of the result, as they were in the forward pass: throws Error
+    /// Input i, and the result, with the values that they had in the forward pass: throws Error
     /// where they were written to since.
-    [[nodiscard]] const Tensor<T>& input(std::size_t i) const;
-    [[nodiscard]] const Tensor<T>& result() const;
+    [[nodiscard]] Variable<T> input(std::size_t i) const;
+    [[nodiscard]] Variable<T> result();
     [[nodiscard]] const Shape& input_shape(std::size_t i) const {
         return inputs[i].node->value.shape();
     }
     /// Does input i require a gradient? Where it does not, the rule may save the work.
     [[nodiscard]] bool wants(std::size_t i) const { return inputs[i].node->requires_grad; }
     /// Hands input i its part of the gradient, of the input's shape. It may share memory with dy.
-    void give(std::size_t i, Tensor<T> gradient) { inputs[i].node->receive(std::move(gradient)); }
+    void give(std::size_t i, Variable<T> gradient) { inputs[i].node->receive(std::move(gradient)); }
     /// The same for an input that was broadcast: the gradient has the wider shape. One element of
     /// the input stands in many places there, and its gradient is the sum over them.
-    void give_sum(std::size_t i, const Tensor<T>& gradient);
+    void give_sum(std::size_t i, const Variable<T>& gradient);
 
     // For the engine:
 
     /// Adds to what has arrived; does nothing where no gradient is required.
-    void receive(Tensor<T> gradient);
+    void receive(Variable<T> gradient);
     /// The end of a backward pass, for a leaf: adds what has arrived to grad.
     void keep_arrived();
     /// Runs the rule on dy = dL/dvalue.
-    virtual void run_backward(const Tensor<T>& /*dy*/) {}
+    virtual void run_backward(const Variable<T>& /*dy*/) {}
     /// Drops the inputs and all that the rule had kept. The node can not go back again.
     virtual void free_inputs() {}
 
@@ -67,7 +68,7 @@ class Node {
     const Tensor<T> value;
     const std::uint64_t version;  // of the value, when the node was made
     Tensor<T> grad;               // of a leaf
-    Tensor<T> arrived;            // dL/dvalue, as far as this backward pass has come
+    Variable<T> arrived;          // dL/dvalue, as far as this backward pass has come
     const bool requires_grad;
     bool freed = false;
     const std::uint64_t number;    // counts up: an operation's is higher than its inputs'
@@ -94,7 +95,7 @@ class OperationNode final : public Node<T> {
     OperationNode(const OperationNode&) = delete;
     OperationNode& operator=(const OperationNode&) = delete;
 
-    void run_backward(const Tensor<T>& dy) override { (*rule_)(*this, dy); }
+    void run_backward(const Variable<T>& dy) override { (*rule_)(*this, dy); }
     void free_inputs() override {
         this->drop_inputs();
         rule_.reset();

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "autograd/node.h"
+#include "autograd/operations.h"
 #include "autograd/tensor_ops.h"
 #include "core/error.h"
 
@@ -51,8 +53,11 @@ Graph<T> graph_behind(const typename Node<T>::Ptr& root) {
     return graph;
 }
 
+/// Carries the seed, dL/droot, back to the leaves, where the gradients then wait in `arrived`.
+/// Returns those leaves.
 template <class T>
-void run_backward(const typename Node<T>::Ptr& root, const Tensor<T>& seed, bool retain_graph) {
+NodeList<T> carry_back(const typename Node<T>::Ptr& root, const Tensor<T>& seed, bool retain_graph,
+                       bool create_graph) {
     auto [nodes, leaves] = graph_behind<T>(root);
     for (const typename Node<T>::Ptr& node : nodes)
         if (node->freed)
@@ -62,12 +67,14 @@ void run_backward(const typename Node<T>::Ptr& root, const Tensor<T>& seed, bool
                         "a graph that no backward has gone through",
                         "run the forward pass again, or pass {.retain_graph = true} to the first "
                         "backward");
+    std::optional<NoGrad> unrecorded;
+    if (!create_graph) unrecorded.emplace();
     try {
-        root->receive(seed);
+        root->receive(Variable<T>(seed));
         // The last node has all of its gradient: whatever was computed from it came later.
         while (!nodes.empty()) {
             Node<T>& node = *nodes.back();
-            const Tensor<T> dy = std::exchange(node.arrived, {});
+            const Variable<T> dy = std::exchange(node.arrived, {});
             if (dy.defined()) node.run_backward(dy);
             if (!retain_graph) node.free_inputs();
             nodes.pop_back();
@@ -77,7 +84,13 @@ void run_backward(const typename Node<T>::Ptr& root, const Tensor<T>& seed, bool
             for (const typename Node<T>::Ptr& node : list) node->arrived = {};
         throw;
     }
-    for (const typename Node<T>::Ptr& leaf : leaves) leaf->keep_arrived();
+    return std::move(leaves);
+}
+
+/// Does anybody else hold the variable, or its memory?
+template <class T>
+bool is_shared(const Variable<T>& x) {
+    return x.node().use_count() > 1 || x.value().shared();
 }
 
 }  // namespace
@@ -97,17 +110,17 @@ Node<T>::Node(const char* name, Tensor<T> x, bool wanted)
       number(next_number()) {}
 
 template <class T>
-const Tensor<T>& Node<T>::input(std::size_t i) const {
+Variable<T> Node<T>::input(std::size_t i) const {
     const Input& input = inputs[i];
     if (input.node->value.version() != input.version)
         refuse_changed("input " + std::to_string(i), input.node->value.shape());
-    return input.node->value;
+    return Variable<T>(input.node);
 }
 
 template <class T>
-const Tensor<T>& Node<T>::result() const {
+Variable<T> Node<T>::result() {
     if (value.version() != version) refuse_changed("the result", value.shape());
-    return value;
+    return Variable<T>(this->shared_from_this());
 }
 
 template <class T>
@@ -119,35 +132,35 @@ void Node<T>::refuse_changed(const std::string& what, const Shape& shape) const 
 }
 
 template <class T>
-void Node<T>::receive(Tensor<T> gradient) {
+void Node<T>::receive(Variable<T> gradient) {
     if (!requires_grad) return;
     if (gradient.shape() != value.shape())
         throw Error("Variable.backward: a rule gave a gradient that does not fit",
                     "shape " + gradient.shape().str(),
                     "shape " + value.shape().str() + ", that of the operation's input");
-    // An operation may hand one tensor to several inputs, and a caller holds the seed. So memory
-    // that others see is not written to.
+    // An operation may hand one gradient to several inputs, and a caller holds the seed. So what
+    // others see is not written to, nor is what is recorded.
     if (!arrived.defined())
         arrived = std::move(gradient);
-    else if (arrived.shared())
-        arrived = tape::operator+(arrived, gradient);
+    else if (recording() || is_shared(arrived))
+        arrived = arrived + gradient;
     else
-        tape::add_in_place(arrived, gradient);
+        tape::add_in_place(arrived.value(), gradient.value());
 }
 
 template <class T>
 void Node<T>::keep_arrived() {
-    const Tensor<T> sum = std::exchange(arrived, {});
+    const Variable<T> sum = std::exchange(arrived, {});
     if (!sum.defined()) return;
     if (grad.defined())
-        tape::add_in_place(grad, sum);
+        tape::add_in_place(grad, sum.value());
     else
-        grad = sum.shared() ? sum.clone() : sum;  // the caller may write to it
+        grad = is_shared(sum) ? sum.value().clone() : sum.value();  // the caller may write to it
 }
 
 template <class T>
-void Node<T>::give_sum(std::size_t i, const Tensor<T>& gradient) {
-    give(i, tape::sum_to(gradient, input_shape(i)));
+void Node<T>::give_sum(std::size_t i, const Variable<T>& gradient) {
+    give(i, sum_to(gradient, input_shape(i)));
 }
 
 template <class T>
@@ -233,11 +246,48 @@ void Variable<T>::backward(const Tensor<T>& seed, BackwardOptions options) const
                     "shape " + shape().str() + " on " + std::string(name_of(value().device())) +
                         ", as the variable",
                     "the seed is dL/dy, one number for each of y");
-    run_backward<T>(node(), seed, options.retain_graph);
+    for (const typename Node<T>::Ptr& leaf :
+         carry_back<T>(node(), seed, options.retain_graph, false))
+        leaf->keep_arrived();
+}
+
+template <class T>
+std::vector<Variable<T>> grad(const Variable<T>& y, const std::vector<Variable<T>>& xs,
+                              GradOptions options) {
+    const auto refuse = [&](const char* what, const Variable<T>& of, const char* needs,
+                            const char* hint) {
+        throw Error(std::string("grad: ") + what, "a variable of shape " + of.shape().str(), needs,
+                    hint);
+    };
+    if (y.value().size() != 1)
+        refuse("a gradient of many numbers at once", y, "one element",
+               "weigh them by dL/dy: grad(sum(y * seed), xs)");
+    if (!y.requires_grad())
+        refuse("nothing requires a gradient", y, "a variable computed from a leaf that does",
+               options.create_graph ? "build the leaf with Variable(tensor, true)"
+                                    : "gradients of gradients need {.create_graph = true}");
+    for (const Variable<T>& x : xs)
+        if (!x.node()->is_leaf() || !x.requires_grad())
+            refuse("no such leaf", x, "leaves that require a gradient",
+                   "build the leaf with Variable(tensor, true)");
+    const Tensor<T> seed = Tensor<T>::full(y.shape(), T{1}, y.value().device());
+    const NodeList<T> leaves = carry_back<T>(
+        y.node(), seed, options.retain_graph || options.create_graph, options.create_graph);
+    std::vector<Variable<T>> gradients;
+    for (const Variable<T>& x : xs) gradients.push_back(x.node()->arrived);
+    for (const typename Node<T>::Ptr& leaf : leaves) leaf->arrived = {};
+    for (std::size_t i = 0; i < xs.size(); ++i)
+        if (!gradients[i].defined())
+            gradients[i] = Variable<T>(Tensor<T>::zeros(xs[i].shape(), xs[i].value().device()));
+    return gradients;
 }
 
 template class Variable<float>;
 template class Variable<double>;
+template std::vector<Variable<float>> grad(const Variable<float>&,
+                                           const std::vector<Variable<float>>&, GradOptions);
+template std::vector<Variable<double>> grad(const Variable<double>&,
+                                            const std::vector<Variable<double>>&, GradOptions);
 
 NoGrad::NoGrad() : was_recording_(recording_here) {
     recording_here = false;

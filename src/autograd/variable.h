@@ -14,6 +14,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "core/tensor.h"
 
@@ -73,6 +74,27 @@ class Variable {
   private:
     std::shared_ptr<Node<T>> node_;
 };
+
+struct GradOptions {
+    /// Records what the gradients are computed by, so that they can be differentiated again. The
+    /// graph of y is kept then, too.
+    bool create_graph = false;
+    /// Keeps the graph of y for another use.
+    bool retain_graph = false;
+};
+
+/// dy/dx for each of these leaves, as variables; zero where y was not computed from x. y has one
+/// element. No leaf's grad() is touched.
+///
+///     const auto first = grad(pow(x, 3), {x}, {.create_graph = true});  // 3 x^2
+///     grad(first[0], {x});                                              // 6 x
+///
+/// A penalty on a gradient is an expression of it, and backward() takes it on to the weights. The
+/// product of the second derivatives with v is grad(sum(first[0] * v), {x}).
+/// Throws Error as backward does, and for an x that is no leaf that requires a gradient.
+template <class T>
+std::vector<Variable<T>> grad(const Variable<T>& y, const std::vector<Variable<T>>& xs,
+                              GradOptions options = {});
 
 /// While one lives, operations of this thread are not recorded: their results require no gradient.
 class NoGrad {

@@ -225,7 +225,7 @@ TEST_CASE("backward where nothing requires a gradient is refused", "[autograd]")
 TEST_CASE("a gradient that does not fit its variable is an error", "[autograd]") {
     const Var x = leaf({2}, {1, 2});
     const Var y = record("wrong", x.value().clone(), {x}, [](Node<double>& node, const auto&) {
-        node.give(0, Tensor<double>::zeros({3}));
+        node.give(0, Var(Tensor<double>::zeros({3})));
     });
     REQUIRE_THROWS_WITH(sum(y).backward(), ContainsSubstring("(3)") && ContainsSubstring("(2)"));
 }
@@ -234,11 +234,11 @@ TEST_CASE("a rule that throws leaves no gradients behind", "[autograd]") {
     const Var x = leaf({}, {1}), u = leaf({}, {1});
     bool broken = true;
     const Var y = x * 2;
-    const Var z = record("fragile", y.value().clone(), {y},
-                         [&broken](Node<double>& node, const Tensor<double>& dy) {
-                             if (broken) throw std::bad_alloc();
-                             node.give(0, dy);
-                         });
+    const Var z =
+        record("fragile", y.value().clone(), {y}, [&broken](Node<double>& node, const Var& dy) {
+            if (broken) throw std::bad_alloc();
+            node.give(0, dy);
+        });
     const Var total = y + z + u;
     REQUIRE_THROWS_AS(total.backward({.retain_graph = true}), std::bad_alloc);
     REQUIRE_FALSE(u.grad().defined());  // its part had come
