@@ -4,7 +4,7 @@
 #include <limits>
 #include <numbers>
 
-#include "autograd/tensor_ops.h"
+#include "core/tensor_ops.h"
 
 namespace handgrad::functional {
 namespace {
@@ -245,8 +245,8 @@ Variable<T> avg_pool2d(const Variable<T>& x, std::array<Index, 2> kernel_size,
 template <class T>
 Variable<T> flatten(const Variable<T>& x, int start_dim, int end_dim) {
     const Shape& shape = x.shape();
-    const int start = tape::resolve_axis("flatten", shape, start_dim);
-    const int end = tape::resolve_axis("flatten", shape, end_dim);
+    const int start = resolve_axis("flatten", shape, start_dim);
+    const int end = resolve_axis("flatten", shape, end_dim);
     std::vector<Index> sizes;
     for (int axis = 0; axis < start; ++axis) sizes.push_back(shape[axis]);
     sizes.push_back(1);

@@ -2,8 +2,8 @@
 
 #include "autograd/node.h"
 #include "autograd/operations.h"
-#include "autograd/tensor_ops.h"
 #include "core/error.h"
+#include "core/tensor_ops.h"
 
 // Operations that move elements: each element of y is one of x, or zero.
 //
@@ -14,11 +14,6 @@
 // again, so that each stands here beside its reverse.
 
 namespace handgrad {
-
-using tape::resolve_axis;
-using tape::Strides;
-using tape::strides_of;
-using tape::Walk;
 
 namespace {
 
@@ -47,10 +42,10 @@ Variable<T> reshape(const Variable<T>& x, const Shape& shape) {
 template <class T>
 Variable<T> expand(const Variable<T>& x, const Shape& shape) {
     if (x.shape() == shape) return x;
-    if (tape::broadcast_shapes("expand", x.shape(), shape) != shape)
+    if (broadcast_shapes("expand", x.shape(), shape) != shape)
         throw Error("expand: the shape is no wider one", x.shape().str() + " to " + shape.str(),
                     "sizes that are equal or were 1, counted from the last axis");
-    return record("expand", tape::expand(x.value(), shape), {x},
+    return record("expand", expand(x.value(), shape), {x},
                   [](Node<T>& y, const Variable<T>& dy) { y.give_sum(0, dy); });
 }
 
@@ -58,12 +53,12 @@ Variable<T> expand(const Variable<T>& x, const Shape& shape) {
 template <class T>
 Variable<T> sum_to(const Variable<T>& x, const Shape& shape) {
     if (x.shape() == shape) return x;
-    if (tape::broadcast_shapes("sum_to", x.shape(), shape) != x.shape())
+    if (broadcast_shapes("sum_to", x.shape(), shape) != x.shape())
         throw Error("sum_to: the shape is no narrower one", x.shape().str() + " to " + shape.str(),
                     "sizes that are equal or 1, counted from the last axis");
-    return record(
-        "sum_to", tape::sum_to(x.value(), shape), {x},
-        [](Node<T>& y, const Variable<T>& dy) { y.give(0, expand(dy, y.input_shape(0))); });
+    return record("sum_to", sum_to(x.value(), shape), {x}, [](Node<T>& y, const Variable<T>& dy) {
+        y.give(0, expand(dy, y.input_shape(0)));
+    });
 }
 
 namespace {
@@ -164,7 +159,7 @@ Variable<T> slice(const Variable<T>& x, int axis, Index begin, Index end) {
                         std::to_string(axis) + of_shape(x.shape()),
                     "0 <= begin <= end <= " + std::to_string(x.shape()[along]));
     const Tensor<T> y =
-        Tensor<T>::empty(tape::with_dim(x.shape(), along, end - begin), x.value().device());
+        Tensor<T>::empty(with_dim(x.shape(), along, end - begin), x.value().device());
     copy_part(x.value(), y, along, begin, false);
     return record("slice", y, {x}, [along, begin](Node<T>& node, const Variable<T>& dy) {
         node.give(0, place(dy, node.input_shape(0), along, begin));
@@ -179,17 +174,15 @@ Variable<T> concat(std::span<const Variable<T>> parts, int axis) {
     const int along = resolve_axis("concat", first, axis);
     Index size = 0;
     for (const Variable<T>& part : parts) {
-        tape::require_same_device("concat", parts[0].value(), part.value());
+        require_same_device("concat", parts[0].value(), part.value());
         const Shape& shape = part.shape();
-        if (shape.rank() != first.rank() ||
-            tape::with_dim(shape, along, 0) != tape::with_dim(first, along, 0))
+        if (shape.rank() != first.rank() || with_dim(shape, along, 0) != with_dim(first, along, 0))
             throw Error("concat: the shapes do not fit",
                         first.str() + " and " + shape.str() + " along axis " + std::to_string(axis),
                         "shapes that differ along this axis alone");
         size += shape[along];
     }
-    const Tensor<T> y =
-        Tensor<T>::empty(tape::with_dim(first, along, size), parts[0].value().device());
+    const Tensor<T> y = Tensor<T>::empty(with_dim(first, along, size), parts[0].value().device());
     Index begin = 0;
     for (const Variable<T>& part : parts) {
         copy_part(y, part.value(), along, begin, true);
@@ -282,8 +275,7 @@ namespace {
 template <class T>
 Variable<T> padded(const Variable<T>& x, int axis, Index width) {
     if (width == 0) return x;
-    const Variable<T> zeros(
-        Tensor<T>::zeros(tape::with_dim(x.shape(), axis, width), x.value().device()));
+    const Variable<T> zeros(Tensor<T>::zeros(with_dim(x.shape(), axis, width), x.value().device()));
     return concat({zeros, x, zeros}, axis);
 }
 

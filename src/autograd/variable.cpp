@@ -8,8 +8,8 @@
 
 #include "autograd/node.h"
 #include "autograd/operations.h"
-#include "autograd/tensor_ops.h"
 #include "core/error.h"
+#include "core/tensor_ops.h"
 
 namespace handgrad {
 namespace {
@@ -145,7 +145,7 @@ void Node<T>::receive(Variable<T> gradient) {
     else if (recording() || is_shared(arrived))
         arrived = arrived + gradient;
     else
-        tape::add_in_place(arrived.value(), gradient.value());
+        arrived.value() += gradient.value();
 }
 
 template <class T>
@@ -153,7 +153,7 @@ void Node<T>::keep_arrived() {
     const Variable<T> sum = std::exchange(arrived, {});
     if (!sum.defined()) return;
     if (grad.defined())
-        tape::add_in_place(grad, sum.value());
+        grad += sum.value();
     else
         grad = is_shared(sum) ? sum.value().clone() : sum.value();  // the caller may write to it
 }

@@ -91,7 +91,8 @@ using TapeForward = TapeForwardOf<double>;
 /// gradients of parameters must add up. With `tape`, by autograd too; then the outputs must agree
 /// as well, and a gradient that the tape has not found is a failure. The parameters' gradients are
 /// overwritten, and running statistics move. Throws Error where a gradient is missing or has
-/// another shape than what it belongs to. A loss is checked as a LossLayer (check/loss_layer.h).
+/// another shape than what it belongs to, and where the layer writes to x or to dy. A loss is
+/// checked as a LossLayer (check/loss_layer.h).
 std::vector<GradientRow> check_layer(Layer<double>& layer, const Tensor<double>& x,
                                      const TapeForward& tape = {},
                                      const GradientCheckOptions& options = {});

@@ -75,10 +75,10 @@ class Tensor {
     template <class U>
     [[nodiscard]] Tensor<U> cast() const;
 
-    /// How often the memory was written to by fill, copy_from, matmul, Random or an optimiser's
-    /// step, through any handle that shares it. The tape remembers it, and refuses to go back over
-    /// numbers that have changed. Nothing sees a write through data(), span() or (): whoever makes
-    /// one while a graph is waiting says so with bump_version().
+    /// How often the memory was written to by fill, copy_from, +=, -=, matmul, Random or an
+    /// optimiser's step, through any handle that shares it. The tape remembers it, and refuses to
+    /// go back over numbers that have changed. Nothing sees a write through data(), span(), () or
+    /// a replayed DeviceGraph: whoever makes one while the tape waits says so with bump_version().
     [[nodiscard]] std::uint64_t version() const {
         return storage_->version.load(std::memory_order_relaxed);
     }

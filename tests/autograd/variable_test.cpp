@@ -12,6 +12,7 @@
 #include "catch.h"
 #include "core/error.h"
 #include "core/random.h"
+#include "core/tensor_ops.h"
 #include "optim/sgd.h"
 
 using namespace handgrad;
@@ -150,6 +151,7 @@ TEST_CASE("a second backward over numbers that have changed is refused, and adds
     const std::map<std::string, std::function<void()>> writes = {
         {"fill", [&] { w.fill(7); }},
         {"copy_from", [&] { w.copy_from(ones); }},
+        {"+=", [&] { w += ones; }},
         {"matmul", [&] { matmul(w, ones, ones); }},
         {"uniform", [&] { Random(1).uniform(w, 0, 1); }},
         {"normal", [&] { Random(1).normal(w, 0, 1); }},
