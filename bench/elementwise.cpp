@@ -168,7 +168,6 @@ std::vector<Kernel> kernels() {
         k.add_walk(x.a, x.b, &axis, 1);
     });
     add("clamp", 2, [](auto& k, Arrays& x, Index n) { k.clamp(x.a, T{2}, n); });
-    add("scale", 2, [](auto& k, Arrays& x, Index n) { k.scale(x.a, T{1}, n); });
     add("clip_gradients", 2, [](auto& k, Arrays& x, Index n) {
         const ParameterArrays<T> p = x.parameter(n);
         const double squares = 1;  // a little too much

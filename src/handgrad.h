@@ -10,6 +10,7 @@
 #include "check/loss_layer.h"
 #include "check/registry.h"
 #include "core/axes.h"
+#include "core/axis_rows.h"
 #include "core/device.h"
 #include "core/device_graph.h"
 #include "core/error.h"

@@ -253,6 +253,14 @@ def layers(seed):
         yield layer("Flatten()", nn.Flatten(), x)
         yield layer("Flatten(-2)", nn.Flatten(-2), x)
 
+    def along_axes():
+        x = inputs((2, 3, 4), -4, 4)
+        yield layer("Linear(5, 3, {.bias = false})", nn.Linear(5, 3, bias=False), inputs((4, 5), -1, 1))
+        yield layer("Softmax(0)", nn.Softmax(dim=0), x)
+        yield layer("Softmax(1)", nn.Softmax(dim=1), x)
+        yield layer("LogSoftmax(-2)", nn.LogSoftmax(dim=-2), x)
+        yield layer("Flatten(0, 2)", nn.Flatten(0, 2), x.reshape(2, 3, 2, 2))
+
     def drops():  # seeded as the layers in the test are
         x = inputs((4, 3, 2), -4, 4)
         yield layer("Dropout(0.25)", Drop(0.25, 7), x)
@@ -282,6 +290,7 @@ def layers(seed):
         *normalisations(),
         *images(),
         *drops(),
+        *along_axes(),
     ]}
 
 

@@ -17,7 +17,7 @@ namespace handgrad {
 // y = a + b     da = dy     db = dy
 template <class T>
 Variable<T> add(const Variable<T>& a, const Variable<T>& b) {
-    return record("add", a.value() + b.value(), {a, b}, [](Node<T>& y, const Tensor<T>& dy) {
+    return record("add", a.value() + b.value(), {a, b}, [](Node<T>& y, const Variable<T>& dy) {
         if (y.wants(0)) y.give_sum(0, dy);
         if (y.wants(1)) y.give_sum(1, dy);
     });
@@ -26,7 +26,7 @@ Variable<T> add(const Variable<T>& a, const Variable<T>& b) {
 // y = a - b     da = dy     db = -dy
 template <class T>
 Variable<T> sub(const Variable<T>& a, const Variable<T>& b) {
-    return record("sub", a.value() - b.value(), {a, b}, [](Node<T>& y, const Tensor<T>& dy) {
+    return record("sub", a.value() - b.value(), {a, b}, [](Node<T>& y, const Variable<T>& dy) {
         if (y.wants(0)) y.give_sum(0, dy);
         if (y.wants(1)) y.give_sum(1, -dy);
     });
@@ -35,7 +35,7 @@ Variable<T> sub(const Variable<T>& a, const Variable<T>& b) {
 // y = a b     da = dy b     db = dy a
 template <class T>
 Variable<T> mul(const Variable<T>& a, const Variable<T>& b) {
-    return record("mul", a.value() * b.value(), {a, b}, [](Node<T>& y, const Tensor<T>& dy) {
+    return record("mul", a.value() * b.value(), {a, b}, [](Node<T>& y, const Variable<T>& dy) {
         if (y.wants(0)) y.give_sum(0, dy * y.input(1));
         if (y.wants(1)) y.give_sum(1, dy * y.input(0));
     });
@@ -44,25 +44,60 @@ Variable<T> mul(const Variable<T>& a, const Variable<T>& b) {
 // y = a / b     da = dy / b     db = -dy a / b^2 = -(dy / b) y
 template <class T>
 Variable<T> div(const Variable<T>& a, const Variable<T>& b) {
-    return record("div", a.value() / b.value(), {a, b}, [](Node<T>& y, const Tensor<T>& dy) {
-        const Tensor<T> da = dy / y.input(1);
+    return record("div", a.value() / b.value(), {a, b}, [](Node<T>& y, const Variable<T>& dy) {
+        const Variable<T> da = dy / y.input(1);
         if (y.wants(0)) y.give_sum(0, da);
-        if (y.wants(1)) y.give_sum(1, -(da * y.value));
+        if (y.wants(1)) y.give_sum(1, -(da * y.result()));
     });
 }
 
-// y = a^b     da = dy b a^(b-1)     db = dy a^b log a
+namespace {
+
+// The slopes of a^b: p = b a^(b-1) and q = a^b log a. Differentiated again,
+//   dp/da = b (b-1) a^(b-2)                  = b p(a, b-1)
+//   dp/db = a^(b-1) + b a^(b-1) log a        = a^(b-1) + b q(a, b-1)
+//   dq/da = b a^(b-1) log a + a^b / a        = dp/db, as it must
+//   dq/db = a^b log^2 a                      = q log a
 //
-// At b = 0 the first is 0, also where a^(b-1) is infinite; at a = 0, b >= 0 the second is 0.
+// At b = 0, p is 0, also where a^(b-1) is infinite; at a = 0, b >= 0, q is 0.
+template <class T>
+Variable<T> pow_slope_b(const Variable<T>& a, const Variable<T>& b);
+
+template <class T>
+Variable<T> mixed_slope(const Variable<T>& a, const Variable<T>& b) {
+    return pow(a, b - 1) + b * pow_slope_b(a, b - 1);
+}
+
+template <class T>
+Variable<T> pow_slope_a(const Variable<T>& a, const Variable<T>& b) {
+    return record("pow_slope_a", binary("pow", BinaryOp::pow_da, a.value(), b.value()), {a, b},
+                  [](Node<T>& y, const Variable<T>& dy) {
+                      const Variable<T> u = y.input(0), v = y.input(1);
+                      if (y.wants(0)) y.give_sum(0, dy * v * pow_slope_a(u, v - 1));
+                      if (y.wants(1)) y.give_sum(1, dy * mixed_slope(u, v));
+                  });
+}
+
+template <class T>
+Variable<T> pow_slope_b(const Variable<T>& a, const Variable<T>& b) {
+    return record("pow_slope_b", binary("pow", BinaryOp::pow_db, a.value(), b.value()), {a, b},
+                  [](Node<T>& y, const Variable<T>& dy) {
+                      const Variable<T> u = y.input(0), v = y.input(1);
+                      if (y.wants(0)) y.give_sum(0, dy * mixed_slope(u, v));
+                      if (y.wants(1)) y.give_sum(1, dy * y.result() * log(u));
+                  });
+}
+
+}  // namespace
+
+// y = a^b     da = dy b a^(b-1)     db = dy a^b log a
 template <class T>
 Variable<T> pow(const Variable<T>& a, const Variable<T>& b) {
     return record("pow", binary("pow", BinaryOp::pow, a.value(), b.value()), {a, b},
-                  [](Node<T>& y, const Tensor<T>& dy) {
-                      const auto slope = [&](BinaryOp derivative) {
-                          return binary("pow", derivative, y.input(0), y.input(1));
-                      };
-                      if (y.wants(0)) y.give_sum(0, dy * slope(BinaryOp::pow_da));
-                      if (y.wants(1)) y.give_sum(1, dy * slope(BinaryOp::pow_db));
+                  [](Node<T>& y, const Variable<T>& dy) {
+                      const Variable<T> u = y.input(0), v = y.input(1);
+                      if (y.wants(0)) y.give_sum(0, dy * pow_slope_a(u, v));
+                      if (y.wants(1)) y.give_sum(1, dy * pow_slope_b(u, v));
                   });
 }
 
@@ -73,13 +108,14 @@ Variable<T> pow(const Variable<T>& a, double exponent) {
 
 // y = max(a, b)     da = dy step(a, b)     db = dy step(b, a)
 //
-// step(u, v) is 1 where u > v, 1/2 where u = v, else 0.
+// step(u, v) is 1 where u > v, 1/2 where u = v, else 0; its own derivative is 0.
 template <class T>
 Variable<T> maximum(const Variable<T>& a, const Variable<T>& b) {
     return record("maximum", binary("maximum", BinaryOp::maximum, a.value(), b.value()), {a, b},
-                  [](Node<T>& y, const Tensor<T>& dy) {
+                  [](Node<T>& y, const Variable<T>& dy) {
                       const auto step = [&](std::size_t u, std::size_t v) {
-                          return binary("maximum", BinaryOp::step, y.input(u), y.input(v));
+                          return Variable<T>(binary("maximum", BinaryOp::step, y.input(u).value(),
+                                                    y.input(v).value()));
                       };
                       if (y.wants(0)) y.give_sum(0, dy * step(0, 1));
                       if (y.wants(1)) y.give_sum(1, dy * step(1, 0));
@@ -100,22 +136,27 @@ Tensor<T> select(const Tensor<T>& condition, const Tensor<T>& a, const Tensor<T>
     return y;
 }
 
+// y = a where c, else b     da = dy where c, else 0     db = 0 where c, else dy
+template <class T>
+Variable<T> choose(const Tensor<T>& c, const Variable<T>& a, const Variable<T>& b) {
+    const Shape& shape = c.shape();
+    return record("where", select(c, expand(a.value(), shape), expand(b.value(), shape)), {a, b},
+                  [c](Node<T>& y, const Variable<T>& dy) {
+                      const Variable<T> zero = constant(0, dy);
+                      if (y.wants(0)) y.give_sum(0, choose(c, dy, zero));
+                      if (y.wants(1)) y.give_sum(1, choose(c, zero, dy));
+                  });
+}
+
 }  // namespace
 
-// y = a where c, else b     da = dy where c, else 0     db = 0 where c, else dy
 template <class T>
 Variable<T> where(const Tensor<T>& condition, const Variable<T>& a, const Variable<T>& b) {
     require_same_device("where", condition, a.value());
     require_same_device("where", a.value(), b.value());
     const Shape shape = broadcast_shapes("where", broadcast_shapes("where", a.shape(), b.shape()),
                                          condition.shape());
-    const Tensor<T> c = expand(condition.clone(), shape);  // the caller may reuse his
-    return record("where", select(c, expand(a.value(), shape), expand(b.value(), shape)), {a, b},
-                  [c](Node<T>& y, const Tensor<T>& dy) {
-                      const Tensor<T> zero = Tensor<T>::zeros(dy.shape(), dy.device());
-                      if (y.wants(0)) y.give_sum(0, select(c, dy, zero));
-                      if (y.wants(1)) y.give_sum(1, select(c, zero, dy));
-                  });
+    return choose(expand(condition.clone(), shape), a, b);  // the caller may reuse his
 }
 
 // ---- of one -------------------------------------------------------------------------------------
@@ -123,7 +164,7 @@ Variable<T> where(const Tensor<T>& condition, const Variable<T>& a, const Variab
 // y = -x     dx = -dy
 template <class T>
 Variable<T> neg(const Variable<T>& x) {
-    return record("neg", -x.value(), {x}, [](Node<T>& y, const Tensor<T>& dy) {  //
+    return record("neg", -x.value(), {x}, [](Node<T>& y, const Variable<T>& dy) {  //
         y.give(0, -dy);
     });
 }
@@ -132,45 +173,50 @@ Variable<T> neg(const Variable<T>& x) {
 template <class T>
 Variable<T> exp(const Variable<T>& x) {
     return record("exp", unary(UnaryOp::exp, x.value()), {x},
-                  [](Node<T>& y, const Tensor<T>& dy) { y.give(0, dy * y.value); });
+                  [](Node<T>& y, const Variable<T>& dy) { y.give(0, dy * y.result()); });
 }
 
 // y = log x     dx = dy / x
 template <class T>
 Variable<T> log(const Variable<T>& x) {
     return record("log", unary(UnaryOp::log, x.value()), {x},
-                  [](Node<T>& y, const Tensor<T>& dy) { y.give(0, dy / y.input(0)); });
+                  [](Node<T>& y, const Variable<T>& dy) { y.give(0, dy / y.input(0)); });
 }
 
 // y = sqrt x     dx = dy / (2 sqrt x) = (dy / 2) / y
 template <class T>
 Variable<T> sqrt(const Variable<T>& x) {
     return record("sqrt", unary(UnaryOp::sqrt, x.value()), {x},
-                  [](Node<T>& y, const Tensor<T>& dy) { y.give(0, 0.5 * dy / y.value); });
+                  [](Node<T>& y, const Variable<T>& dy) { y.give(0, 0.5 * dy / y.result()); });
 }
 
 // y = tanh x     dx = dy (1 - tanh^2 x) = dy - dy y y
 template <class T>
 Variable<T> tanh(const Variable<T>& x) {
     return record("tanh", unary(UnaryOp::tanh, x.value()), {x},
-                  [](Node<T>& y, const Tensor<T>& dy) { y.give(0, dy - dy * y.value * y.value); });
+                  [](Node<T>& y, const Variable<T>& dy) {
+                      const Variable<T> t = y.result();
+                      y.give(0, dy - dy * t * t);
+                  });
 }
 
 // y = erf x     dx = dy 2/sqrt(pi) exp(-x^2)
 template <class T>
 Variable<T> erf(const Variable<T>& x) {
-    return record("erf", unary(UnaryOp::erf, x.value()), {x}, [](Node<T>& y, const Tensor<T>& dy) {
-        const Tensor<T>& v = y.input(0);
-        y.give(0, 2 * std::numbers::inv_sqrtpi * dy * unary(UnaryOp::exp, -(v * v)));
-    });
+    return record("erf", unary(UnaryOp::erf, x.value()), {x},
+                  [](Node<T>& y, const Variable<T>& dy) {
+                      const Variable<T> v = y.input(0);
+                      y.give(0, 2 * std::numbers::inv_sqrtpi * dy * exp(-(v * v)));
+                  });
 }
 
 // y = |x|     dx = dy sign x
 template <class T>
 Variable<T> abs(const Variable<T>& x) {
-    return record("abs", unary(UnaryOp::abs, x.value()), {x}, [](Node<T>& y, const Tensor<T>& dy) {
-        y.give(0, dy * unary(UnaryOp::sign, y.input(0)));
-    });
+    return record("abs", unary(UnaryOp::abs, x.value()), {x},
+                  [](Node<T>& y, const Variable<T>& dy) {
+                      y.give(0, dy * Variable<T>(unary(UnaryOp::sign, y.input(0).value())));
+                  });
 }
 
 template <class T>

@@ -4,6 +4,8 @@
 #include <limits>
 #include <numbers>
 
+#include "core/tensor_ops.h"
+
 namespace handgrad::functional {
 namespace {
 
@@ -68,7 +70,8 @@ double total(const Tensor<T>& x) {
 
 template <class T>
 Variable<T> linear(const Variable<T>& x, const Variable<T>& weight, const Variable<T>& bias) {
-    return matmul(x, weight, Trans::no, Trans::yes) + bias;
+    const Variable<T> y = matmul(x, weight, Trans::no, Trans::yes);
+    return bias.defined() ? y + bias : y;
 }
 
 template <class T>
@@ -126,14 +129,14 @@ Variable<T> gelu_tanh(const Variable<T>& x) {
 }
 
 template <class T>
-Variable<T> softmax(const Variable<T>& x) {
-    const Variable<T> e = exp(x - max(x, {-1}, true).detach());
-    return e / sum(e, {-1}, true);
+Variable<T> softmax(const Variable<T>& x, int dim) {
+    const Variable<T> e = exp(x - max(x, {dim}, true).detach());
+    return e / sum(e, {dim}, true);
 }
 
 template <class T>
-Variable<T> log_softmax(const Variable<T>& x) {
-    return x - logsumexp(x, {-1}, true);
+Variable<T> log_softmax(const Variable<T>& x, int dim) {
+    return x - logsumexp(x, {dim}, true);
 }
 
 template <class T>
@@ -240,11 +243,15 @@ Variable<T> avg_pool2d(const Variable<T>& x, std::array<Index, 2> kernel_size,
 }
 
 template <class T>
-Variable<T> flatten(const Variable<T>& x, int start_dim) {
+Variable<T> flatten(const Variable<T>& x, int start_dim, int end_dim) {
+    const Shape& shape = x.shape();
+    const int start = resolve_axis("flatten", shape, start_dim);
+    const int end = resolve_axis("flatten", shape, end_dim);
     std::vector<Index> sizes;
-    for (int axis = 0; axis < start_dim; ++axis) sizes.push_back(x.shape()[axis]);
+    for (int axis = 0; axis < start; ++axis) sizes.push_back(shape[axis]);
     sizes.push_back(1);
-    for (int axis = start_dim; axis < x.shape().rank(); ++axis) sizes.back() *= x.shape()[axis];
+    for (int axis = start; axis <= end; ++axis) sizes.back() *= shape[axis];
+    for (int axis = end + 1; axis < shape.rank(); ++axis) sizes.push_back(shape[axis]);
     return reshape(x, Shape(std::span<const Index>(sizes)));
 }
 
@@ -333,8 +340,8 @@ Variable<T> donsker_varadhan(const Variable<T>& t, Index n) {
     template Variable<T> silu(const Variable<T>&);                                                 \
     template Variable<T> gelu(const Variable<T>&);                                                 \
     template Variable<T> gelu_tanh(const Variable<T>&);                                            \
-    template Variable<T> softmax(const Variable<T>&);                                              \
-    template Variable<T> log_softmax(const Variable<T>&);                                          \
+    template Variable<T> softmax(const Variable<T>&, int);                                         \
+    template Variable<T> log_softmax(const Variable<T>&, int);                                     \
     template Variable<T> batch_norm(const Variable<T>&, const Variable<T>&, const Variable<T>&,    \
                                     double, const Tensor<T>&, const Tensor<T>&);                   \
     template Variable<T> layer_norm(const Variable<T>&, const Shape&, const Variable<T>&,          \
@@ -345,7 +352,7 @@ Variable<T> donsker_varadhan(const Variable<T>& t, Index n) {
                                     const UnfoldOptions&);                                         \
     template Variable<T> avg_pool2d(const Variable<T>&, std::array<Index, 2>,                      \
                                     const UnfoldOptions&, bool);                                   \
-    template Variable<T> flatten(const Variable<T>&, int);                                         \
+    template Variable<T> flatten(const Variable<T>&, int, int);                                    \
     template Variable<T> mse_loss(const Variable<T>&, const Tensor<T>&, Reduction);                \
     template Variable<T> l1_loss(const Variable<T>&, const Tensor<T>&, Reduction);                 \
     template Variable<T> smooth_l1_loss(const Variable<T>&, const Tensor<T>&, Reduction, double);  \

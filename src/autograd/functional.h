@@ -13,9 +13,9 @@ namespace handgrad::functional {
 
 // ---- layers -------------------------------------------------------------------------------------
 
-/// x W' + b, with x (N, in), W (out, in), b (out).
+/// x W' + b, with x (N, in), W (out, in), and b (out) where it is defined.
 template <class T>
-Variable<T> linear(const Variable<T>& x, const Variable<T>& weight, const Variable<T>& bias);
+Variable<T> linear(const Variable<T>& x, const Variable<T>& weight, const Variable<T>& bias = {});
 
 template <class T>
 Variable<T> relu(const Variable<T>& x);
@@ -37,11 +37,10 @@ Variable<T> gelu(const Variable<T>& x);
 /// The approximation by tanh.
 template <class T>
 Variable<T> gelu_tanh(const Variable<T>& x);
-/// Along the last axis.
 template <class T>
-Variable<T> softmax(const Variable<T>& x);
+Variable<T> softmax(const Variable<T>& x, int dim = -1);
 template <class T>
-Variable<T> log_softmax(const Variable<T>& x);
+Variable<T> log_softmax(const Variable<T>& x, int dim = -1);
 
 /// Each channel of x (N, C, ...) normalised by its own mean and variance, or by those given (C).
 /// weight (C) and bias (C) may be left out.
@@ -68,9 +67,9 @@ Variable<T> max_pool2d(const Variable<T>& x, std::array<Index, 2> kernel_size,
 template <class T>
 Variable<T> avg_pool2d(const Variable<T>& x, std::array<Index, 2> kernel_size,
                        const UnfoldOptions& windows, bool count_include_pad = true);
-/// All axes from start_dim on as one.
+/// The axes from start_dim to end_dim, both included, as one. They may count from the end.
 template <class T>
-Variable<T> flatten(const Variable<T>& x, int start_dim = 1);
+Variable<T> flatten(const Variable<T>& x, int start_dim = 1, int end_dim = -1);
 
 // ---- losses -------------------------------------------------------------------------------------
 // Input and target have one shape, but for labels.

@@ -33,7 +33,7 @@ std::vector<GraphNode> graph_of(const Variable<T>& y,
     std::unordered_set<const Node<T>*> seen(nodes.begin(), nodes.end());
     for (std::size_t i = 0; i < nodes.size(); ++i)
         for (const auto& input : nodes[i]->inputs)
-            if (seen.insert(input.get()).second) nodes.push_back(input.get());
+            if (seen.insert(input.node.get()).second) nodes.push_back(input.node.get());
     // In the order in which they were made: the same program, the same text.
     std::sort(nodes.begin(), nodes.end(), [](auto a, auto b) { return a->number < b->number; });
     std::unordered_map<const Node<T>*, std::size_t> place;
@@ -49,7 +49,7 @@ std::vector<GraphNode> graph_of(const Variable<T>& y,
                         {}};
         if (!node->is_leaf()) drawn.label.append(node->operation).append("\n");
         drawn.label += node->value.shape().str();
-        for (const auto& input : node->inputs) drawn.inputs.push_back(place[input.get()]);
+        for (const auto& input : node->inputs) drawn.inputs.push_back(place[input.node.get()]);
         graph.push_back(drawn);
     }
     return graph;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace handgrad {
 
 /// One variable: a leaf, or the result of an operation.
 template <class T>
-class Node {
+class Node : public std::enable_shared_from_this<Node<T>> {
   public:
     using Ptr = std::shared_ptr<Node>;
 
@@ -26,43 +27,62 @@ class Node {
 
     [[nodiscard]] bool is_leaf() const { return operation == nullptr; }
 
-    // For the backward rule of an operation:
+    /// An input of an operation, and the version of its value that the operation read.
+    struct Input {
+        Ptr node;
+        std::uint64_t version = 0;
+        Input() = default;
+        explicit Input(Ptr of) : node(std::move(of)), version(node->value.version()) {}
+    };
 
-    /// The value of input i.
-    [[nodiscard]] const Tensor<T>& input(std::size_t i) const { return inputs[i]->value; }
+    // For the backward rule of an operation, which is written in operations on variables, too, so
+    // that it can be differentiated again. Outside of create_graph they are not recorded.
+
+    /// Input i, and the result, with the values that they had in the forward pass: throws Error
+    /// where they were written to since.
+    [[nodiscard]] Variable<T> input(std::size_t i) const;
+    [[nodiscard]] Variable<T> result();
+    [[nodiscard]] const Shape& input_shape(std::size_t i) const {
+        return inputs[i].node->value.shape();
+    }
     /// Does input i require a gradient? Where it does not, the rule may save the work.
-    [[nodiscard]] bool wants(std::size_t i) const { return inputs[i]->requires_grad; }
+    [[nodiscard]] bool wants(std::size_t i) const { return inputs[i].node->requires_grad; }
     /// Hands input i its part of the gradient, of the input's shape. It may share memory with dy.
-    void give(std::size_t i, Tensor<T> gradient) { inputs[i]->receive(std::move(gradient)); }
+    void give(std::size_t i, Variable<T> gradient) { inputs[i].node->receive(std::move(gradient)); }
     /// The same for an input that was broadcast: the gradient has the wider shape. One element of
     /// the input stands in many places there, and its gradient is the sum over them.
-    void give_sum(std::size_t i, const Tensor<T>& gradient);
+    void give_sum(std::size_t i, const Variable<T>& gradient);
 
     // For the engine:
 
-    /// Adds to grad; does nothing where no gradient is required.
-    void receive(Tensor<T> gradient);
+    /// Adds to what has arrived; does nothing where no gradient is required.
+    void receive(Variable<T> gradient);
+    /// The end of a backward pass, for a leaf: adds what has arrived to grad.
+    void keep_arrived();
     /// Runs the rule on dy = dL/dvalue.
-    virtual void run_backward(const Tensor<T>& /*dy*/) {}
+    virtual void run_backward(const Variable<T>& /*dy*/) {}
     /// Drops the inputs and all that the rule had kept. The node can not go back again.
     virtual void free_inputs() {}
 
     const char* const operation;  // nullptr: a leaf
     const Tensor<T> value;
-    Tensor<T> grad;
+    const std::uint64_t version;  // of the value, when the node was made
+    Tensor<T> grad;               // of a leaf
+    Variable<T> arrived;          // dL/dvalue, as far as this backward pass has come
     const bool requires_grad;
     bool freed = false;
     const std::uint64_t number;    // counts up: an operation's is higher than its inputs'
     std::uint64_t last_visit = 0;  // by the walk with this number
-    std::span<Ptr> inputs;         // in the derived class
+    std::span<Input> inputs;       // in the derived class
 
   protected:
     Node(const char* name, Tensor<T> x, bool wanted);
+    [[noreturn]] void refuse_changed(const std::string& what, const Shape& shape) const;
     /// Lets go of the inputs. Those that nobody else holds end here, and theirs in turn.
     void drop_inputs();
 };
 
-/// The result of an operation with its inputs, an array or vector of pointers, and its backward
+/// The result of an operation with its inputs, an array or vector of them, and its backward
 /// rule, called as rule(node, dy).
 template <class T, class Inputs, class Rule>
 class OperationNode final : public Node<T> {
@@ -75,7 +95,7 @@ class OperationNode final : public Node<T> {
     OperationNode(const OperationNode&) = delete;
     OperationNode& operator=(const OperationNode&) = delete;
 
-    void run_backward(const Tensor<T>& dy) override { (*rule_)(*this, dy); }
+    void run_backward(const Variable<T>& dy) override { (*rule_)(*this, dy); }
     void free_inputs() override {
         this->drop_inputs();
         rule_.reset();
@@ -100,9 +120,9 @@ Variable<T> record(const char* operation, Tensor<T> value, const Variable<T> (&i
     bool wanted = false;
     for (const Variable<T>& input : inputs) wanted |= input.requires_grad();
     if (!wanted || !recording()) return Variable<T>(std::move(value));
-    using Inputs = std::array<typename Node<T>::Ptr, n>;
+    using Inputs = std::array<typename Node<T>::Input, n>;
     Inputs nodes;
-    for (std::size_t i = 0; i < n; ++i) nodes[i] = inputs[i].node();
+    for (std::size_t i = 0; i < n; ++i) nodes[i] = typename Node<T>::Input(inputs[i].node());
     return Variable<T>(std::allocate_shared<OperationNode<T, Inputs, Rule>>(
         CachedAllocator<char>{}, operation, std::move(value), std::move(nodes), std::move(rule)));
 }
@@ -114,11 +134,11 @@ Variable<T> record(const char* operation, Tensor<T> value, std::span<const Varia
     bool wanted = false;
     for (const Variable<T>& input : inputs) wanted |= input.requires_grad();
     if (!wanted || !recording()) return Variable<T>(std::move(value));
-    using Inputs = std::vector<typename Node<T>::Ptr, CachedAllocator<typename Node<T>::Ptr>>;
-    Inputs nodes;
+    using Input = typename Node<T>::Input;
+    std::vector<Input, CachedAllocator<Input>> nodes;
     nodes.reserve(inputs.size());
-    for (const Variable<T>& input : inputs) nodes.push_back(input.node());
-    return Variable<T>(std::allocate_shared<OperationNode<T, Inputs, Rule>>(
+    for (const Variable<T>& input : inputs) nodes.emplace_back(input.node());
+    return Variable<T>(std::allocate_shared<OperationNode<T, decltype(nodes), Rule>>(
         CachedAllocator<char>{}, operation, std::move(value), std::move(nodes), std::move(rule)));
 }
 

@@ -95,6 +95,12 @@ Variable<T> logsumexp(const Variable<T>& x);
 /// The same elements, in row-major order, in another shape of equal size.
 template <class T>
 Variable<T> reshape(const Variable<T>& x, const Shape& shape);
+/// x repeated to a wider shape, as elementwise operations do it: itself where the shapes are equal.
+template <class T>
+Variable<T> expand(const Variable<T>& x, const Shape& shape);
+/// The other way: x summed over the axes along which `shape` would be repeated.
+template <class T>
+Variable<T> sum_to(const Variable<T>& x, const Shape& shape);
 /// Axis i of the result is axis axes[i] of x; each axis is named once.
 template <class T>
 Variable<T> permute(const Variable<T>& x, std::initializer_list<int> axes);

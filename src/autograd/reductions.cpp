@@ -24,8 +24,8 @@ template <class T>
 Variable<T> sum_over(const Variable<T>& x, AxisSet axes, bool keepdim) {
     const Tensor<T> kept = reduce(ReduceOp::sum, x.value(), axes);
     return record("sum", shaped(kept, axes, keepdim), {x},
-                  [shape = kept.shape()](Node<T>& y, const Tensor<T>& dy) {
-                      y.give(0, expand(dy.reshape(shape), y.input(0).shape()));
+                  [shape = kept.shape()](Node<T>& y, const Variable<T>& dy) {
+                      y.give(0, expand(reshape(dy, shape), y.input_shape(0)));
                   });
 }
 
@@ -37,22 +37,23 @@ Variable<T> mean_over(const Variable<T>& x, AxisSet axes, bool keepdim) {
     for (int axis = 0; axis < x.shape().rank(); ++axis)
         if ((axes >> axis & 1U) != 0) count *= static_cast<double>(x.shape()[axis]);
     return record("mean", shaped(1 / count * sums, axes, keepdim), {x},
-                  [count, shape = sums.shape()](Node<T>& y, const Tensor<T>& dy) {
-                      y.give(0, expand(1 / count * dy.reshape(shape), y.input(0).shape()));
+                  [count, shape = sums.shape()](Node<T>& y, const Variable<T>& dy) {
+                      y.give(0, expand(1 / count * reshape(dy, shape), y.input_shape(0)));
                   });
 }
 
-// y = max_k x_k     dx_k = dy s_k / sum_j s_j, with s_k > 0 where x_k = y, else 0
+// y = max_k x_k     dx_k = dy s_k / sum_j s_j, with s_k > 0 where x_k = y, else 0; a constant
 //
 // One greatest element gets all of dy, several share it equally.
 template <class T>
 Variable<T> max_over(const Variable<T>& x, AxisSet axes, bool keepdim) {
     const Tensor<T> kept = reduce(ReduceOp::max, x.value(), axes);
     return record("max", shaped(kept, axes, keepdim), {x},
-                  [axes, shape = kept.shape()](Node<T>& y, const Tensor<T>& dy) {
-                      const Tensor<T> s =
-                          binary("max", BinaryOp::step, y.input(0), y.value.reshape(shape));
-                      y.give(0, dy.reshape(shape) / reduce(ReduceOp::sum, s, axes) * s);
+                  [axes, shape = kept.shape()](Node<T>& y, const Variable<T>& dy) {
+                      const Tensor<T> s = binary("max", BinaryOp::step, y.input(0).value(),
+                                                 y.result().value().reshape(shape));
+                      const Variable<T> share(s / reduce(ReduceOp::sum, s, axes));
+                      y.give(0, reshape(dy, shape) * share);
                   });
 }
 
@@ -61,9 +62,9 @@ template <class T>
 Variable<T> logsumexp_over(const Variable<T>& x, AxisSet axes, bool keepdim) {
     const Tensor<T> kept = reduce(ReduceOp::logsumexp, x.value(), axes);
     return record("logsumexp", shaped(kept, axes, keepdim), {x},
-                  [shape = kept.shape()](Node<T>& y, const Tensor<T>& dy) {
-                      const Tensor<T> q = unary(UnaryOp::exp, y.input(0) - y.value.reshape(shape));
-                      y.give(0, q * dy.reshape(shape));
+                  [shape = kept.shape()](Node<T>& y, const Variable<T>& dy) {
+                      const Variable<T> q = exp(y.input(0) - reshape(y.result(), shape));
+                      y.give(0, q * reshape(dy, shape));
                   });
 }
 

@@ -10,7 +10,8 @@
 //   y[i] = x[p(i)], hence dL/dx[j] = sum over all i with p(i) = j of dy[i]
 //
 // The backward rule walks the same way as forward with source and target exchanged. Where p meets
-// no element twice it copies, else it adds into zeros.
+// no element twice it copies, else it adds into zeros. The rule of that operation is the first one
+// again, so that each stands here beside its reverse.
 
 namespace handgrad {
 
@@ -32,8 +33,31 @@ Variable<T> reshape(const Variable<T>& x, const Shape& shape) {
     if (shape.size() != x.shape().size())
         throw Error("reshape: the number of elements differs",
                     x.shape().str() + " to " + shape.str(), "equal numbers of elements");
-    return record("reshape", x.value().reshape(shape), {x}, [](Node<T>& y, const Tensor<T>& dy) {
-        y.give(0, dy.reshape(y.input(0).shape()));
+    return record("reshape", x.value().reshape(shape), {x}, [](Node<T>& y, const Variable<T>& dy) {
+        y.give(0, reshape(dy, y.input_shape(0)));
+    });
+}
+
+// y[.., i, ..] = x[.., 0, ..] along the axes that are repeated     dx = dy summed over those
+template <class T>
+Variable<T> expand(const Variable<T>& x, const Shape& shape) {
+    if (x.shape() == shape) return x;
+    if (broadcast_shapes("expand", x.shape(), shape) != shape)
+        throw Error("expand: the shape is no wider one", x.shape().str() + " to " + shape.str(),
+                    "sizes that are equal or were 1, counted from the last axis");
+    return record("expand", expand(x.value(), shape), {x},
+                  [](Node<T>& y, const Variable<T>& dy) { y.give_sum(0, dy); });
+}
+
+// y = sum of x over the axes that are repeated     dx = dy, repeated
+template <class T>
+Variable<T> sum_to(const Variable<T>& x, const Shape& shape) {
+    if (x.shape() == shape) return x;
+    if (broadcast_shapes("sum_to", x.shape(), shape) != x.shape())
+        throw Error("sum_to: the shape is no narrower one", x.shape().str() + " to " + shape.str(),
+                    "sizes that are equal or 1, counted from the last axis");
+    return record("sum_to", sum_to(x.value(), shape), {x}, [](Node<T>& y, const Variable<T>& dy) {
+        y.give(0, expand(dy, y.input_shape(0)));
     });
 }
 
@@ -62,7 +86,9 @@ Variable<T> permute_by(const char* operation, const Variable<T>& x, const AxisOr
     AxisOrder inverse{};
     for (int axis = 0; axis < x.shape().rank(); ++axis) inverse[at(order[at(axis)])] = axis;
     return record(operation, permuted(x.value(), order), {x},
-                  [inverse](Node<T>& y, const Tensor<T>& dy) { y.give(0, permuted(dy, inverse)); });
+                  [operation, inverse](Node<T>& y, const Variable<T>& dy) {
+                      y.give(0, permute_by(operation, dy, inverse));
+                  });
 }
 
 }  // namespace
@@ -111,6 +137,16 @@ void copy_part(const Tensor<T>& whole, const Tensor<T>& part, int axis, Index be
                    walk.rank());
 }
 
+// y[.., begin + i, ..] = x[.., i, ..], 0 elsewhere     dx = its slice of dy
+template <class T>
+Variable<T> place(const Variable<T>& x, const Shape& shape, int along, Index begin) {
+    const Tensor<T> y = Tensor<T>::zeros(shape, x.value().device());
+    copy_part(y, x.value(), along, begin, true);
+    return record("place", y, {x}, [along, begin](Node<T>& node, const Variable<T>& dy) {
+        node.give(0, slice(dy, along, begin, begin + node.input_shape(0)[along]));
+    });
+}
+
 }  // namespace
 
 // y[.., i, ..] = x[.., begin + i, ..]     dx[.., begin + i, ..] = dy[.., i, ..], 0 elsewhere
@@ -125,10 +161,8 @@ Variable<T> slice(const Variable<T>& x, int axis, Index begin, Index end) {
     const Tensor<T> y =
         Tensor<T>::empty(with_dim(x.shape(), along, end - begin), x.value().device());
     copy_part(x.value(), y, along, begin, false);
-    return record("slice", y, {x}, [along, begin](Node<T>& node, const Tensor<T>& dy) {
-        const Tensor<T> dx = Tensor<T>::zeros(node.input(0).shape(), dy.device());
-        copy_part(dx, dy, along, begin, true);
-        node.give(0, dx);
+    return record("slice", y, {x}, [along, begin](Node<T>& node, const Variable<T>& dy) {
+        node.give(0, place(dy, node.input_shape(0), along, begin));
     });
 }
 
@@ -154,21 +188,21 @@ Variable<T> concat(std::span<const Variable<T>> parts, int axis) {
         copy_part(y, part.value(), along, begin, true);
         begin += part.shape()[along];
     }
-    return record("concat", y, parts, [along](Node<T>& node, const Tensor<T>& dy) {
+    return record("concat", y, parts, [along](Node<T>& node, const Variable<T>& dy) {
         Index from = 0;
         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-            const Shape& shape = node.input(i).shape();
-            if (node.wants(i)) {
-                const Tensor<T> d_part = Tensor<T>::empty(shape, dy.device());
-                copy_part(dy, d_part, along, from, false);
-                node.give(i, d_part);
-            }
-            from += shape[along];
+            const Index end = from + node.input_shape(i)[along];
+            if (node.wants(i)) node.give(i, slice(dy, along, from, end));
+            from = end;
         }
     });
 }
 
 namespace {
+
+template <class T>
+Variable<T> scatter_by(const Variable<T>& x, const Tensor<Index>& rows, Index row_size,
+                       const Shape& shape);
 
 // y[i, :] = x[rows[i], :], with x seen as (N, row_size)
 //   dx[j, :] = sum over all i with rows[i] = j of dy[i, :]
@@ -176,12 +210,22 @@ template <class T>
 Variable<T> gather_by(const char* operation, const Variable<T>& x, const Tensor<Index>& rows,
                       Index row_size, const Shape& shape) {
     Tensor<T> y = Tensor<T>::empty(shape, x.value().device());
-    const Index n = rows.size();
-    backend<T>(y.device()).gather_rows(y.data(), x.value().data(), rows.data(), n, row_size);
-    return record(operation, y, {x}, [rows, n, row_size](Node<T>& node, const Tensor<T>& dy) {
-        const Tensor<T> dx = Tensor<T>::zeros(node.input(0).shape(), dy.device());
-        backend<T>(dy.device()).add_at_rows(dx.data(), dy.data(), rows.data(), n, row_size);
-        node.give(0, dx);
+    backend<T>(y.device())
+        .gather_rows(y.data(), x.value().data(), rows.data(), rows.size(), row_size);
+    return record(operation, y, {x}, [rows, row_size](Node<T>& node, const Variable<T>& dy) {
+        node.give(0, scatter_by(dy, rows, row_size, node.input_shape(0)));
+    });
+}
+
+// y[j, :] = sum over all i with rows[i] = j of x[i, :]     dx[i, :] = dy[rows[i], :]
+template <class T>
+Variable<T> scatter_by(const Variable<T>& x, const Tensor<Index>& rows, Index row_size,
+                       const Shape& shape) {
+    const Tensor<T> y = Tensor<T>::zeros(shape, x.value().device());
+    backend<T>(y.device())
+        .add_at_rows(y.data(), x.value().data(), rows.data(), rows.size(), row_size);
+    return record("scatter_add", y, {x}, [rows, row_size](Node<T>& node, const Variable<T>& dy) {
+        node.give(0, gather_by("gather_rows", dy, rows, row_size, node.input_shape(0)));
     });
 }
 
@@ -235,6 +279,35 @@ Variable<T> padded(const Variable<T>& x, int axis, Index width) {
     return concat({zeros, x, zeros}, axis);
 }
 
+/// The way from an image to its windows, and back: the same, with y and x exchanged.
+struct WindowWalks {
+    Walk there, back;
+};
+
+template <class T>
+Variable<T> fold(const Variable<T>& x, const Shape& shape, const WindowWalks& walks);
+
+template <class T>
+Variable<T> windows_of(const Variable<T>& x, const Shape& shape, const WindowWalks& walks) {
+    const Tensor<T> y = Tensor<T>::empty(shape, x.value().device());
+    backend<T>(y.device())
+        .copy_walk(y.data(), x.value().data(), walks.there.axes(), walks.there.rank());
+    return record("unfold", y, {x}, [walks](Node<T>& node, const Variable<T>& dy) {
+        node.give(0, fold(dy, node.input_shape(0), walks));
+    });
+}
+
+// Each element of the image is the sum over the windows that hold it.
+template <class T>
+Variable<T> fold(const Variable<T>& x, const Shape& shape, const WindowWalks& walks) {
+    const Tensor<T> y = Tensor<T>::zeros(shape, x.value().device());
+    backend<T>(y.device())
+        .add_walk(y.data(), x.value().data(), walks.back.axes(), walks.back.rank());
+    return record("fold", y, {x}, [walks](Node<T>& node, const Variable<T>& dy) {
+        node.give(0, windows_of(dy, node.input_shape(0), walks));
+    });
+}
+
 }  // namespace
 
 // With x (N, C, H, W) padded already, s the stride and d the dilation:
@@ -270,23 +343,18 @@ Variable<T> unfold(const Variable<T>& x, std::array<Index, 2> kernel_size,
 
     const Strides ys = strides_of(shape), xs = strides_of(image.shape());
     const std::array<Index, 6> sources = {xs[0], xs[1], dh * xs[2], dw, sh * xs[2], sw};
-    Walk there, back;  // the same way, with y and x exchanged
+    WindowWalks walks;
     for (int axis = 0; axis < 6; ++axis) {
-        there.append(shape[axis], ys[at(axis)], sources[at(axis)]);
-        back.append(shape[axis], sources[at(axis)], ys[at(axis)]);
+        walks.there.append(shape[axis], ys[at(axis)], sources[at(axis)]);
+        walks.back.append(shape[axis], sources[at(axis)], ys[at(axis)]);
     }
-    const Tensor<T> y =
-        Tensor<T>::empty({n, channels * kh * kw, shape[4] * shape[5]}, x.value().device());
-    backend<T>(y.device()).copy_walk(y.data(), image.value().data(), there.axes(), there.rank());
-    return record("unfold", y, {image}, [back](Node<T>& node, const Tensor<T>& dy) {
-        const Tensor<T> dx = Tensor<T>::zeros(node.input(0).shape(), dy.device());
-        backend<T>(dy.device()).add_walk(dx.data(), dy.data(), back.axes(), back.rank());
-        node.give(0, dx);
-    });
+    return windows_of(image, {n, channels * kh * kw, shape[4] * shape[5]}, walks);
 }
 
 #define HANDGRAD_INSTANTIATE(T)                                                   \
     template Variable<T> reshape(const Variable<T>&, const Shape&);               \
+    template Variable<T> expand(const Variable<T>&, const Shape&);                \
+    template Variable<T> sum_to(const Variable<T>&, const Shape&);                \
     template Variable<T> permute(const Variable<T>&, std::initializer_list<int>); \
     template Variable<T> transpose(const Variable<T>&, int, int);                 \
     template Variable<T> slice(const Variable<T>&, int, Index, Index);            \

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "core/tensor.h"
 
@@ -23,9 +24,7 @@ template <class T>
 class Node;
 
 struct BackwardOptions {
-    /// Keeps the graph for another backward; otherwise it is freed on the way. The rules read the
-    /// tensors of the forward pass again: where one of them has been changed in place since, by an
-    /// optimiser's step, say, the second backward mixes old numbers with new ones unnoticed.
+    /// Keeps the graph for another backward; otherwise it is freed on the way.
     bool retain_graph = false;
 };
 
@@ -36,7 +35,8 @@ class Variable {
     /// No variable: nothing may be asked of it.
     Variable() = default;
     /// A leaf. It shares the tensor's memory: when an optimiser moves the tensor, the variable
-    /// moves. Between forward and backward the numbers must stand still.
+    /// moves. Between forward and backward the numbers must stand still, and backward throws Error
+    /// where a rule needs one that did not (Tensor::version says what writes it sees).
     explicit Variable(Tensor<T> value, bool requires_grad = false);
 
     [[nodiscard]] bool defined() const { return node_ != nullptr; }
@@ -56,8 +56,10 @@ class Variable {
     ///   dL/dx = (dy/dx)' seed,   y this variable
     /// The seed is dL/dy and has the shape of y; without one, y must have one element and the seed
     /// is 1. The graph is freed on the way unless it is to be retained; a second backward through
-    /// what was freed is refused, and nothing is added. Throws Error also where nothing requires a
-    /// gradient. Not recursive: a graph may be as deep as memory allows.
+    /// what was freed is refused, and so is one that needs a tensor which was written to since the
+    /// forward pass, say by an optimiser's step. Throws Error also where nothing requires a
+    /// gradient. Whenever it throws, nothing has been added to any leaf. Not recursive: a graph may
+    /// be as deep as memory allows.
     void backward(BackwardOptions options = {}) const;
     void backward(const Tensor<T>& seed, BackwardOptions options = {}) const;
 
@@ -72,6 +74,27 @@ class Variable {
   private:
     std::shared_ptr<Node<T>> node_;
 };
+
+struct GradOptions {
+    /// Records what the gradients are computed by, so that they can be differentiated again. The
+    /// graph of y is kept then, too.
+    bool create_graph = false;
+    /// Keeps the graph of y for another use.
+    bool retain_graph = false;
+};
+
+/// dy/dx for each of these leaves, as variables; zero where y was not computed from x. y has one
+/// element. No leaf's grad() is touched.
+///
+///     const auto first = grad(pow(x, 3), {x}, {.create_graph = true});  // 3 x^2
+///     grad(first[0], {x});                                              // 6 x
+///
+/// A penalty on a gradient is an expression of it, and backward() takes it on to the weights. The
+/// product of the second derivatives with v is grad(sum(first[0] * v), {x}).
+/// Throws Error as backward does, and for an x that is no leaf that requires a gradient.
+template <class T>
+std::vector<Variable<T>> grad(const Variable<T>& y, const std::vector<Variable<T>>& xs,
+                              GradOptions options = {});
 
 /// While one lives, operations of this thread are not recorded: their results require no gradient.
 class NoGrad {

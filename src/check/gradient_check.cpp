@@ -135,6 +135,19 @@ void require_gradient(const Layer<double>& layer, const std::string& name,
                                 : "a Parameter's value and grad are made together, equally large");
 }
 
+/// x and dy belong to others, who use them, too: the layer before, a branch beside.
+void require_unwritten(const Layer<double>& layer, const std::string& name,
+                       const Tensor<double>& now, const Tensor<double>& before) {
+    for (Index i = 0; i < now.size(); ++i) {
+        const double was = before.data()[i], is = now.data()[i];
+        if (was == is || (std::isnan(was) && std::isnan(is))) continue;
+        throw Error("check_layer: " + layer.describe() + " writes to " + name,
+                    format("element %td of it was %g and is %g", i, was, is),
+                    name + " as it came, since others read it, too",
+                    "write to a tensor of its own");
+    }
+}
+
 /// dL/dx and dL/dw of every parameter, from dL/dy.
 std::vector<Tensor<double>> gradients_by_hand(Layer<double>& layer, const Tensor<double>& x,
                                               const Tensor<double>& dy) {
@@ -238,7 +251,8 @@ std::vector<GradientRow> check_gradients(const std::vector<Parameter<double>*>& 
     return rows;
 }
 
-const Variable<double>& TapeParameters::operator[](std::size_t i) const {
+template <class T>
+const Variable<T>& TapeParametersOf<T>::operator[](std::size_t i) const {
     if (i >= variables_.size())
         throw Error("check_layer: the tape asks for a parameter that the layer does not have",
                     "parameter " + std::to_string(i),
@@ -247,15 +261,22 @@ const Variable<double>& TapeParameters::operator[](std::size_t i) const {
     return variables_[i];
 }
 
+template class TapeParametersOf<float>;
+template class TapeParametersOf<double>;
+
 std::vector<GradientRow> check_layer(Layer<double>& layer, const Tensor<double>& x,
                                      const TapeForward& tape, const GradientCheckOptions& options) {
     for (const Parameter<double>* parameter : layer.parameters())
         require_gradient(layer, parameter->name, parameter->grad, parameter->value.shape());
+    const Tensor<double> x_before = x.clone();
     const Tensor<double> y = layer.forward(x).clone(), dy = Tensor<double>::empty(y.shape());
     Random(options.seed + 1).uniform(dy, -1, 1);  // of L = sum r y this is r
+    const Tensor<double> dy_before = dy.clone();
     std::vector<Parameter<double>> checked = {{"x", x, {}}};
     for (const Parameter<double>* parameter : layer.parameters()) checked.push_back(*parameter);
     const std::vector<Tensor<double>> by_hand = gradients_by_hand(layer, x, dy);
+    require_unwritten(layer, "x", x, x_before);
+    require_unwritten(layer, "dy", dy, dy_before);
     std::vector<Parameter<double>*> all;
     Index elements = 0;
     for (std::size_t i = 0; i < checked.size(); ++i) {

@@ -67,27 +67,32 @@ std::vector<GradientRow> check_gradients(const std::vector<Parameter<double>*>& 
                                          const GradientCheckOptions& options = {});
 
 /// The parameters of a layer as variables of the tape, in their order.
-class TapeParameters {
+template <class T>
+class TapeParametersOf {
   public:
-    explicit TapeParameters(std::span<const Variable<double>> variables) : variables_(variables) {}
+    explicit TapeParametersOf(std::span<const Variable<T>> variables) : variables_(variables) {}
     [[nodiscard]] std::size_t size() const { return variables_.size(); }
     /// Throws Error where the layer has no such parameter.
-    const Variable<double>& operator[](std::size_t i) const;
+    const Variable<T>& operator[](std::size_t i) const;
 
   private:
-    std::span<const Variable<double>> variables_;
+    std::span<const Variable<T>> variables_;
 };
+using TapeParameters = TapeParametersOf<double>;
 
 /// A layer once more, in the tape's operations: y from x and from the layer's parameters. It must
 /// not call the layer.
-using TapeForward =
-    std::function<Variable<double>(const Variable<double>& x, const TapeParameters& parameters)>;
+template <class T>
+using TapeForwardOf =
+    std::function<Variable<T>(const Variable<T>& x, const TapeParametersOf<T>& parameters)>;
+using TapeForward = TapeForwardOf<double>;
 
 /// Checks a layer alone: a row for the input x and one for each parameter. Backward runs twice, as
 /// gradients of parameters must add up. With `tape`, by autograd too; then the outputs must agree
 /// as well, and a gradient that the tape has not found is a failure. The parameters' gradients are
 /// overwritten, and running statistics move. Throws Error where a gradient is missing or has
-/// another shape than what it belongs to. A loss is checked as a LossLayer (check/loss_layer.h).
+/// another shape than what it belongs to, and where the layer writes to x or to dy. A loss is
+/// checked as a LossLayer (check/loss_layer.h).
 std::vector<GradientRow> check_layer(Layer<double>& layer, const Tensor<double>& x,
                                      const TapeForward& tape = {},
                                      const GradientCheckOptions& options = {});

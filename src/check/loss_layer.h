@@ -14,19 +14,20 @@ namespace handgrad {
 ///
 ///   LossLayer layer(std::make_shared<MSELoss<double>>(), "", target);
 ///   std::printf("%s", table(check_layer(layer, x)).c_str());
-class LossLayer final : public Layer<double> {
+template <class T>
+class LossLayer final : public Layer<T> {
   public:
     /// `target_name` follows the loss's name: "CrossEntropyLoss(mean) of labels". The targets are
     /// what the loss's forward takes after x.
     template <class L, class... Target>
     LossLayer(std::shared_ptr<L> loss, std::string target_name, Target... targets)
         : name_(loss->describe() + std::move(target_name)), loss_(loss) {
-        forward_ = [loss, targets...](const Tensor<double>& x) {
+        forward_ = [loss, targets...](const Tensor<T>& x) {
             return loss->forward(x, on_device(targets, x.device())...);
         };
     }
-    Tensor<double> forward(const Tensor<double>& x) override { return forward_(x); }
-    Tensor<double> backward(const Tensor<double>& dy) override { return loss_->backward(dy); }
+    Tensor<T> forward(const Tensor<T>& x) override { return forward_(x); }
+    Tensor<T> backward(const Tensor<T>& dy) override { return loss_->backward(dy); }
     [[nodiscard]] std::string describe() const override { return name_; }
 
   private:
@@ -40,8 +41,11 @@ class LossLayer final : public Layer<double> {
     }
 
     std::string name_;
-    std::shared_ptr<Loss<double>> loss_;
-    std::function<Tensor<double>(const Tensor<double>&)> forward_;
+    std::shared_ptr<Loss<T>> loss_;
+    std::function<Tensor<T>(const Tensor<T>&)> forward_;
 };
+
+template <class L, class... Target>
+LossLayer(std::shared_ptr<L>, std::string, Target...) -> LossLayer<typename L::Scalar>;
 
 }  // namespace handgrad

@@ -154,6 +154,25 @@ BlockCache& cache_of(Device device) {
     return *caches[static_cast<std::size_t>(device)];
 }
 
+/// A block of a cache's, for as long as it is held.
+class Block final : public Storage {
+  public:
+    /// `kept`: the cache, where it may be destroyed before the block.
+    Block(BlockCache& cache, std::shared_ptr<BlockCache> kept, std::size_t bytes)
+        : Storage(cache.take(BlockCache::rounded(bytes), bytes)),
+          cache_(cache),
+          kept_(std::move(kept)),
+          bytes_(BlockCache::rounded(bytes)) {}
+    Block(const Block&) = delete;
+    Block& operator=(const Block&) = delete;
+    ~Block() { cache_.release(data, bytes_); }
+
+  private:
+    BlockCache& cache_;
+    const std::shared_ptr<BlockCache> kept_;
+    const std::size_t bytes_;
+};
+
 }  // namespace
 
 std::string_view name_of(Device device) {
@@ -233,14 +252,10 @@ std::string describe(Device device) {
     return text + ")";
 }
 
-std::shared_ptr<void> allocate(Device device, std::size_t bytes) {
-    const std::size_t block = BlockCache::rounded(bytes);
-    if (const std::shared_ptr<BlockCache>& own = recording_cache_of(device))
-        return {own->take(block, bytes), [own, block](void* p) { own->release(p, block); },
-                CachedAllocator<char>{}};
-    BlockCache& cache = cache_of(device);
-    return {cache.take(block, bytes), [&cache, block](void* p) { cache.release(p, block); },
-            CachedAllocator<char>{}};
+std::shared_ptr<Storage> allocate(Device device, std::size_t bytes) {
+    const std::shared_ptr<BlockCache>& own = recording_cache_of(device);
+    return std::allocate_shared<Block>(CachedAllocator<char>{}, own ? *own : cache_of(device), own,
+                                       bytes);
 }
 
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device,
@@ -258,9 +273,9 @@ void copy_bytes(void* to, Device to_device, const void* from, Device from_device
     } else if (to_device == from_device) {
         gpu(to_device).copy(to, from, bytes);
     } else {
-        const std::shared_ptr<void> between = allocate(Device::cpu, bytes);
-        gpu(from_device).copy_out(between.get(), from, bytes);
-        gpu(to_device).copy_in(to, between.get(), bytes);
+        const std::shared_ptr<Storage> between = allocate(Device::cpu, bytes);
+        gpu(from_device).copy_out(between->data, from, bytes);
+        gpu(to_device).copy_in(to, between->data, bytes);
     }
 }
 

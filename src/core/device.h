@@ -1,7 +1,9 @@
 // Where tensors live and kernels run.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -34,12 +36,23 @@ const Backend<T>& backend(Device device);
 /// products in bf16)", "cuda (NVIDIA H100)".
 std::string describe(Device device);
 
+/// Memory of a device, which goes back when the last holder lets go of it.
+struct Storage {
+    void* const data;
+    /// Counts the writes that Tensor::bump_version tells of.
+    std::atomic<std::uint64_t> version{0};
+
+  protected:
+    explicit Storage(void* memory) : data(memory) {}
+    ~Storage() = default;
+};
+
 /// `bytes` of a device's memory, aligned to 64, uninitialised, to be read and written by its
 /// kernels alone. Released blocks are kept and given out again, so that a loop that repeats the
 /// same shapes asks the system for memory only once: the system would hand out fresh pages every
 /// time, and touching those costs more than most kernels. Throws Error when there is not enough
 /// memory.
-std::shared_ptr<void> allocate(Device device, std::size_t bytes);
+std::shared_ptr<Storage> allocate(Device device, std::size_t bytes);
 
 /// Copies between the memories of two devices, in the order of the kernels that they were asked
 /// for. A copy to the CPU returns when it is done; others when `from` may be written again.

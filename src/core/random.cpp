@@ -35,7 +35,10 @@ void Random::uniform(const Tensor<T>& x, double low, double high) {
     const T range = static_cast<T>(high) - from;
     Tensor<T> host = x.device() == Device::cpu ? x : Tensor<T>::empty(x.shape());
     for (T& value : host.span()) value = std::fma(uniform01<T>(), range, from);
-    if (x.device() != Device::cpu) x.copy_from(host);
+    if (x.device() == Device::cpu)
+        x.bump_version();
+    else
+        x.copy_from(host);
 }
 
 template <class T>
@@ -77,7 +80,10 @@ void Random::normal(const Tensor<T>& x, double mean, double std) {
             box_muller(&values[n - 16]);
         }
     }
-    if (x.device() != Device::cpu) x.copy_from(host);
+    if (x.device() == Device::cpu)
+        x.bump_version();
+    else
+        x.copy_from(host);
 }
 
 void Random::permutation(std::vector<Index>& order, Index n) {

@@ -31,7 +31,7 @@ template <class T>
 Tensor<T> Tensor<T>::empty(Shape shape, Device device) {
     Tensor x;
     x.storage_ = allocate(device, bytes_of(shape.size(), sizeof(T)));
-    x.data_ = static_cast<T*>(x.storage_.get());
+    x.data_ = static_cast<T*>(x.storage_->data);
     x.shape_ = shape;
     x.device_ = device;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -158,10 +158,14 @@ template <class T>
 void Tensor<T>::fill(T value) const {
     if constexpr (std::is_floating_point_v<T>) {
         backend<T>(device_).fill(data_, value, size());
+        bump_version();
     } else {
         const Tensor host = device_ == Device::cpu ? *this : empty(shape_);
         std::fill(host.data_, host.data_ + size(), value);
-        if (device_ != Device::cpu) copy_from(host);
+        if (device_ == Device::cpu)
+            bump_version();
+        else
+            copy_from(host);
     }
 }
 
@@ -171,6 +175,7 @@ void Tensor<T>::copy_from(const Tensor& source) const {
         throw Error("Tensor.copy_from: the shapes differ",
                     source.shape_.str() + " into " + shape_.str(), "equal shapes");
     copy_bytes(data_, device_, source.data_, source.device_, bytes_of(size(), sizeof(T)));
+    bump_version();
 }
 
 namespace {
@@ -257,6 +262,7 @@ void matmul(const Tensor<T>& y, const Tensor<T>& a, const Tensor<T>& b,
     backend<T>(y.device())
         .gemm(options.trans_a, options.trans_b, m, n, k, static_cast<T>(options.alpha), a.data(),
               a.dim(1), b.data(), b.dim(1), static_cast<T>(options.beta), y.data(), n);
+    y.bump_version();
 }
 
 #define HANDGRAD_INSTANTIATE(T) \

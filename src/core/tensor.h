@@ -75,6 +75,18 @@ class Tensor {
     template <class U>
     [[nodiscard]] Tensor<U> cast() const;
 
+    /// How often the memory was written to by fill, copy_from, +=, -=, matmul, Random or an
+    /// optimiser's step, through any handle that shares it. The tape remembers it, and refuses to
+    /// go back over numbers that have changed. Nothing sees a write through data(), span(), () or
+    /// a replayed DeviceGraph: whoever makes one while the tape waits says so with bump_version().
+    [[nodiscard]] std::uint64_t version() const {
+        return storage_->version.load(std::memory_order_relaxed);
+    }
+    void bump_version() const {
+        // Two threads that bump at once may count as one, which is still another number.
+        storage_->version.store(version() + 1, std::memory_order_relaxed);
+    }
+
     void fill(T value) const;
     /// Copies the elements of `source`, from any device. Throws Error unless the shapes are equal.
     void copy_from(const Tensor& source) const;
@@ -83,7 +95,7 @@ class Tensor {
     [[nodiscard]] std::string str() const;
 
   private:
-    std::shared_ptr<void> storage_;
+    std::shared_ptr<Storage> storage_;
     T* data_ = nullptr;
     Shape shape_;
     Device device_ = Device::cpu;

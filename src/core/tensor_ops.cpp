@@ -73,6 +73,7 @@ void binary_in_place(const char* operation, BinaryOp op, const Tensor<T>& a, con
                     a.shape().str() + " and " + b.shape().str(),
                     "a shape on the right that broadcasts to that on the left");
     walk_binary(op, a, a, b);
+    a.bump_version();
 }
 
 template <class T>

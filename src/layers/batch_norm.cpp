@@ -99,6 +99,8 @@ Tensor<T> BatchNorm<T>::forward(const Tensor<T>& x) {
                               static_cast<T>(momentum), channels_);
         device.moving_average(running_var.value.data(), var_.data(), keep,
                               static_cast<T>(momentum * n / (n - 1)), channels_);
+        running_mean.value.bump_version();
+        running_var.value.bump_version();
     }
     Tensor<T> y = Tensor<T>::empty(x.shape(), x.device());
     device.batch_norm_forward(y.data(), x.data(), mean_.data(), var_.data(), weight.value.data(),

@@ -13,20 +13,27 @@ namespace handgrad {
 template <class T>
 Tensor<T> Flatten<T>::forward(const Tensor<T>& x) {
     this->require_input(x);
-    const int start = start_dim_ < 0 ? start_dim_ + x.rank() : start_dim_;
-    if (start < 0 || start >= x.rank())
-        throw Error(
-            describe() + ".forward: the input does not fit",
-            "x of shape " + x.shape().str() + ", without an axis " + std::to_string(start_dim_),
-            "x with an axis " + std::to_string(start_dim_) + ", (N, ...) by default",
-            "give x a first axis for the samples: x.reshape({1, ...}) for a single one");
+    const int rank = x.rank();
+    const int start = start_dim_ < 0 ? start_dim_ + rank : start_dim_;
+    const int end = end_dim_ < 0 ? end_dim_ + rank : end_dim_;
+    if (start < 0 || end >= rank || start > end) {
+        const std::string axes =
+            "axes " + std::to_string(start_dim_) + " to " + std::to_string(end_dim_);
+        throw Error(describe() + ".forward: the input does not fit",
+                    "x of shape " + x.shape().str() + ", without " + axes,
+                    "x with " + axes + ", (N, ...) by default",
+                    "give x a first axis for the samples: x.reshape({1, ...}) for a single one");
+    }
     std::array<Index, Shape::max_rank> sizes{};
-    for (int axis = 0; axis < start; ++axis) sizes.at(static_cast<std::size_t>(axis)) = x.dim(axis);
-    Index& last = sizes.at(static_cast<std::size_t>(start));
-    last = 1;
-    for (int axis = start; axis < x.rank(); ++axis) last *= x.dim(axis);
+    std::size_t count = 0;
+    for (int axis = 0; axis < rank; ++axis) {
+        if (axis > start && axis <= end)
+            sizes.at(count - 1) *= x.dim(axis);
+        else
+            sizes.at(count++) = x.dim(axis);
+    }
     x_shape_ = x.shape();
-    y_ = x.reshape(Shape(std::span<const Index>(sizes).first(static_cast<std::size_t>(start) + 1)));
+    y_ = x.reshape(Shape(std::span<const Index>(sizes).first(count)));
     return y_;
 }
 
@@ -38,7 +45,9 @@ Tensor<T> Flatten<T>::backward(const Tensor<T>& dy) {
 
 template <class T>
 std::string Flatten<T>::describe() const {
-    return start_dim_ == 1 ? "Flatten()" : "Flatten(" + std::to_string(start_dim_) + ")";
+    if (start_dim_ == 1 && end_dim_ == -1) return "Flatten()";
+    const std::string end = end_dim_ == -1 ? "" : ", " + std::to_string(end_dim_);
+    return "Flatten(" + std::to_string(start_dim_) + end + ")";
 }
 
 template class Flatten<float>;

@@ -10,15 +10,18 @@
 //   dL/dW[o,i] = sum_n dy[n,o] x[n,i]     dW = dy' x              (out, in)
 //   dL/db[o]   = sum_n dy[n,o]            db = column sums of dy  (out)
 //   dL/dx[n,i] = sum_o dy[n,o] W[o,i]     dx = dy W               (N, in)
+// Without a bias, b = 0 and nothing moves it.
 
 namespace handgrad {
 
 template <class T>
-Linear<T>::Linear(Index in, Index out, Random& random, Device device) : in_(in), out_(out) {
+Linear<T>::Linear(Index in, Index out, Random& random, const LinearOptions& options, Device device)
+    : in_(in), out_(out), options_(options) {
     if (in <= 0 || out <= 0)
         throw Error("Linear: no such layer", describe(), "at least one feature in and one out");
     weight = {"weight", Tensor<T>::empty({out, in}, device), Tensor<T>::zeros({out, in}, device)};
-    bias = {"bias", Tensor<T>::empty({out}, device), Tensor<T>::zeros({out}, device)};
+    const Shape bias_shape{options.bias ? out : 0};
+    bias = {"bias", Tensor<T>::empty(bias_shape, device), Tensor<T>::zeros(bias_shape, device)};
     init::linear_default(weight.value, bias.value, random);
 }
 
@@ -34,9 +37,12 @@ Tensor<T> Linear<T>::forward(const Tensor<T>& x) {
                         : "make the layer before it give " + std::to_string(in_) + " features");
     const Index n = x.dim(0);
     Tensor<T> y = Tensor<T>::empty({n, out_}, x.device());
-    backend<T>(x.device())
-        .linear_forward(y.data(), x.data(), weight.value.data(), bias.value.data(), n, in_,
-                        out_);  // x W' + b
+    if (options_.bias)
+        backend<T>(x.device())
+            .linear_forward(y.data(), x.data(), weight.value.data(), bias.value.data(), n, in_,
+                            out_);  // x W' + b
+    else
+        matmul(y, x, weight.value, {.trans_b = Trans::yes});  // x W'
     x_ = x;
     y_ = y;
     return y;
@@ -54,12 +60,20 @@ template <class T>
 void Linear<T>::backward_parameters(const Tensor<T>& dy) {
     this->require_gradient_of(y_, dy);
     matmul(weight.grad, dy, x_, {.trans_a = Trans::yes, .beta = 1});  // dW += dy' x
-    backend<T>(dy.device()).sum_rows(bias.grad.data(), dy.data(), dy.dim(0), out_);
+    if (options_.bias)
+        backend<T>(dy.device()).sum_rows(bias.grad.data(), dy.data(), dy.dim(0), out_);
+}
+
+template <class T>
+std::vector<Parameter<T>*> Linear<T>::parameters() {
+    if (options_.bias) return {&weight, &bias};
+    return {&weight};
 }
 
 template <class T>
 std::string Linear<T>::describe() const {
-    return "Linear(" + std::to_string(in_) + ", " + std::to_string(out_) + ")";
+    return "Linear(" + std::to_string(in_) + ", " + std::to_string(out_) +
+           (options_.bias ? ")" : ", {.bias = false})");
 }
 
 template class Linear<float>;

@@ -1,35 +1,44 @@
-// Softmax and LogSoftmax: each row of scores as a distribution
+// Softmax and LogSoftmax: the scores along an axis as a distribution
 #pragma once
 
 #include "layers/layer.h"
 
 namespace handgrad {
 
-/// x (..., C) -> y (..., C), where each row along the last axis sums to 1. For training, prefer
-/// CrossEntropyLoss on the scores themselves.
+/// What they share: an axis, and the entries along it taken as the rows of a matrix.
 template <class T>
-class Softmax final : public Layer<T> {
+class SoftmaxLayer : public Layer<T> {
   public:
-    /// Throws Error on a scalar, which has no axis.
-    Tensor<T> forward(const Tensor<T>& x) override;
-    Tensor<T> backward(const Tensor<T>& dy) override;
-    [[nodiscard]] std::string describe() const override { return "Softmax()"; }
+    /// Throws Error where x has no axis dim.
+    Tensor<T> forward(const Tensor<T>& x) final;
+    Tensor<T> backward(const Tensor<T>& dy) final;
+    [[nodiscard]] std::string describe() const final;
+
+  protected:
+    SoftmaxLayer(std::string name, int dim, bool logarithms);
 
   private:
-    Tensor<T> y_;
+    [[nodiscard]] int axis_of(const Tensor<T>& x) const;
+
+    std::string name_;
+    int dim_;
+    bool logarithms_;
+    Tensor<T> rows_, y_;  // of the last forward; rows_ is y as rows
 };
 
-/// x (..., C) -> y (..., C), the logarithm of Softmax, finite even where that rounds to zero.
+/// y sums to 1 along the axis dim, which may count from the end, -1 being the last. For training,
+/// prefer CrossEntropyLoss on the scores themselves.
 template <class T>
-class LogSoftmax final : public Layer<T> {
+class Softmax final : public SoftmaxLayer<T> {
   public:
-    /// Throws Error on a scalar, which has no axis.
-    Tensor<T> forward(const Tensor<T>& x) override;
-    Tensor<T> backward(const Tensor<T>& dy) override;
-    [[nodiscard]] std::string describe() const override { return "LogSoftmax()"; }
+    explicit Softmax(int dim = -1) : SoftmaxLayer<T>("Softmax", dim, false) {}
+};
 
-  private:
-    Tensor<T> y_;
+/// The logarithm of Softmax, finite even where that rounds to zero.
+template <class T>
+class LogSoftmax final : public SoftmaxLayer<T> {
+  public:
+    explicit LogSoftmax(int dim = -1) : SoftmaxLayer<T>("LogSoftmax", dim, true) {}
 };
 
 }  // namespace handgrad

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/axis_rows.h"
 #include "core/error.h"
 
 // CrossEntropyLoss: L_n = -log q[n,y_n] with q = softmax(o), that is
@@ -35,7 +36,7 @@ Tensor<T> CrossEntropyLoss<T>::forward(const Tensor<T>& logits, const Labels& la
     this->require_labels(logits, labels);
     this->require_weights(logits, weight_, 1);
     logits_shape_ = logits.shape();
-    const Tensor<T> rows = class_rows(logits);
+    const Tensor<T> rows = rows_along(logits, 1);
     const Index n = rows.dim(0), classes = rows.dim(1);
     if (!weight_.defined() && label_smoothing_ == 0) {
         shares_ = {};
@@ -68,8 +69,8 @@ Tensor<T> CrossEntropyLoss<T>::forward(const Tensor<T>& logits, const Tensor<T>&
                     "one sample is a batch, too: reshape({1, C})");
     this->require_weights(logits, weight_, 1);
     logits_shape_ = logits.shape();
-    shares_ = class_rows(targets).to(Device::cpu).clone();
-    return forward_weighted(class_rows(logits), static_cast<double>(shares_.dim(0)));
+    shares_ = rows_along(targets, 1).to(Device::cpu).clone();
+    return forward_weighted(rows_along(logits, 1), static_cast<double>(shares_.dim(0)));
 }
 
 /// From shares_ = t on, with the logits as rows.
@@ -104,7 +105,7 @@ Tensor<T> CrossEntropyLoss<T>::input_gradient(const Tensor<T>& dlosses) {
     else
         device.cross_entropy_backward(drows.data(), dlosses.data(), q.data(), labels_.data(),
                                       q.dim(0), q.dim(1));
-    return from_class_rows(drows, logits_shape_);
+    return from_rows_along(drows, logits_shape_, 1);
 }
 
 template <class T>

@@ -1,8 +1,6 @@
 #include "losses/loss.h"
 
-#include <algorithm>
 #include <array>
-#include <utility>
 
 #include "core/error.h"
 
@@ -117,36 +115,6 @@ void Loss<T>::require_weights(const Tensor<T>& input, const Tensor<T>& weight, i
                               : "give one weight for each entry of the last axis");
 }
 
-namespace {
-
-/// Walks along (N, d1 d2 ..., C) through y = rows and a = (N, C, d1, d2, ...).
-std::array<Axis, 3> rows_walk(const Shape& shape) {
-    const Index classes = shape[1], inner = shape.row_size() / std::max<Index>(classes, 1);
-    return {Axis{shape[0], inner * classes, inner * classes, 0}, Axis{inner, classes, 1, 0},
-            Axis{classes, 1, inner, 0}};
-}
-
-}  // namespace
-
-template <class T>
-Tensor<T> class_rows(const Tensor<T>& x) {
-    if (x.rank() == 2) return x;
-    const auto walk = rows_walk(x.shape());
-    Tensor<T> rows = Tensor<T>::empty({walk[0].size * walk[1].size, x.dim(1)}, x.device());
-    backend<T>(x.device()).copy_walk(rows.data(), x.data(), walk.data(), 3);
-    return rows;
-}
-
-template <class T>
-Tensor<T> from_class_rows(const Tensor<T>& rows, const Shape& shape) {
-    if (shape.rank() == 2) return rows;
-    auto walk = rows_walk(shape);
-    for (Axis& axis : walk) std::swap(axis.y, axis.a);
-    Tensor<T> x = Tensor<T>::empty(shape, rows.device());
-    backend<T>(rows.device()).copy_walk(x.data(), rows.data(), walk.data(), 3);
-    return x;
-}
-
 Shape without_classes(const Shape& shape) {
     std::array<Index, Shape::max_rank> sizes{};
     std::size_t rank = 0;
@@ -155,10 +123,6 @@ Shape without_classes(const Shape& shape) {
     return Shape(std::span<const Index>(sizes.data(), rank));
 }
 
-template Tensor<float> class_rows(const Tensor<float>&);
-template Tensor<double> class_rows(const Tensor<double>&);
-template Tensor<float> from_class_rows(const Tensor<float>&, const Shape&);
-template Tensor<double> from_class_rows(const Tensor<double>&, const Shape&);
 template class Loss<float>;
 template class Loss<double>;
 

@@ -26,6 +26,7 @@ std::string name_of(Reduction reduction);
 template <class T>
 class Loss {
   public:
+    using Scalar = T;
     virtual ~Loss() = default;
 
     /// dL/dinput (shape of input), for the last forward, whose result had the gradient dloss.
@@ -66,13 +67,6 @@ class Loss {
     T scale_ = 1;       // dL/dlosses, where they are reduced
 };
 
-/// x (N, C, d1, d2, ...) with the classes last, as rows (N d1 d2 ..., C): each pixel, say, is a
-/// sample. (N, C) is given back as it is.
-template <class T>
-Tensor<T> class_rows(const Tensor<T>& x);
-/// The way back, to the shape of x.
-template <class T>
-Tensor<T> from_class_rows(const Tensor<T>& rows, const Shape& shape);
 /// (N, d1, d2, ...): the shape of the labels for x (N, C, d1, d2, ...).
 Shape without_classes(const Shape& shape);
 

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/axis_rows.h"
+
 // NLLLoss: L_n = -w[y_n] x[n,y_n]
 //   x (N, C)   y (N)   w (C)   L_n (N)
 //
@@ -21,7 +23,7 @@ Tensor<T> NLLLoss<T>::forward(const Tensor<T>& input, const Labels& labels) {
     weight_ = weight_.to(input.device());
     input_shape_ = input.shape();
     labels_ = labels.clone();  // the caller may reuse his for the next batch
-    const Tensor<T> rows = class_rows(input);
+    const Tensor<T> rows = rows_along(input, 1);
     const Index n = rows.dim(0);
     double count = static_cast<double>(n);
     if (weight_.defined()) {
@@ -43,7 +45,7 @@ Tensor<T> NLLLoss<T>::input_gradient(const Tensor<T>& dlosses) {
     backend<T>(drows.device())
         .nll_backward(drows.data(), dlosses.data(), labels_.data(), weight_.data(), drows.dim(0),
                       drows.dim(1));
-    return from_class_rows(drows, input_shape_);
+    return from_rows_along(drows, input_shape_, 1);
 }
 
 template <class T>

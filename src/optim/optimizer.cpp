@@ -155,6 +155,7 @@ void Optimizer<T>::step() {
                        .count = static_cast<Index>(end - begin),
                        .step = steps_.data()});
     }
+    for (const Slot& slot : slots_) slot.parameter->value.bump_version();
 }
 
 template <class T>

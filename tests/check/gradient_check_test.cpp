@@ -1,6 +1,7 @@
 // The checker itself: it must find what is wrong, or its PASS means nothing.
 #include "check/gradient_check.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -195,6 +196,30 @@ TEST_CASE("gradients that are missing or of another shape are refused", "[check]
     layer.dx = some_x;
     layer.has_parameter = true;
     refused("for w");
+}
+
+TEST_CASE("a layer that writes to its input or to dy is refused", "[check]") {
+    struct InPlace final : public Layer<double> {
+        Tensor<double> forward(const Tensor<double>& x) override {
+            const Tensor<double> y = to_x ? x : x.clone();
+            for (double& v : y.span()) v = std::max(v, 0.0);
+            return y;
+        }
+        Tensor<double> backward(const Tensor<double>& dy) override {
+            const Tensor<double> dx = to_dy ? dy : dy.clone();
+            for (double& v : dx.span()) v *= 0.5;
+            return dx;
+        }
+        [[nodiscard]] std::string describe() const override { return "InPlace"; }
+        bool to_x = false, to_dy = false;
+    } layer;
+    const auto x = Tensor<double>::from({3}, {1, -2, 3});
+    layer.to_dy = true;
+    REQUIRE_THROWS_WITH(check_layer(layer, x), ContainsSubstring("InPlace writes to dy"));
+    layer.to_dy = false;
+    layer.to_x = true;
+    REQUIRE_THROWS_WITH(check_layer(layer, x), ContainsSubstring("InPlace writes to x") &&
+                                                   ContainsSubstring("element 1 of it was -2"));
 }
 
 TEST_CASE("a layer that forgets to list a parameter is found out by the tape", "[check]") {

@@ -1,8 +1,11 @@
 #include "check/registry.h"
 
+#include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "catch.h"
+#include "core/random.h"
 
 using namespace handgrad;
 
@@ -59,5 +62,47 @@ TEST_CASE("backward_parameters adds what backward adds", "[check]") {
         layer.backward_parameters(dy);
         for (std::size_t i = 0; i < by_backward.size(); ++i)
             REQUIRE(layer.parameters()[i]->grad.values() == by_backward[i]);
+    }
+}
+
+TEST_CASE("every layer and loss in float agrees with the tape in float", "[check]") {
+    const auto close = [](const Tensor<float>& a, const Tensor<float>& b) {
+        float largest = 0;
+        for (const float v : b.span()) largest = std::max(largest, std::abs(v));
+        bool all = a.shape() == b.shape();
+        for (Index i = 0; all && i < a.size(); ++i)
+            all = std::abs(a.data()[i] - b.data()[i]) <= 1e-4F * largest;
+        return all;
+    };
+    for (const LayerCase<float>& one : layer_cases<float>({.seed = 4, .random_shapes = 5})) {
+        INFO(one.name);
+        std::vector<Variable<float>> weights;
+        for (const Parameter<float>* weight : one.layer->parameters()) {
+            weight->grad.fill(0);
+            weights.emplace_back(weight->value, true);
+        }
+        const Variable<float> x(one.x, true);
+        const Variable<float> by_tape = one.tape(x, TapeParametersOf<float>(weights));
+        const Tensor<float> y = one.layer->forward(one.x), dy = Tensor<float>::empty(y.shape());
+        REQUIRE(close(y, by_tape.value()));
+        Random(1).uniform(dy, -1, 1);
+        by_tape.backward(dy);
+        REQUIRE(close(one.layer->backward(dy), x.grad()));
+        for (std::size_t i = 0; i < weights.size(); ++i)
+            REQUIRE(close(one.layer->parameters()[i]->grad, weights[i].grad()));
+    }
+}
+
+TEST_CASE("large cases hold every kind of layer and loss once or more", "[check]") {
+    const auto kinds = [](const auto& cases) {
+        std::set<std::string> all;
+        for (const auto& one : cases) all.insert(one.name.substr(0, one.name.find('(')));
+        return all;
+    };
+    const auto large = layer_cases<float>({.large = true});
+    CHECK(kinds(large) == kinds(gradient_cases(0)));
+    for (const LayerCase<float>& one : large) {
+        INFO(one.name);
+        CHECK((one.x.size() >= 8192 || one.name.starts_with("Donsker")));
     }
 }

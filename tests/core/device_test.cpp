@@ -57,11 +57,11 @@ TEST_CASE("describe names a precision that is not float") {
 }
 
 TEST_CASE("allocate gives aligned memory, and gives released blocks out again") {
-    const auto address = [](const std::shared_ptr<void>& block) {
-        return reinterpret_cast<std::uintptr_t>(block.get());
+    const auto address = [](const std::shared_ptr<Storage>& block) {
+        return reinterpret_cast<std::uintptr_t>(block->data);
     };
     for (const std::size_t bytes : {0, 1, 63, 64, 65, 257, 1000, 4097}) {
-        const std::shared_ptr<void> block = allocate(Device::cpu, bytes);
+        const std::shared_ptr<Storage> block = allocate(Device::cpu, bytes);
         CHECK(address(block) % 64 == 0);
     }
     const std::uintptr_t first = address(allocate(Device::cpu, 1 << 20));
@@ -71,13 +71,13 @@ TEST_CASE("allocate gives aligned memory, and gives released blocks out again") 
 }
 
 TEST_CASE("each device keeps its own blocks", "[emulated]") {
-    const void* first = allocate(Device::emulated, 1 << 20).get();
+    const void* first = allocate(Device::emulated, 1 << 20)->data;
     const std::size_t before = system_allocations();
-    const std::shared_ptr<void> again = allocate(Device::emulated, (1 << 20) - 100);
-    CHECK(again.get() == first);
+    const std::shared_ptr<Storage> again = allocate(Device::emulated, (1 << 20) - 100);
+    CHECK(again->data == first);
     CHECK(system_allocations() == before);
-    const std::shared_ptr<void> other = allocate(Device::emulated, 1 << 20);
-    CHECK(other.get() != first);
+    const std::shared_ptr<Storage> other = allocate(Device::emulated, 1 << 20);
+    CHECK(other->data != first);
     CHECK(system_allocations() > before);
     CHECK_THROWS_WITH(allocate(Device::emulated, std::size_t{1} << 50),
                       ContainsSubstring("out of memory") && ContainsSubstring("emulated"));
@@ -86,8 +86,8 @@ TEST_CASE("each device keeps its own blocks", "[emulated]") {
 TEST_CASE("a kernel may touch what was asked for of a block, and nothing once it is released",
           "[emulated]") {
     if (!emulator::sees_accesses()) return;
-    std::shared_ptr<void> block = allocate(Device::emulated, 4000);  // of 4096
-    auto* x = static_cast<float*>(block.get());
+    std::shared_ptr<Storage> block = allocate(Device::emulated, 4000);  // of 4096
+    auto* x = static_cast<float*>(block->data);
     const Backend<float>& kernels = backend<float>(Device::emulated);
     CHECK_NOTHROW(kernels.fill(x, 1, 1000));
     CHECK_THROWS_WITH(kernels.fill(x, 1, 1001),

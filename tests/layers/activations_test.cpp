@@ -164,6 +164,27 @@ TEST_CASE("Softmax and LogSoftmax worked by hand", "[layers]") {
     REQUIRE(log_softmax.forward(Tensor<double>::zeros({0, 3})).size() == 0);
 }
 
+TEST_CASE("Softmax and LogSoftmax along any axis are those along the last one, transposed",
+          "[layers]") {
+    const double ln2 = std::log(2), ln3 = std::log(3);
+    const auto x = Tensor<double>::from({2, 2}, {0, ln3, ln3, ln3});
+    REQUIRE(Softmax<double>(0).forward(x)(0, 0) == Approx(0.25));
+    REQUIRE(Softmax<double>(0).forward(x)(1, 0) == Approx(0.75));
+    REQUIRE(Softmax<double>(-2).forward(x)(0, 1) == Approx(0.5));
+    LogSoftmax<double> columns(0);
+    REQUIRE(columns.forward(x)(1, 1) == Approx(-ln2));
+    const auto dx = columns.backward(Tensor<double>::from({2, 2}, {4, 1, 0, 1}));
+    REQUIRE(dx(0, 0) == Approx(4 - 0.25 * 4));
+    REQUIRE(dx(1, 0) == Approx(-0.75 * 4));
+    REQUIRE(dx(0, 1) == Approx(0).margin(1e-15));
+    REQUIRE(Softmax<double>(1).forward(Tensor<double>::zeros({2, 0, 3})).size() == 0);
+    REQUIRE(Softmax<double>(1).describe() == "Softmax(1)");
+    REQUIRE_THROWS_WITH(Softmax<double>(2).forward(x), ContainsSubstring("Softmax(2).forward") &&
+                                                           ContainsSubstring("(2, 2)") &&
+                                                           ContainsSubstring("axis 2"));
+    REQUIRE_THROWS_AS(LogSoftmax<double>(-3).forward(x), Error);
+}
+
 TEST_CASE("huge inputs give finite activations and gradients", "[layers]") {
     for (const auto& layer : all_layers<float>()) {
         INFO(layer->describe());

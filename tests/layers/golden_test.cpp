@@ -30,6 +30,7 @@ std::vector<std::shared_ptr<Layer<T>>> all_layers() {
     Random random(0);
     return {
         std::make_shared<Linear<T>>(5, 3, random),
+        std::make_shared<Linear<T>>(5, 3, random, LinearOptions{.bias = false}),
         std::make_shared<ReLU<T>>(),
         std::make_shared<LeakyReLU<T>>(),
         std::make_shared<LeakyReLU<T>>(0.3),
@@ -46,7 +47,10 @@ std::vector<std::shared_ptr<Layer<T>>> all_layers() {
         std::make_shared<GELU<T>>(GELU<T>::Approximate::tanh),
         std::make_shared<Identity<T>>(),
         std::make_shared<Softmax<T>>(),
+        std::make_shared<Softmax<T>>(0),
+        std::make_shared<Softmax<T>>(1),
         std::make_shared<LogSoftmax<T>>(),
+        std::make_shared<LogSoftmax<T>>(-2),
         std::make_shared<BatchNorm1d<T>>(5),
         std::make_shared<BatchNorm1d<T>>(
             5, BatchNormOptions{.eps = 0.01, .momentum = 0.3, .affine = false}),
@@ -66,6 +70,7 @@ std::vector<std::shared_ptr<Layer<T>>> all_layers() {
         std::make_shared<AvgPool2d<T>>(3, 2, 1, false),
         std::make_shared<Flatten<T>>(),
         std::make_shared<Flatten<T>>(-2),
+        std::make_shared<Flatten<T>>(0, 2),
         std::make_shared<Dropout<T>>(0.25, 7),
         std::make_shared<StochasticDepth<T>>(0.4, StochasticDepth<T>::Mode::row, 7)};
 }

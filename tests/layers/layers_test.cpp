@@ -130,6 +130,20 @@ TEST_CASE("layer errors name the layer and both shapes", "[layers]") {
     REQUIRE_THROWS_AS(relu.backward(Tensor<float>::zeros({1})), Error);
 }
 
+TEST_CASE("a Linear without a bias has a weight alone, the same as with one", "[layers]") {
+    Random one(3), another(3);
+    Linear<float> with(3, 2, one), without(3, 2, another, {.bias = false});
+    REQUIRE(without.weight.value.values() == with.weight.value.values());
+    REQUIRE(without.parameters() == std::vector<Parameter<float>*>{&without.weight});
+    REQUIRE(without.describe() == "Linear(3, 2, {.bias = false})");
+    const auto x = Tensor<float>::from({1, 3}, {1, 2, 4});
+    without.weight.value.copy_from(Tensor<float>::from({2, 3}, {1, 0, 1, 0, 1, 0}));
+    REQUIRE(without.forward(x).values() == std::vector<float>{5, 2});
+    const auto dx = without.backward(Tensor<float>::from({1, 2}, {1, 10}));
+    REQUIRE(dx.values() == std::vector<float>{1, 10, 1});
+    REQUIRE(without.weight.grad.values() == std::vector<float>{1, 2, 4, 10, 20, 40});
+}
+
 TEST_CASE("Sequential refuses widths that do not fit, naming both layers", "[layers]") {
     Random random(9);
     Sequential<float> model;

@@ -112,6 +112,13 @@ TEST_CASE("Flatten makes rows of images, and images of their gradients", "[layer
     REQUIRE(Flatten<double>(2).forward(x).shape() == Shape{2, 3, 20});
     REQUIRE(Flatten<double>(-1).forward(x).shape() == x.shape());
     REQUIRE(Flatten<double>(1).describe() == "Flatten()");
+    REQUIRE(Flatten<double>(1, 2).forward(x).shape() == Shape{2, 12, 5});
+    REQUIRE(Flatten<double>(-4, -3).forward(x).shape() == Shape{6, 4, 5});
+    REQUIRE(Flatten<double>(2, 2).forward(x).shape() == x.shape());
+    REQUIRE(Flatten<double>(1, 2).describe() == "Flatten(1, 2)");
+    REQUIRE_THROWS_WITH(Flatten<double>(2, 1).forward(x),
+                        ContainsSubstring("axes 2 to 1") && ContainsSubstring("(2, 3, 4, 5)"));
+    REQUIRE_THROWS_AS(Flatten<double>(0, 4).forward(x), Error);
 
     REQUIRE_THROWS_WITH(flatten.forward(Tensor<double>::zeros({7})),
                         ContainsSubstring("Flatten().forward") && ContainsSubstring("(7)") &&
