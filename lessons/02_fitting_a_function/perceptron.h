@@ -71,7 +71,7 @@ inline void show_perceptron(Lesson& lesson) {
     lesson.section("The perceptron");
     const LessonOptions& options = lesson.options();
     const Dataset two = two_classes(load_image_set(options.data).train, 3, 8);
-    std::vector<Vector> examples = signed_examples(two, 500, options.device);
+    std::vector<Vector> examples = signed_examples(two, options.tiny ? 150 : 500, options.device);
     lesson.say(
         format("%zu images of the classes %s and %s, with z = y (x, 1) and y = -1 or +1. The "
                "perceptron takes one example at a time, and where it is on the wrong side, "

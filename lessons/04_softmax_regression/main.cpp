@@ -162,7 +162,7 @@ Training learn(Lesson& lesson, const TrainVal<Dataset>& data, const NotebookSet&
     const Training run = train(data, options, softmax<float>, options.epochs);
     const auto [val_loss, val_accuracy] = run.curves.last_val();
     log_curves(lesson, run.curves, 50);
-    lesson.figure("training.png", "Mean losses and accuracies, before each step.", run.curves);
+    lesson.figure("training.png", "Mean losses and accuracies after so many epochs.", run.curves);
     lesson.result("val_accuracy", val_accuracy);
     lesson.result("val_loss", val_loss);
     lesson.check("the classes are told apart far better than by chance", val_accuracy > 0.5,

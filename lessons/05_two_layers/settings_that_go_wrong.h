@@ -12,7 +12,7 @@ namespace handgrad {
 inline void settings_that_go_wrong(Lesson& lesson, const TrainVal<Dataset>& signs, bool real,
                                    const Train& in_float, const Train& in_double) {
     lesson.section("Settings that go wrong");
-    const int epochs = lesson.options().tiny ? 15 : 500;
+    const int epochs = lesson.options().tiny ? 15 : lesson.options().quick ? 250 : 500;
     lesson.say(
         format("The notebook warns of divergence and puts it down to numerical issues of tanh. %d "
                "epochs on the classes 0 and 1, everything computed once in float, with 24 bits, "

@@ -35,7 +35,7 @@ inline void fan_in_times_variance(Lesson& lesson) {
         "Each layer multiplies the mean square by fan_in Var(w) / 2.");
     std::vector<Series> by_variance, by_product;
     double worst = 0;
-    for (const Index width : {32, 100, 320}) {
+    for (const Index width : {Index{32}, Index{100}, Index{lesson.options().quick ? 160 : 320}}) {
         Series a{.label = format("width %td", width)}, b = a;
         for (const double gain : {0.25, 0.5, 1.0, 2.0, 4.0, 8.0}) {
             Sequential<double> model =

@@ -25,8 +25,8 @@ struct Entry {
 
 class Number {
   public:
-    Number(double value,
-           std::vector<Entry::Input> inputs = {})  // NOLINT(google-explicit-constructor)
+    Number(double value) : Number(value, {}) {}  // NOLINT(google-explicit-constructor)
+    Number(double value, std::vector<Entry::Input> inputs)
         : entry(std::make_shared<Entry>(Entry{value, std::move(inputs)})) {}
     [[nodiscard]] double value() const { return entry->value; }
     [[nodiscard]] double grad() const { return entry->grad; }

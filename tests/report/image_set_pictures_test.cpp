@@ -52,7 +52,7 @@ TEST_CASE("write_mistakes shows what was taken for what") {
 }
 
 TEST_CASE("weight_maps shows each class's weights under its name, on one scale") {
-    const auto weight = Tensor<float>::from({2, 6}, {1, 2, 3, 4, 5, 6, 7, 8, -9, 10, 11, -12});
+    const auto weight = Tensor<float>::from({2, 6}, {1, 2, 3, 4, 5, 6, 7, 8, -12, 10, 11, -9});
     const std::vector<Drawing> maps = weight_maps(weight, {2, 3}, {"cat", "dog"});
     REQUIRE(maps.size() == 2);
     HeatMap second = pixel_map("dog", weight.rows(1, 2).span(), {2, 3}, 12);
