@@ -12,9 +12,9 @@
 
 #include "autograd/graph.h"
 #include "autograd/operations.h"
-#include "autograd/tensor_ops.h"
 #include "core/error.h"
 #include "core/random.h"
+#include "core/tensor_ops.h"
 #include "data/image_set.h"
 #include "data/npy.h"
 #include "report/lesson.h"
@@ -135,9 +135,8 @@ void show_tensors(Lesson& lesson) {
                  flat(200) == 7 && row(0, 0) == 7 && clone(1, 0) < 1 && columns(1, 0) < 1);
 
     lesson.section("Tensors: arithmetic");
-    using tape::operator+, tape::add_in_place;
     const Matrix sum = x + x, in_place = x.clone();
-    add_in_place(in_place, x);  // PyTorch's x.add_(x)
+    in_place += x;  // PyTorch's x.add_(x)
     Index differ = 0;
     for (Index i = 0; i < x.size(); ++i) differ += sum.data()[i] != in_place.data()[i];
     lesson.check("x + x is x added to x in place", differ == 0);

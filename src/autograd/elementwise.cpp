@@ -2,7 +2,7 @@
 
 #include "autograd/node.h"
 #include "autograd/operations.h"
-#include "autograd/tensor_ops.h"
+#include "core/tensor_ops.h"
 
 // Elementwise operations: y[i] = f(a[i], b[i]), hence with dy = dL/dy
 //
@@ -11,8 +11,6 @@
 // An input that was broadcast gets the sum over the places where it stands: give_sum.
 
 namespace handgrad {
-
-using namespace tape;
 
 // ---- of two -------------------------------------------------------------------------------------
 

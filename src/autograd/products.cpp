@@ -3,21 +3,13 @@
 #include "autograd/node.h"
 #include "autograd/operations.h"
 #include "core/error.h"
+#include "core/tensor_ops.h"
 
 namespace handgrad {
 namespace {
 
 constexpr Trans flipped(Trans trans) {
     return trans == Trans::yes ? Trans::no : Trans::yes;
-}
-
-/// op(a) op(b) in memory of its own.
-template <class T>
-Tensor<T> product(const Tensor<T>& a, const Tensor<T>& b, Trans trans_a, Trans trans_b) {
-    Tensor<T> y = Tensor<T>::empty(
-        {a.dim(trans_a == Trans::yes ? 1 : 0), b.dim(trans_b == Trans::yes ? 0 : 1)}, a.device());
-    matmul(y, a, b, {.trans_a = trans_a, .trans_b = trans_b});
-    return y;
 }
 
 }  // namespace
@@ -37,15 +29,15 @@ Variable<T> matmul(const Variable<T>& a, const Variable<T>& b, Trans trans_a, Tr
                     "a " + sa.str() + (ta ? " transposed" : "") + ", b " + sb.str() +
                         (tb ? " transposed" : ""),
                     "a (M, K) and b (K, N) after transposition");
-    return record("matmul", product(a.value(), b.value(), trans_a, trans_b), {a, b},
+    return record("matmul", matmul(a.value(), b.value(), trans_a, trans_b), {a, b},
                   [=](Node<T>& y, const Tensor<T>& dy) {
                       const Tensor<T>&av = y.input(0), &bv = y.input(1);
                       if (y.wants(0))
-                          y.give(0, ta ? product(bv, dy, trans_b, Trans::yes)
-                                       : product(dy, bv, Trans::no, flipped(trans_b)));
+                          y.give(0, ta ? matmul(bv, dy, trans_b, Trans::yes)
+                                       : matmul(dy, bv, Trans::no, flipped(trans_b)));
                       if (y.wants(1))
-                          y.give(1, tb ? product(dy, av, Trans::yes, trans_a)
-                                       : product(av, dy, flipped(trans_a), Trans::no));
+                          y.give(1, tb ? matmul(dy, av, Trans::yes, trans_a)
+                                       : matmul(av, dy, flipped(trans_a), Trans::no));
                   });
 }
 

@@ -2,8 +2,8 @@
 
 #include "autograd/node.h"
 #include "autograd/operations.h"
-#include "autograd/tensor_ops.h"
 #include "core/error.h"
+#include "core/tensor_ops.h"
 
 // Operations that move elements: each element of y is one of x, or zero.
 //
@@ -13,11 +13,6 @@
 // no element twice it copies, else it adds into zeros.
 
 namespace handgrad {
-
-using tape::resolve_axis;
-using tape::Strides;
-using tape::strides_of;
-using tape::Walk;
 
 namespace {
 
@@ -128,7 +123,7 @@ Variable<T> slice(const Variable<T>& x, int axis, Index begin, Index end) {
                         std::to_string(axis) + of_shape(x.shape()),
                     "0 <= begin <= end <= " + std::to_string(x.shape()[along]));
     const Tensor<T> y =
-        Tensor<T>::empty(tape::with_dim(x.shape(), along, end - begin), x.value().device());
+        Tensor<T>::empty(with_dim(x.shape(), along, end - begin), x.value().device());
     copy_part(x.value(), y, along, begin, false);
     return record("slice", y, {x}, [along, begin](Node<T>& node, const Tensor<T>& dy) {
         const Tensor<T> dx = Tensor<T>::zeros(node.input(0).shape(), dy.device());
@@ -145,17 +140,15 @@ Variable<T> concat(std::span<const Variable<T>> parts, int axis) {
     const int along = resolve_axis("concat", first, axis);
     Index size = 0;
     for (const Variable<T>& part : parts) {
-        tape::require_same_device("concat", parts[0].value(), part.value());
+        require_same_device("concat", parts[0].value(), part.value());
         const Shape& shape = part.shape();
-        if (shape.rank() != first.rank() ||
-            tape::with_dim(shape, along, 0) != tape::with_dim(first, along, 0))
+        if (shape.rank() != first.rank() || with_dim(shape, along, 0) != with_dim(first, along, 0))
             throw Error("concat: the shapes do not fit",
                         first.str() + " and " + shape.str() + " along axis " + std::to_string(axis),
                         "shapes that differ along this axis alone");
         size += shape[along];
     }
-    const Tensor<T> y =
-        Tensor<T>::empty(tape::with_dim(first, along, size), parts[0].value().device());
+    const Tensor<T> y = Tensor<T>::empty(with_dim(first, along, size), parts[0].value().device());
     Index begin = 0;
     for (const Variable<T>& part : parts) {
         copy_part(y, part.value(), along, begin, true);
@@ -238,8 +231,7 @@ namespace {
 template <class T>
 Variable<T> padded(const Variable<T>& x, int axis, Index width) {
     if (width == 0) return x;
-    const Variable<T> zeros(
-        Tensor<T>::zeros(tape::with_dim(x.shape(), axis, width), x.value().device()));
+    const Variable<T> zeros(Tensor<T>::zeros(with_dim(x.shape(), axis, width), x.value().device()));
     return concat({zeros, x, zeros}, axis);
 }
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "autograd/node.h"
-#include "autograd/tensor_ops.h"
 #include "core/error.h"
+#include "core/tensor_ops.h"
 
 namespace handgrad {
 namespace {
@@ -96,14 +96,14 @@ void Node<T>::receive(Tensor<T> gradient) {
     if (!grad.defined())
         grad = is_leaf() && gradient.shared() ? gradient.clone() : std::move(gradient);
     else if (!is_leaf() && grad.shared())
-        grad = tape::operator+(grad, gradient);
+        grad = grad + gradient;
     else
-        tape::add_in_place(grad, gradient);
+        grad += gradient;
 }
 
 template <class T>
 void Node<T>::give_sum(std::size_t i, const Tensor<T>& gradient) {
-    give(i, tape::sum_to(gradient, input(i).shape()));
+    give(i, sum_to(gradient, input(i).shape()));
 }
 
 template <class T>
