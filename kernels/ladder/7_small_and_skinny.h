@@ -344,6 +344,9 @@ Plan choose_plan(const Product<T>& p) {
     way.pack_b = !plain_b || (p.N < L && p.M >= 64) || (streams_c && collide<T>(p.K, p.ldb)) ||
                  (long_strips && (p.M >= 64 || p.elements() > l2));
     way.rows_first = streams_c && (!way.pack_b || plain_b);
+    // From memory, rows are fetched well ahead; of those a multiple of a page apart, L2 keeps few.
+    const bool in_memory = p.elements() * Index{sizeof(T)} > caches().l3 / 2;
+    if (long_strips && in_memory && plain_b && p.M < 64 && collide<T>(p.K, p.ldb)) way.kc = 32;
     return {.path = Path::tiles, .way = way, .k_step = 0};
 }
 
