@@ -6,7 +6,17 @@
 namespace handgrad::cpu {
 
 /// What the memory is for; each thread has one piece for each.
-enum class Scratch { packed_a, packed_b, turned, columns, gathered, partial_sums, results, count };
+enum class Scratch {
+    packed_a,
+    packed_b,
+    turned,
+    pieces_of_k,
+    columns,
+    gathered,
+    partial_sums,
+    results,
+    count
+};
 
 /// At least `bytes` bytes of this thread's own, aligned to 64, uninitialised. They stay valid until
 /// the thread asks for more of the same, or ends.

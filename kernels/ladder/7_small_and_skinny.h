@@ -8,6 +8,7 @@
 //   - dot products    A B': both operands lie along k, so that vectors run along k too, and nothing
 //                     has to be turned. Their lanes are added at the end of a long sum.
 //   - in layers of k  few rows of C, a large B: k in short pieces, B read row after row
+//   - pieces of k     a C too small to be shared out: threads make partial sums of it
 //   - turned around   A' B with few columns: C' = B' A, whose vectors run along the rows of C
 //
 // Nor does it pay to pack the weights once a step: y = x W' alone would use the panels, since dx =
@@ -24,6 +25,9 @@ namespace handgrad::cpu::HANDGRAD_ISA {
 template <class T>
 inline constexpr Way as_it_lies{
     .pack_a = false, .pack_b = false, .rows_first = false, .kc = 2048 / Index{sizeof(T)}};
+
+/// Values of k in a piece, where threads share out k.
+inline constexpr Index long_piece = 4096;
 
 /// Elements of a cache line: the columns that are few.
 template <class T>
@@ -340,6 +344,9 @@ Plan choose_plan(const Product<T>& p) {
     way.pack_b = !plain_b || (p.N < L && p.M >= 64) || (streams_c && collide<T>(p.K, p.ldb)) ||
                  (long_strips && (p.M >= 64 || p.elements() > l2));
     way.rows_first = streams_c && (!way.pack_b || plain_b);
+    // From memory, rows are fetched well ahead; of those a multiple of a page apart, L2 keeps few.
+    const bool in_memory = p.elements() * Index{sizeof(T)} > caches().l3 / 2;
+    if (long_strips && in_memory && plain_b && p.M < 64 && collide<T>(p.K, p.ldb)) way.kc = 32;
     return {.path = Path::tiles, .way = way, .k_step = 0};
 }
 
@@ -368,6 +375,43 @@ void multiply_part(const Product<T>& p, const Plan& plan) {
     }
 }
 
+// ---- pieces of k --------------------------------------------------------------------------------
+
+/// Is C too small to be shared out, and K long enough to be?
+template <class T>
+bool is_long(const Product<T>& p) {
+    return p.M * p.N <= 32 * 32 && p.K >= 4 * long_piece;
+}
+
+/// C as the sum of products over long_piece values of k each, which threads share out. They are
+/// added in order, and are the same on one thread: so are the bits.
+template <class T>
+void multiply_by_pieces_of_k(const Product<T>& p) {
+    const Index pieces = (p.K + long_piece - 1) / long_piece, size = p.M * p.N;
+    T* const sums = scratch_for<T>(Scratch::pieces_of_k, pieces * size);
+    parallel(threads_for(cost_of(p)), [&](int thread, int threads) {
+        const Range mine = share_of(pieces, thread, threads);
+        for (Index i = mine.begin; i < mine.end; ++i) {
+            const Index k = i * long_piece;
+            Product<T> piece = p;
+            piece.K = smaller(p.K - k, long_piece);
+            piece.A = p.a(0, k);
+            piece.B = p.b(k, 0);
+            piece.beta = T{0};
+            piece.C = sums + i * size;
+            piece.ldc = p.N;
+            multiply_part(piece, choose_plan(piece));
+        }
+    });
+    for (Index m = 0; m < p.M; ++m)
+        for (Index n = 0; n < p.N; ++n) {
+            T& c = *p.c(m, n);
+            T sum = sums[m * p.N + n];
+            for (Index i = 1; i < pieces; ++i) sum += sums[i * size + m * p.N + n];
+            c = p.beta == T{0} ? sum : sum + p.beta * c;
+        }
+}
+
 /// A column without gaps is a row: A times it is a row of dot products.
 template <class T>
 Product<T> column_as_row(Product<T> p) {
@@ -382,6 +426,7 @@ template <class T>
 void multiply_by_shape(const Product<T>& product) {
     if (is_small(product)) return multiply_small(product);
     const Product<T> p = column_as_row(product);
+    if (is_long(p)) return multiply_by_pieces_of_k(p);
     const Plan plan = choose_plan(p);
     share_out(
         p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },

@@ -40,6 +40,10 @@ void multiply_fused(const Product<T>& product, Epilogue<T> epilogue = {}) {
     if (trivial(product)) return apply(epilogue, product);
     if (is_small(product)) return multiply_small(product, epilogue.bias, epilogue.relu);
     const Product<T> p = column_as_row(product);
+    if (is_long(p)) {
+        multiply_by_pieces_of_k(p);
+        return apply(epilogue, p);
+    }
     const Plan plan = choose_plan(p);
     share_out(
         p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },

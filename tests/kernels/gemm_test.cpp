@@ -45,6 +45,9 @@ std::vector<Case> edge_cases() {
     shapes.push_back({.M = 64, .N = 100, .K = 700});   // a last strip of one vector
     shapes.push_back({.M = 1, .N = 1, .K = 5000});
     shapes.push_back({.M = 200, .N = 200, .K = 1});
+    shapes.push_back({.M = 1, .N = 1, .K = 16383});  // threads share out k
+    shapes.push_back({.M = 1, .N = 1, .K = 16384});
+    shapes.push_back({.M = 10, .N = 11, .K = 20481});
 
     std::vector<Case> cases;
     for (Case c : shapes)
@@ -232,7 +235,8 @@ TEMPLATE_TEST_CASE("gemm gives the same bits for every number of threads", "[gem
                                      {300, 10, 700},
                                      {230, 270, 530},
                                      {3, 999, 400},
-                                     {12, 12, 20000},
+                                     {12, 12, 50000},
+                                     {1, 1, 30000},
                                      {301, 10, 1000},
                                      {500, 300, 20}})
             for (const Trans trans_a : both)
