@@ -16,8 +16,7 @@ inline void hovering_and_settling(Lesson& lesson, const Samples& samples) {
     lesson.say(
         "At a constant rate single steps hover about the best fit, at a larger rate wider than at "
         "0.01. A rate that falls to zero lets them settle.");
-    const auto [seed, device] = std::pair(lesson.options().seed, lesson.options().device);
-    const int epochs = lesson.options().epochs;
+    const LessonOptions& options = lesson.options();
     std::vector<Row> rows;
     std::vector<Series> curves;
     std::map<std::string, double> mean_of_last;
@@ -29,14 +28,14 @@ inline void hovering_and_settling(Lesson& lesson, const Samples& samples) {
     for (const auto& [name, rate, falls] :
          {Run{"0.05", 0.05, false}, Run{"0.03", 0.03, false}, Run{"0.01", 0.01, false},
           Run{"0.03, falling", 0.03, true}}) {
-        Sequential<double> model = new_network(seed, device);
+        Sequential<double> model = new_network(options.seed, options.device);
         SGD<double> sgd(model.parameters(), rate);
-        const CosineAnnealingLR cosine{.T_max = epochs};
+        const CosineAnnealingLR cosine{.T_max = options.epochs};
         Schedule schedule(sgd, [&cosine, sinks = falls](double lr, Index pass) {
             return sinks ? cosine(lr, pass) : lr;
         });
         Series curve{name, {}, {}};
-        train(model, sgd, samples, 1, epochs, Random(seed), [&](Index seen) {
+        train(model, sgd, samples, 1, options.epochs, Random(options.seed), [&](Index seen) {
             if (seen % samples.size() != 0) return;
             curve.y.push_back(mean_square_error(model, samples));
             curve.x.push_back(static_cast<double>(curve.y.size()));

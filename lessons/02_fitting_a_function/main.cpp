@@ -195,8 +195,9 @@ int main(int argc, char** argv) {
     return run_lesson(argc, argv, info, [](Lesson& lesson) {
         const Samples samples = make_samples(lesson);
         loss_as_a_surface(lesson, samples);
-        what_one_step_changes(lesson, samples);
-        noise_of_a_batch(lesson, samples);
+        const Samples few = lesson.options().tiny ? samples.rows(0, 64) : samples;
+        what_one_step_changes(lesson, few);
+        noise_of_a_batch(lesson, few);
         show_fit(lesson, samples);
         if (!lesson.options().tiny) {  // thousands of steps
             show_price(lesson, samples);

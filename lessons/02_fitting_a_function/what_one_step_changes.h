@@ -17,7 +17,8 @@ inline void what_one_step_changes(Lesson& lesson, const Samples& samples) {
         "pulls the curve towards this point, and all else with it. To first order in the rate, a "
         "step on all samples is the mean of the steps on each, and a pass of single steps adds "
         "them up: it goes N times as far.");
-    const auto [seed, device] = std::pair(lesson.options().seed, lesson.options().device);
+    const std::uint64_t seed = lesson.options().seed;
+    const Device device = lesson.options().device;
     const auto on_grid = [&](Sequential<double>& model) {
         return Matrix::from({201}, function_of(model, device));
     };

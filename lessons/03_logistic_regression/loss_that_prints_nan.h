@@ -43,7 +43,8 @@ inline void loss_that_prints_nan(Lesson& lesson, const TrainingCurves& curves,
                "infinity where it should add o.",
                rate));
     const auto o = Tensor<float>::from({5}, {10, 16, 16.7F, 40, 100});
-    const Tensor<float> q = logistic(o), zero = o - o, one = zero + 1;
+    const auto zero = Tensor<float>::zeros({5}), one = Tensor<float>::full({5}, 1);
+    const Tensor<float> q = logistic(o);
     const Tensor<float> columns[] = {o,
                                      1 - q,
                                      textbook_loss(q, one),

@@ -177,7 +177,7 @@ int main(int argc, char** argv) {
             "One layer tells two signs of a hand apart, and cannot tell dogs from cats: the "
             "gradient by hand, the loss that prints NaN, and why the two differ.",
         .epochs = 400,
-        .quick_epochs = 100,
+        .quick_epochs = 60,
         .tiny_epochs = 30,
         .data_help = notebook_set_help,
         .any_device = true,
