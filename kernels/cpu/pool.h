@@ -102,7 +102,8 @@ void max_pool2d_forward(T* y, std::int32_t* chosen, const T* x, Index planes,
                     for (Index kw = 0; kw < w.kernel; ++kw) {
                         const Vector<T> v = side_by_side.load(image + row * w.in, kw, lowest);
                         const Index first = row * w.in + element_of(w, j, kw);
-                        const auto better = (v > best) | (v != v);
+                        const auto better =
+                            (v > best) | (v != v);  // NOLINT(misc-redundant-expression)
                         best = better ? v : best;
                         best_at = better ? column + static_cast<Place>(first) : best_at;
                     }

@@ -241,7 +241,7 @@ void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) {
 /// The higher of a and b; NaN where either is.
 template <class T>
 [[gnu::always_inline]] inline Vector<T> higher_or_nan(Vector<T> a, Vector<T> b) {
-    return a != a ? a : higher<T>(a, b);
+    return a != a ? a : higher<T>(a, b);  // NOLINT(misc-redundant-expression)
 }
 
 /// y[c] = op over k < n of x[k stride + c], for c < count.

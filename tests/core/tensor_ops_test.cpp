@@ -49,7 +49,7 @@ TEST_CASE("tensor functions are those of each element", "[core]") {
 
 TEST_CASE("tensor arithmetic in place is seen by every handle", "[core]") {
     const auto x = Matrix::from({2, 2}, {1, 2, 3, 4});
-    const Matrix same = x, own = x.clone();
+    const Matrix same = x.reshape({4}), own = x.clone();
     x += Matrix::from({2}, {10, 20});
     CHECK(same.values() == std::vector<double>{11, 22, 13, 24});
     x -= x;
