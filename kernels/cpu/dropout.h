@@ -35,14 +35,15 @@ inline constexpr Index philox_block = 4 * philox_counters;
 /// whose high halves are mixed with the other words and a key that changes from round to round.
 inline void philox(std::uint32_t* bits, std::uint64_t seed, std::uint64_t c, Index first) {
     PhiloxWords w[4][philox_vectors];
-    for (Index v = 0; v < philox_vectors; ++v)
-        for (Index j = 0; j < lanes<std::uint64_t>; ++j) {
-            const auto group = static_cast<std::uint64_t>(first / 4 + v * lanes<std::uint64_t> + j);
-            w[0][v][j] = c;
-            w[1][v][j] = c >> 32;
-            w[2][v][j] = group;
-            w[3][v][j] = group >> 32;
-        }
+    for (Index v = 0; v < philox_vectors; ++v) {
+        PhiloxWords group{};
+        for (Index j = 0; j < lanes<std::uint64_t>; ++j)
+            group[j] = static_cast<std::uint64_t>(first / 4 + v * lanes<std::uint64_t> + j);
+        w[0][v] = PhiloxWords{} + c;
+        w[1][v] = PhiloxWords{} + (c >> 32);
+        w[2][v] = group;
+        w[3][v] = group >> 32;
+    }
     const PhiloxWords m0 = PhiloxWords{} + 0xD2511F53U, m1 = PhiloxWords{} + 0xCD9E8D57U;
     PhiloxWords key0 = PhiloxWords{} + seed, key1 = PhiloxWords{} + (seed >> 32);
     for (int round = 0; round < 10; ++round, key0 += 0x9E3779B9U, key1 += 0xBB67AE85U)

@@ -47,7 +47,7 @@ typedef float FloatsOfDoubles __attribute__((vector_size(vector_bytes / 2)));
     const auto convert = [](__m256d half) {
         return _mm512_maskz_cvtps_pd(0xff, _mm256_castpd_ps(half));
     };
-    return {as_double(convert(_mm512_castpd512_pd256(halves))),
+    return {as_double(convert(_mm512_maskz_extractf64x4_pd(0xf, halves, 0))),
             as_double(convert(_mm512_maskz_extractf64x4_pd(0xf, halves, 1)))};
 #elif defined(__AVX2__)
     const __m256 all = reinterpret_cast<__m256>(x);

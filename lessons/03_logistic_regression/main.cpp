@@ -200,7 +200,7 @@ int main(int argc, char** argv) {
         write_samples(lesson.path("signs.png"), two, 8);
         lesson.figure("signs.png", "Eight of either class.");
         if (!all.stand_in)
-            lesson.check("the split is the notebook's",
+            lesson.check("328 and 83 images, as in the notebook",
                          signs.train.size() == 328 && signs.val.size() == 83);
         show_gradient(lesson, signs.train);
         lesson.section("Training on two " + kind);

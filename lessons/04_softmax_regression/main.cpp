@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "check/gradient_check.h"
+#include "core/random.h"
 #include "core/tensor_ops.h"
 #include "data/notebook_sets.h"
 #include "layers/linear.h"
@@ -157,6 +158,14 @@ Training learn(Lesson& lesson, const TrainVal<Dataset>& data, const NotebookSet&
         format("%td to train on, %td to validate. Weights and biases start normal with "
                "standard deviation 0.1; %d full-batch steps at rate %g.",
                data.train.size(), data.val.size(), options.epochs, rate));
+    if (!signs.stand_in) {
+        // The first of RandomState(42).permutation(2062), which scikit-learn's split goes by.
+        const std::vector<Index> first = {1303, 2027, 693, 1914, 29};
+        const std::vector<Index> order = numpy_permutation(42, signs.set.size());
+        lesson.check("the split is the notebook's",
+                     data.train.size() == 1649 && data.val.size() == 413 &&
+                         std::equal(first.begin(), first.end(), order.begin()));
+    }
     write_samples(lesson.path("signs.png"), signs.set, 8);
     lesson.figure("signs.png", "Eight of each class.");
     const Training run = train(data, options, softmax<float>, options.epochs);

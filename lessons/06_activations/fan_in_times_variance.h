@@ -5,7 +5,9 @@
 #include <cmath>
 #include <map>
 
+#include "core/tensor_ops.h"
 #include "deep_net.h"
+#include "init/init.h"
 #include "report/plot.h"
 #include "train/metrics.h"
 
@@ -74,6 +76,19 @@ inline void fan_in_times_variance(Lesson& lesson) {
     lesson.table({"Var(w)", "signal after 20 layers"},
                  {cells("2/fan_in | %.2g", he), cells("4/(fan_in + fan_out) | %.2g", other)});
     lesson.check("2/fan_in holds, 4/(fan_in + fan_out) fades", he > 0.2 && he < 5 && other < 0.05);
+
+    const Tensor<double> w = Tensor<double>::empty({50, 400});
+    Random random(lesson.options().seed);
+    init::he_uniform(w, random);
+    const double largest = max(abs(w)).item(), bound = std::sqrt(6.0 / 400);
+    const double product = 400 * mean(w * w).item();
+    lesson.say(
+        format("The same variance can be drawn uniformly: on [-a, a] it is a^2 / 3, hence a = "
+               "sqrt(6/fan_in). Of 50 x 400 such weights the largest is %.4f, with a = %.4f, and "
+               "fan_in Var(w) = %.3f.",
+               largest, bound, product));
+    lesson.check("He's uniform weights stay within sqrt(6/fan_in), and fan_in Var(w) is 2",
+                 largest <= bound && largest > 0.99 * bound && std::abs(product - 2) < 0.05);
 }
 
 }  // namespace handgrad

@@ -200,7 +200,7 @@ void show_symmetry(Lesson& lesson) {
         "Units that start equal get equal gradients: they stay equal for ever, and sixteen of them "
         "are worth one. In the last row the classes start apart, so that this one unit learns. "
         "Where all weights are equal not even that happens: dh = sum over classes of (q - y) w, "
-        "and q - y sums to zero. Only the output layer moves.");
+        "and q - y sums to zero. Only the output layer moves, and from zeros only its bias.");
     lesson.figure("symmetry.png", "Training from seven starts. Zeros and ones lie on one another.",
                   {.title = "Training loss",
                    .x_label = "step",

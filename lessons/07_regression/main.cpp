@@ -60,8 +60,7 @@ Matrix with_ones(const Matrix& x) {
     return X;
 }
 
-// ---- the story
-// -----------------------------------------------------------------------------------
+// ---- the story ----------------------------------------------------------------------------------
 
 TrainVal<RegressionSet> load(Lesson& lesson) {
     lesson.section("The data");

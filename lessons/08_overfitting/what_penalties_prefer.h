@@ -63,8 +63,14 @@ inline std::string list(const std::vector<double>& w) {
 inline void what_penalties_prefer(Lesson& lesson) {
     lesson.section("What each penalty prefers");
     lesson.say("Two weight vectors that give x = (1, 1, 1, 1) the same score, 1:");
+    const auto one = Tensor<double>::from({4}, {1, 0, 0, 0}), even = Tensor<double>::full({4}, .25);
+    const auto l2 = [](const Tensor<double>& w) { return sum(w * w).item(); };
+    const auto l1 = [](const Tensor<double>& w) { return sum(abs(w)).item(); };
     lesson.table({"w", "L2: sum w^2", "L1: sum |w|"},
-                 {{"1, 0, 0, 0", "1", "1"}, {"0.25, 0.25, 0.25, 0.25", "0.25", "1"}});
+                 {cells("%s | %g | %g", list(one.values()).c_str(), l2(one), l1(one)),
+                  cells("%s | %g | %g", list(even.values()).c_str(), l2(even), l1(even))});
+    lesson.check("L2 is 1 against 0.25, L1 a tie",
+                 l2(one) == 1 && l2(even) == 0.25 && l1(one) == 1 && l1(even) == 1);
     lesson.say(
         "L2 prefers the one that is spread out, 0.25 against 1. L1 has no preference: a tie. Let "
         "both choose, with (w x - 1)^2 + 0.01 R(w), from two starts; and once more where one "
@@ -102,6 +108,8 @@ inline void what_penalties_prefer(Lesson& lesson) {
             if (i >= 2)
                 off_l1 = std::max(off_l1, std::abs(by_l1(i, k) - largest * (1 - lambda / 4) / 2));
         }
+    lesson.check("L1 keeps what it started with where inputs are equal",
+                 std::abs(by_l1(0, 0) - by_l1(1, 0)) > 0.1);
     lesson.check("L2 spreads out", off_l2 < 1e-4, format("off by %.1e", off_l2));
     lesson.check("L1 chooses (0, 0, 0, 0.5)", off_l1 < 1e-3, format("off by %.1e", off_l1));
     lesson.figure(

@@ -31,13 +31,16 @@ Variable<T> matmul(const Variable<T>& a, const Variable<T>& b, Trans trans_a, Tr
                     "a (M, K) and b (K, N) after transposition");
     return record("matmul", matmul(a.value(), b.value(), trans_a, trans_b), {a, b},
                   [=](Node<T>& y, const Variable<T>& dy) {
-                      const Variable<T> av = y.input(0), bv = y.input(1);
-                      if (y.wants(0))
+                      if (y.wants(0)) {
+                          const Variable<T> bv = y.input(1);
                           y.give(0, ta ? matmul(bv, dy, trans_b, Trans::yes)
                                        : matmul(dy, bv, Trans::no, flipped(trans_b)));
-                      if (y.wants(1))
+                      }
+                      if (y.wants(1)) {
+                          const Variable<T> av = y.input(0);
                           y.give(1, tb ? matmul(dy, av, Trans::yes, trans_a)
                                        : matmul(av, dy, flipped(trans_a), Trans::no));
+                      }
                   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/error.h"
 #include "core/random.h"
@@ -10,11 +11,25 @@
 namespace handgrad {
 namespace {
 
+/// (above - below) / distance, and how far rounding can be from the true slope: some units in the
+/// last place of the two, which no small gradient beside a large y can be told from.
+struct Slope {
+    double value, noise;
+    Slope(double above, double below, double distance)
+        : value((above - below) / distance),
+          noise(16 * std::numeric_limits<double>::epsilon() *
+                std::max(std::abs(above), std::abs(below)) / distance) {}
+};
+
 /// Is shown pairs of numbers that should be equal, and finds the worst.
 class Comparer {
   public:
-    void see(double by_hand, double other, Index place) {
-        seen_.push_back({by_hand, other, place});
+    void see(double by_hand, const Slope& slope, Index place) {
+        see(by_hand, slope.value, place, slope.noise);
+    }
+    /// Numbers no further apart than `noise` count as equal.
+    void see(double by_hand, double other, Index place, double noise = 0) {
+        seen_.push_back({by_hand, other, noise, place});
         largest_ = std::max({largest_, std::abs(by_hand), std::abs(other)});
     }
 
@@ -28,8 +43,11 @@ class Comparer {
         for (const Pair& pair : seen_) {
             const double scale =
                 std::max({std::abs(pair.by_hand), std::abs(pair.other), floor * largest_});
+            const double difference = std::abs(pair.by_hand - pair.other);
             const double error =
-                scale == 0 ? 0 : std::abs(pair.by_hand - pair.other) / scale;  // inf / inf is NaN
+                scale == 0 || (std::isfinite(difference) && difference <= pair.noise)
+                    ? 0
+                    : difference / scale;  // inf / inf: NaN
             // A NaN is worse than any number, and the first stays.
             if (worst != nullptr &&
                 (std::isnan(result.max_relative_error) || error <= result.max_relative_error))
@@ -57,7 +75,7 @@ class Comparer {
 
   private:
     struct Pair {
-        double by_hand, other;
+        double by_hand, other, noise;
         Index place;
     };
     std::vector<Pair> seen_;
@@ -98,7 +116,7 @@ GradientComparison compare_elements(const Tensor<double>& values, const Tensor<d
         double above = 0, below = 0;
         const double distance = move(
             values.data()[i], options.step, [&] { above = loss(); }, [&] { below = loss(); });
-        comparer.see(grads.data()[i], (above - below) / distance, i);
+        comparer.see(grads.data()[i], Slope(above, below, distance), i);
     }
     return comparer.result("elements", options.tolerance, difference_floor, element_name);
 }
@@ -118,7 +136,7 @@ GradientComparison compare_directions(const Tensor<double>& values, const Tensor
         double by_hand = 0;
         for (Index i = 0; i < v.size(); ++i) by_hand += grads.data()[i] * v.data()[i];
         const double above = loss_at(options.step), below = loss_at(-options.step);
-        comparer.see(by_hand, (above - below) / (2 * options.step), direction);
+        comparer.see(by_hand, Slope(above, below, 2 * options.step), direction);
     }
     values.copy_from(saved);
     return comparer.result("directions", options.tolerance, difference_floor,
@@ -189,7 +207,7 @@ std::vector<GradientComparison> compare_jacobians(Layer<double>& layer, const Te
                 [&] { below = layer.forward(x).clone(); });
             for (Index j = 0; j < dy.size(); ++j)
                 comparer.see(by_hand[static_cast<std::size_t>(j)][p].data()[i] / s,
-                             (above.data()[j] - below.data()[j]) / distance, j * size + i);
+                             Slope(above.data()[j], below.data()[j], distance), j * size + i);
         }
         results.push_back(comparer.result(
             "Jacobian entries", options.tolerance, difference_floor, [&](Index place) {

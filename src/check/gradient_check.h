@@ -22,7 +22,7 @@ struct GradientCheckOptions {
     int directions = 20;
     /// A move is step * max(1, |value|) to either side. The error of a central difference falls
     /// with step^2, that of rounding grows with 1/step.
-    double step = 1e-6;
+    double step = 1e-5;
     double tolerance = 1e-6;            // by hand against differences
     double autograd_tolerance = 1e-10;  // by hand against autograd
     std::uint64_t seed = 0;

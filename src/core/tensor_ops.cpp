@@ -1,5 +1,6 @@
 #include "core/tensor_ops.h"
 
+#include <functional>
 #include <string>
 
 #include "core/error.h"
@@ -51,6 +52,7 @@ void require_same_device(const char* operation, const Tensor<A>& a, const Tensor
 
 template <class T>
 Tensor<T> unary(UnaryOp op, const Tensor<T>& x) {
+    require_same_device("a function of each element", x, x);
     Tensor<T> y = Tensor<T>::empty(x.shape(), x.device());
     backend<T>(x.device()).unary(op, y.data(), x.data(), x.size());
     return y;
@@ -72,7 +74,11 @@ void binary_in_place(const char* operation, BinaryOp op, const Tensor<T>& a, con
         throw Error(std::string(operation) + " in place: the result has a wider shape",
                     a.shape().str() + " and " + b.shape().str(),
                     "a shape on the right that broadcasts to that on the left");
-    walk_binary(op, a, a, b);
+    // A part of a that is repeated would be read after it has been written to.
+    const std::less<const T*> before;
+    const bool part_of_a = b.shape() != a.shape() && before(b.data(), a.data() + a.size()) &&
+                           before(a.data(), b.data() + b.size());
+    walk_binary(op, a, a, part_of_a ? b.clone() : b);
     a.bump_version();
 }
 

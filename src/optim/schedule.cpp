@@ -14,8 +14,7 @@
 //   ExponentialLR       lr gamma^e
 //   CosineAnnealingLR   eta_min + (lr - eta_min) (1 + cos(pi e / T_max)) / 2
 //                       (Loshchilov and Hutter 2017, without restarts)
-//   LinearLR            lr (start_factor + (end_factor - start_factor) min(e, total_iters) /
-//   total_iters)
+//   LinearLR            lr (start_factor + (end_factor - start_factor) min(e / total_iters, 1))
 //
 // PyTorch multiplies the last rate by a ratio instead; the closed forms agree but for rounding, and
 // do not gather it.

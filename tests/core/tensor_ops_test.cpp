@@ -55,6 +55,9 @@ TEST_CASE("tensor arithmetic in place is seen by every handle", "[core]") {
     x -= x;
     CHECK(same.values() == std::vector<double>(4, 0));
     CHECK(own(1, 1) == 4);
+    own -= own.rows(0, 1);  // as it was before
+    CHECK(own.values() == std::vector<double>{0, 0, 2, 2});
+    CHECK_THROWS_WITH(exp(Matrix()), Catch::Contains("undefined"));
     CHECK_THROWS_WITH(Matrix::zeros({2}) += x, Catch::Contains("wider"));
 }
 
