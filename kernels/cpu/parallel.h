@@ -14,6 +14,18 @@ namespace handgrad::cpu {
 int max_threads();
 void set_max_threads(int threads);
 
+/// While it lives, kernels may use so many threads; then as many as before.
+class Threads {
+  public:
+    explicit Threads(int threads) : before_(max_threads()) { set_max_threads(threads); }
+    ~Threads() { set_max_threads(before_); }
+    Threads(const Threads&) = delete;
+    Threads& operator=(const Threads&) = delete;
+
+  private:
+    int before_;
+};
+
 /// A piece of work: its floating-point operations, and the bytes of memory that it goes through.
 struct Cost {
     Index flops = 0;

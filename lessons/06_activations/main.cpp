@@ -49,8 +49,9 @@ void show_functions(Lesson& lesson) {
         const auto f = unit.make();
         const Matrix difference = (f->forward(t + e) - f->forward(t - e)) / (2 * e);
         const std::vector<double> value = f->forward(t).values();
-        const std::vector<double> slope = f->backward(ones).values();
-        worst = std::max(worst, max(abs(f->backward(ones) - difference)).item());
+        const Matrix derivative = f->backward(ones);
+        const std::vector<double> slope = derivative.values();
+        worst = std::max(worst, max(abs(derivative - difference)).item());
         plots.push_back(Plot{.title = unit.name,
                              .series = {{"f(t)", value, at}, {"f'(t)", slope, at}},
                              .zero_lines = true});

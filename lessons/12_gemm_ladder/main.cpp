@@ -35,18 +35,6 @@ double median(std::vector<double> x) {
     return x.empty() ? std::numeric_limits<double>::quiet_NaN() : x[x.size() / 2];
 }
 
-/// Sets the number of threads that kernels may use, and the old one at the end.
-class Threads {
-  public:
-    explicit Threads(int threads) : before_(cpu::max_threads()) { cpu::set_max_threads(threads); }
-    ~Threads() { cpu::set_max_threads(before_); }
-    Threads(const Threads&) = delete;
-    Threads& operator=(const Threads&) = delete;
-
-  private:
-    int before_;
-};
-
 /// C = op(A) op(B), without gaps.
 struct Shape {
     Trans trans_a, trans_b;
@@ -209,7 +197,7 @@ void climb(Lesson& lesson, Index n) {
     const std::vector<double> speeds = race(
         problem.shape.flops(), count, seconds,
         [&](std::size_t i) {
-            const Threads set(i < 6 ? 1 : threads);
+            const cpu::Threads set(i < 6 ? 1 : threads);
             problem.multiply(static_cast<int>(i));
         },
         [&] {
@@ -251,7 +239,7 @@ void turn(Lesson& lesson, Index n) {
         "Training needs three products: forward X W', and backward dY W and dY' X. So one operand "
         "or the other lies against the grain. Plain loops fall behind where it is B; packing lays "
         "every operand out alike. One thread, GFLOP/s:");
-    const Threads one(1);
+    const cpu::Threads one(1);
     std::vector<Row> rows;
     bool right = true;
     std::vector<std::vector<double>> columns;
@@ -280,7 +268,7 @@ void train(Lesson& lesson) {
     lesson.say(
         "A batch of 16, or ten classes: a copied element is used once or twice, and copying it "
         "costs more than that saves. M x K x N, on one thread, GFLOP/s:");
-    const Threads one(1);
+    const cpu::Threads one(1);
     constexpr auto no = Trans::no, yes = Trans::yes;
     std::vector<Row> rows;
     std::vector<double> gains;
@@ -312,7 +300,7 @@ void fuse(Lesson& lesson) {
     lesson.say(
         "A layer's forward pass, max(X W' + b, 0): the product and two passes of their own over "
         "its result, against one call. On one thread:");
-    const Threads one(1);
+    const cpu::Threads one(1);
     const cpu::Isa isa = cpu::chosen_isa();
     const Backend<float>& backend = cpu::backend<float>(isa);
     std::vector<Row> rows;
@@ -371,7 +359,7 @@ void round_operands(Lesson& lesson, Index n) {
     for (const int number : numbers) errors.push_back(problem.errors(number));
     std::vector<double> speeds;
     if (amx) {
-        const Threads one(1);
+        const cpu::Threads one(1);
         speeds = race(problem.shape.flops(), 3, lesson.options().quick ? 0.05 : 0.5,
                       [&](std::size_t i) { problem.multiply(numbers[i]); });
     }

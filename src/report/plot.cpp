@@ -164,15 +164,6 @@ Series curve(const std::string& label, const std::function<double(double)>& f, A
     return series;
 }
 
-Plot function_and_derivative(const std::string& title, const std::function<double(double)>& f,
-                             const std::function<double(double)>& df, AxisRange x) {
-    Plot plot{.title = title,
-              .series = {curve("the function", f, x), curve("its derivative", df, x)},
-              .zero_lines = true};
-    plot.series[1].style = Style::dashed;
-    return plot;
-}
-
 std::vector<double> linspace(double first, double last, Index count) {
     if (count < 2) throw Error("linspace: too few", std::to_string(count), "at least 2");
     std::vector<double> numbers;

@@ -55,10 +55,6 @@ std::vector<Index> log_steps(Index last, int of_each = 10);
 Series curve(const std::string& label, const std::function<double(double)>& f, AxisRange x,
              int n = 401);
 
-/// A function and its derivative over the same x, with lines through zero.
-Plot function_and_derivative(const std::string& title, const std::function<double(double)>& f,
-                             const std::function<double(double)>& df, AxisRange x);
-
 /// Points of a curve.
 struct Points {
     std::vector<double> x, y;

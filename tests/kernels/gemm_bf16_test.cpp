@@ -381,7 +381,7 @@ TEST_CASE("rungs 9 and 10 give the same bits for every number of threads", "[gem
                 operands.A.at(M - 1, 5) = infinity;
                 std::vector<float> first;
                 for (const int threads : {1, 2, 3}) {
-                    const Threads set(threads);
+                    const cpu::Threads set(threads);
                     const std::vector<float> got =
                         operands.product(ladder::rung<float>(number, isa), c);
                     if (first.empty()) first = got;

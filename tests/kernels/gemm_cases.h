@@ -29,18 +29,6 @@ inline std::vector<cpu::Isa> supported_isas() {
     return isas;
 }
 
-/// Sets the number of threads, and the old one again at the end.
-class Threads {
-  public:
-    explicit Threads(int threads) : before_(cpu::max_threads()) { cpu::set_max_threads(threads); }
-    ~Threads() { cpu::set_max_threads(before_); }
-    Threads(const Threads&) = delete;
-    Threads& operator=(const Threads&) = delete;
-
-  private:
-    int before_;
-};
-
 struct Case {
     Trans trans_a = no, trans_b = no;
     Index M = 0, N = 0, K = 0;

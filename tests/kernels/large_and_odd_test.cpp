@@ -22,14 +22,12 @@ constexpr T infinity = std::numeric_limits<T>::infinity();
 /// how its kernels are written.
 template <class T, class Body>
 void on_every_isa(Body&& body) {
-    const int before = cpu::max_threads();
-    cpu::set_max_threads(1);
+    const cpu::Threads one(1);
     for (const cpu::Isa isa : {cpu::Isa::portable, cpu::Isa::avx2, cpu::Isa::avx512}) {
         if (!cpu::supported(isa)) continue;
         INFO(cpu::name_of(isa));
         body(cpu::backend<T>(isa));
     }
-    cpu::set_max_threads(before);
 }
 
 /// What a kernel makes of n elements of a and b, in y.
@@ -85,8 +83,7 @@ TEST_CASE("results beyond the caches are those within them", "[kernels]") {
     const Index n = least + 4'000'037;
     const auto a = numbers<T>(n, 1), b = numbers<T>(n, 2);
     std::vector<T> whole(a.size()), parts(a.size());
-    const int before = cpu::max_threads();
-    cpu::set_max_threads(2);
+    const cpu::Threads two(2);
     for (const cpu::Isa isa : {cpu::Isa::portable, cpu::Isa::avx2, cpu::Isa::avx512}) {
         if (!cpu::supported(isa)) continue;
         const Backend<T>& backend = cpu::backend<T>(isa);
@@ -105,7 +102,6 @@ TEST_CASE("results beyond the caches are those within them", "[kernels]") {
             CHECK(std::memcmp(whole.data(), parts.data(), whole.size() * sizeof(T)) == 0);
         }
     }
-    cpu::set_max_threads(before);
 }
 
 TEMPLATE_TEST_CASE("reductions of rows of every length", "[kernels]", float, double) {
@@ -204,10 +200,9 @@ TEMPLATE_TEST_CASE("transposes around their tiles", "[kernels]", float, double) 
 TEST_CASE("long sums have the same bits on any number of threads", "[kernels]") {
     const Index n = 1'300'003;
     const auto x = numbers<float>(n, 6);
-    const int before = cpu::max_threads();
     std::vector<std::vector<float>> results;
     for (const int threads : {1, 2, 3}) {
-        cpu::set_max_threads(threads);
+        const cpu::Threads set(threads);
         const Backend<float>& backend = cpu::backend<float>(cpu::chosen_isa());
         std::vector<float> got(200);
         double squares = 0;
@@ -218,7 +213,6 @@ TEST_CASE("long sums have the same bits on any number of threads", "[kernels]") 
         backend.sum_rows(got.data() + 12, x.data(), n / 130, 130);
         results.push_back(got);
     }
-    cpu::set_max_threads(before);
     CHECK(results[0] == results[1]);
     CHECK(results[0] == results[2]);
 }

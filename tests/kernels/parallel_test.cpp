@@ -9,23 +9,13 @@
 
 using namespace handgrad;
 
-namespace {
-
-struct Threads {
-    explicit Threads(int threads) { cpu::set_max_threads(threads); }
-    ~Threads() { cpu::set_max_threads(before); }
-    int before = cpu::max_threads();
-};
-
-}  // namespace
-
 TEST_CASE("small work stays on one thread, large work gets all", "[parallel]") {
-    const Threads two(2);
+    const cpu::Threads two(2);
     REQUIRE(cpu::threads_for({}) == 1);
     REQUIRE(cpu::threads_for({.flops = 1000, .bytes = 1000}) == 1);
     REQUIRE(cpu::threads_for({.flops = 1'000'000'000, .bytes = 0}) == 2);
     REQUIRE(cpu::threads_for({.flops = 0, .bytes = 100'000'000}) == 2);
-    const Threads one(0);  // at least one
+    const cpu::Threads one(0);  // at least one
     REQUIRE(cpu::threads_for({.flops = 1'000'000'000, .bytes = 0}) == 1);
 }
 
@@ -56,7 +46,7 @@ TEST_CASE("every thread of a region runs once", "[parallel]") {
 }
 
 TEST_CASE("work within a region stays on its thread", "[parallel]") {
-    const Threads two(2);
+    const cpu::Threads two(2);
     const cpu::Cost large{.flops = 1'000'000'000, .bytes = 0};
     std::atomic<int> within = 0;
     cpu::parallel(2, [&](int, int) { within += cpu::threads_for(large); });
@@ -66,7 +56,7 @@ TEST_CASE("work within a region stays on its thread", "[parallel]") {
 
 #if defined(__x86_64__) || defined(__aarch64__)
 TEST_CASE("denormals are flushed in every thread, and only while asked for", "[parallel]") {
-    const Threads two(2);
+    const cpu::Threads two(2);
     constexpr Index n = 1 << 20;
     std::vector<float> w(n), dw(n, 1.0F);
     constexpr float tiny = std::numeric_limits<float>::min() / 8;

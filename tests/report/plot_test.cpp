@@ -164,9 +164,6 @@ TEST_CASE("the real gnuplot draws every kind of plot") {
          .x_range = {0.5, 2000},
          .y_range = {-1, 300},
          .zero_lines = true},
-        function_and_derivative(
-            "tanh", [](double t) { return std::tanh(t); },
-            [](double t) { return 1 - std::pow(std::tanh(t), 2); }, {-3, 3}),
         {},
     };
     for (const Plot& plot : plots) {
