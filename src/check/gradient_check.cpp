@@ -31,6 +31,7 @@ class Comparer {
     void see(double by_hand, double other, Index place, double noise = 0) {
         seen_.push_back({by_hand, other, noise, place});
         largest_ = std::max({largest_, std::abs(by_hand), std::abs(other)});
+        noise_ = std::max(noise_, noise);
     }
 
     /// Relative errors are of `floor` times the largest number at least. `name_of` says what stands
@@ -66,6 +67,8 @@ class Comparer {
             result.reason = "not a finite number";
         else if (largest_ == 0)
             result.reason = zero_both_ways;
+        else if (!(largest_ > noise_))
+            result.reason = "lost in the rounding of the loss: nothing was seen";
         else if (!(result.max_relative_error <= tolerance))
             result.reason = "they differ";
         return result;
@@ -79,7 +82,7 @@ class Comparer {
         Index place;
     };
     std::vector<Pair> seen_;
-    double largest_ = 0;
+    double largest_ = 0, noise_ = 0;
 };
 
 constexpr double difference_floor = 0.1, autograd_floor = 1e-3;

@@ -60,8 +60,9 @@ struct GradientRow {
 /// call. In double: float has too few digits for a difference of two losses.
 ///
 /// A row fails beyond the tolerance, on a NaN, and where every gradient tried is zero both ways:
-/// such a check has seen nothing. Values are restored. An input is checked like a parameter:
-/// Parameter<double>{"x", x, dx}.
+/// such a check has seen nothing. No difference is what the rounding of the two losses can make of
+/// a slope, some 16 epsilon |loss| / 2h; a row whose gradients are all below that fails, too.
+/// Values are restored. An input is checked like a parameter: Parameter<double>{"x", x, dx}.
 std::vector<GradientRow> check_gradients(const std::vector<Parameter<double>*>& parameters,
                                          const std::function<double()>& loss,
                                          const GradientCheckOptions& options = {});

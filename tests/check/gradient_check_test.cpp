@@ -57,6 +57,19 @@ TEST_CASE("a wrong gradient fails and is located", "[check]") {
     REQUIRE_FALSE(all_pass({row}));
 }
 
+TEST_CASE("a gradient small beside its loss is judged by what rounding leaves of it", "[check]") {
+    const auto reason = [](double loss_at_0, double by_hand) {
+        Parameter<double> w{"w", Tensor<double>::from({1}, {0.3}),
+                            Tensor<double>::from({1}, {by_hand})};
+        const auto loss = [&] { return loss_at_0 + 1e-6 * w.value(0); };
+        return check_gradients({&w}, loss)[0].differences.reason;
+    };
+    CHECK(reason(1, 1e-6) == "");
+    CHECK(reason(1, 1.01e-6) == "they differ");
+    CHECK_THAT(reason(1e6, 1e-6), ContainsSubstring("lost in the rounding"));
+    CHECK_THAT(reason(1e6, 0), ContainsSubstring("nothing was seen"));
+}
+
 TEST_CASE("NaN, zero against zero and nothing at all fail", "[check]") {
     Sines sines;
     sines.w.grad(2) = std::numeric_limits<double>::quiet_NaN();
