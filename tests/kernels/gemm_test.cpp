@@ -1,5 +1,6 @@
 // The CPU's product, and every rung of the ladder to it, against the definition, for each
 // instruction set that this processor has.
+#include "kernels/cpu/caches.h"
 #include "kernels/gemm_cases.h"
 
 using namespace handgrad;
@@ -80,6 +81,14 @@ TEMPLATE_TEST_CASE("gemm is exact on whole numbers for all small sizes", "[gemm]
 
 TEMPLATE_TEST_CASE("gemm is exact around the sizes of tiles and blocks", "[gemm]", float, double) {
     for (const Case& c : edge_cases()) require_exact<TestType>(c);
+}
+
+TEST_CASE("gemm is exact where B comes from memory, its rows a multiple of a page apart",
+          "[gemm]") {
+    const Index N = 4096, beyond = cpu::caches().l3 / 2 / (N * Index{sizeof(float)}) + 7;
+    const Index K = std::min<Index>(beyond, 8192);
+    for (const Trans trans_a : both)
+        require_exact<float>({.trans_a = trans_a, .M = 3, .N = N, .K = K});
 }
 
 TEMPLATE_TEST_CASE("gemm's epilogue adds the bias, then cuts at zero", "[gemm]", float, double) {
