@@ -17,6 +17,8 @@
 // What is left to be desired: a layer passes over its output again, to add the bias.
 #pragma once
 
+#include <limits>
+
 #include "kernels/ladder/6_threads.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
@@ -38,6 +40,13 @@ template <class T>
 bool collide(Index rows, Index ld) {
     constexpr Index page = 4096;  // what the sets of L1 span, usually
     return ld * Index{sizeof(T)} % page == 0 && rows > caches().l1 / page;
+}
+
+/// How far apart a copy puts rows of K elements, so that no number of them collides.
+template <class T>
+Index apart(Index K) {
+    const Index ld = even_piece(K, K, few<T>) + few<T>;
+    return collide<T>(std::numeric_limits<Index>::max(), ld) ? ld + few<T> : ld;
 }
 
 // ---- dot products -------------------------------------------------------------------------------
@@ -144,8 +153,8 @@ Index dot_step(const Product<T>& p) {
 template <class T>
 void multiply_by_dots(Product<T> p, Index k_step) {
     if (p.M > p.N && collide<T>(p.N, p.ldb)) {
-        // All rows of B are in use at once; a copy with one line more in each row keeps them in L1.
-        const Index ld = even_piece(p.K, p.K, few<T>) + few<T>;
+        // All rows of B are in use at once; a copy that puts them further apart keeps them in L1.
+        const Index ld = apart<T>(p.K);
         T* copy = scratch_for<T>(Scratch::packed_b, p.N * ld + lanes<T>);
         pack_along(copy, ld, p.B, p.ldb, p.K, p.N);
         p.B = copy;
@@ -205,7 +214,7 @@ void multiply_by_dots(Product<T> p, Index k_step) {
 template <class T>
 void multiply_by_dots_turning_b(const Product<T>& p, Index k_step) {
     constexpr Index L = lanes<T>;
-    const Index ld = even_piece(p.K, p.K, few<T>) + few<T>;
+    const Index ld = apart<T>(p.K);
     T* turned = scratch_for<T>(Scratch::packed_b, p.N * ld);
     for (Index k = 0; k < p.K; k += L)
         pack_across<T, L>(turned + k, ld, p.b(k, 0), p.ldb, smaller(p.K - k, L), p.N);
