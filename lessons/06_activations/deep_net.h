@@ -43,47 +43,65 @@ inline Device deep_device(const LessonOptions& options) {
     return options.tiny ? Device::cpu : options.device;
 }
 
-/// Linear layers of equal width without bias, each followed by the activation. Weights are drawn
-/// with Var(w) = gain / width.
-inline Sequential<double> deep_net(const Unit& unit, Index width, double gain,
+/// Linear layers without bias from width to width, each followed by the activation. The weights of
+/// a layer are normal, with Var(w) = variance(fan_in, fan_out).
+inline Sequential<double> deep_net(const Unit& unit, const std::vector<Index>& widths,
+                                   const std::function<double(double, double)>& variance,
                                    const LessonOptions& options) {
     Random random(options.seed);
     Sequential<double> model;
-    for (int layer = 0; layer < depth; ++layer) {
-        auto& linear = model.add<Linear<double>>(width, width, random, deep_device(options));
-        random.normal(linear.weight.value, 0, std::sqrt(gain / static_cast<double>(width)));
+    for (std::size_t i = 1; i < widths.size(); ++i) {
+        const Index in = widths[i - 1], out = widths[i];
+        auto& linear = model.add<Linear<double>>(in, out, random, deep_device(options));
+        const double var = variance(static_cast<double>(in), static_cast<double>(out));
+        random.normal(linear.weight.value, 0, std::sqrt(var));
         linear.bias.value.fill(0);
         model.append(unit.make());
     }
     return model;
 }
 
+/// Twenty of them, of equal width, with Var(w) = gain / fan_in.
+inline Sequential<double> deep_net(const Unit& unit, Index width, double gain,
+                                   const LessonOptions& options) {
+    return deep_net(
+        unit, std::vector<Index>(depth + 1, width), [gain](double in, double) { return gain / in; },
+        options);
+}
+
 /// Root mean squares of what leaves each linear layer with its activation, and of the gradient that
 /// comes back to it, from layer 0, the input, to the last.
 struct DeepFlow {
     std::vector<double> signal = {}, gradient = {};
-    Tensor<double> output = {};  // (N, width)
-    double expected = 1;  // of gradient.front() / gradient.back(), from the slopes that were met
 };
 
-/// Sends 200 normal samples through, and back, where wanted, a gradient of size 1.
-inline DeepFlow flow_through(Sequential<double>& model, Index width, double gain,
-                             const LessonOptions& options, bool back = true) {
+/// Sends 200 normal samples through, and back, where wanted, a gradient of size 1. The first layer
+/// is as wide as what the last one gives.
+inline DeepFlow flow_through(Sequential<double>& model, Index width, const LessonOptions& options,
+                             bool back = true) {
     Random random(options.seed + 1);
     const auto x = Tensor<double>::empty({200, width}, deep_device(options));
     const auto dy = Tensor<double>::empty(x.shape(), x.device());
     random.normal(x, 0, 1);
     random.normal(dy, 0, 1);
     const SignalFlow<double> all = signal_flow(model, x, back ? dy : Tensor<double>());
-    DeepFlow flow{.output = all.y};
+    DeepFlow flow;
     for (std::size_t i = 0; i < all.signal.size(); i += 2) flow.signal.push_back(all.signal[i]);
     for (std::size_t i = 0; i < all.gradient.size(); i += 2)
         flow.gradient.push_back(all.gradient[i]);
-    // Each layer multiplies the mean square by fan_out Var(w) E[f'^2]; f' is backward of ones.
-    const auto ones = Tensor<double>::full(x.shape(), 1, x.device());
-    for (std::size_t i = 1; back && i < model.size(); i += 2)
-        flow.expected *= std::sqrt(gain) * root_mean_square(model[i].backward(ones));
     return flow;
+}
+
+/// The share of a gradient's size that its way back should leave, by the slopes that flow_through
+/// met: each layer multiplies the mean square by fan_out Var(w) E[f'^2], with gain = fan_out
+/// Var(w).
+inline double expected_share(Sequential<double>& model, Index width, double gain,
+                             const LessonOptions& options) {
+    const auto ones = Tensor<double>::full({200, width}, 1, deep_device(options));
+    double share = 1;
+    for (std::size_t i = 1; i < model.size(); i += 2)  // f' is backward of ones
+        share *= std::sqrt(gain) * root_mean_square(model[i].backward(ones));
+    return share;
 }
 
 }  // namespace handgrad

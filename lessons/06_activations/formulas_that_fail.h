@@ -10,6 +10,7 @@
 #include "layers/prelu.h"
 #include "report/lesson.h"
 #include "report/plot.h"
+#include "train/metrics.h"
 
 namespace handgrad {
 
@@ -29,7 +30,7 @@ inline void formulas_that_fail(Lesson& lesson) {
         std::vector<double> greater;
         for (std::size_t i = 0; i < at.size(); ++i) {
             greater.push_back(std::max(a * at[i], at[i]));
-            far[a] = std::max(far[a], std::abs(y[i] - greater[i]));
+            far[a] = worse(far[a], std::abs(y[i] - greater[i]));
         }
         rows.push_back(cells("%g | %.3g", a, far[a]));
         if (a == 2) curves = {{"PReLU, a = 2", y, at}, {"max(2 t, t)", greater, at}};

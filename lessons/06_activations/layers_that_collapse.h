@@ -1,6 +1,8 @@
 // Without activation, any number of linear layers is one; and what bends buy: the exclusive or.
 #pragma once
 
+#include <cmath>
+
 #include "core/tensor_ops.h"
 #include "layers/activations.h"
 #include "layers/linear.h"
@@ -79,14 +81,22 @@ inline void layers_that_collapse(Lesson& lesson) {
     const double linear = right("linear 2-2", points, {2, 2}, false);
     const double three = right("linear 2-16-16-2", points, {2, 16, 16, 2}, false);
     const double fixed = right("x1 x2 added, linear 3-2", with_product, {3, 2}, false);
-    right("tanh 2-1-2", points, {2, 1, 2}, true);
-    right("tanh 2-2-2", points, {2, 2, 2}, true);
-    right("tanh 2-4-2", points, {2, 4, 2}, true);
+    const double one = right("tanh 2-1-2", points, {2, 1, 2}, true);
+    const double two = right("tanh 2-2-2", points, {2, 2, 2}, true);
+    const double four = right("tanh 2-4-2", points, {2, 4, 2}, true);
     const double learned = right("tanh 2-16-2", points, {2, 16, 2}, true);
-    right("tanh 2-4-4-2", points, {2, 4, 4, 2}, true);
+    const double deeper = right("tanh 2-4-4-2", points, {2, 4, 4, 2}, true);
     lesson.table({"network", "right"}, rows);
+    lesson.say(
+        "Width: one unit bends the plane along one line, which is not enough, two do for most "
+        "points, four for nearly all. Depth: a second layer of four has nothing left to gain "
+        "here.");
     lesson.check("linear layers stay near chance, however many", linear < 0.75 && three < 0.75);
     lesson.check("a fixed feature or hidden units solve it", fixed > 0.95 && learned > 0.95);
+    if (!options.tiny)
+        lesson.check("width helps until it is enough, depth no further",
+                     one < two && two < four && std::abs(deeper - four) < 0.02,
+                     format("%.3f, %.3f, %.3f, and deeper %.3f", one, two, four, deeper));
 }
 
 }  // namespace handgrad

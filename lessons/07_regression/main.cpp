@@ -3,19 +3,19 @@
 //   make lesson N=7
 //
 // Here: one linear layer by hand, in closed form and by gradient descent on three scales of the
-// inputs. In files beside this one, each a section of the report: two_bowls.h draws what scaling
-// does to the loss, scale_of_targets.h trains a network on targets in other units, and
-// scaling_pitfalls.h shows how scaling itself goes wrong. README.md derives the gradient, the
-// closed form and the largest learning rate.
+// inputs. In files beside this one, each a section of the report: patients.h loads the data,
+// two_bowls.h draws what scaling does to the loss, scale_of_targets.h trains a network on targets
+// in other units, and scaling_pitfalls.h shows how scaling itself goes wrong. README.md derives the
+// gradient, the closed form and the largest learning rate.
 #include <cmath>
 
 #include "core/linear_algebra.h"
 #include "core/tensor_ops.h"
-#include "data/dataset.h"
 #include "data/regression.h"
 #include "data/scaler.h"
 #include "layers/linear.h"
 #include "losses/pointwise.h"
+#include "patients.h"
 #include "report/lesson.h"
 #include "report/plot.h"
 #include "scale_of_targets.h"
@@ -61,25 +61,6 @@ Matrix with_ones(const Matrix& x) {
 }
 
 // ---- the story ----------------------------------------------------------------------------------
-
-TrainVal<RegressionSet> load(Lesson& lesson) {
-    lesson.section("The data");
-    const RegressionSet set = load_diabetes();
-    const auto data = train_test_split(set, 0.2, 42);
-    lesson.say(
-        format("%td patients with %td measurements each, and how far their diabetes had come "
-               "a year later (Efron, Hastie, Johnstone, Tibshirani 2004): %td to train, %td "
-               "to validate, as scikit-learn splits them for random_state=42.",
-               set.size(), set.x.dim(1), data.train.size(), data.val.size()));
-    StandardScaler<float> scaler;
-    scaler.fit(data.train.x);
-    std::vector<Row> rows;
-    for (std::size_t j = 0; j < set.features.size(); ++j)
-        rows.push_back(cells("%s | %.2f | %.2f", set.features[j].c_str(), scaler.center()[j],
-                             1 / scaler.factor()[j]));
-    lesson.table({"feature", "mean", "standard deviation"}, rows);
-    return data;
-}
 
 /// The gradient by hand against the layers', on their own starting weights.
 void check_gradient(Lesson& lesson, const Matrix& x, const Matrix& y) {
@@ -227,7 +208,7 @@ int main(int argc, char** argv) {
         .any_device = true,
     };
     return run_lesson(argc, argv, info, [](Lesson& lesson) {
-        const auto data = load(lesson);
+        const auto data = load_patients(lesson);
         closed_form(lesson, data);
         scale_of_inputs(lesson, data.train);
         two_bowls(lesson, data.train);

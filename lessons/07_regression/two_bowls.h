@@ -1,5 +1,5 @@
-// What scaling does to the loss: its map over slope and bias for a single input, as it is and
-// standardised, with gradient descent's way on it.
+// What scaling does to the loss: the map of its root over slope and bias for a single input, as it
+// is and standardised, with gradient descent's way on it.
 #pragma once
 
 #include <algorithm>
@@ -71,25 +71,26 @@ inline void two_bowls(Lesson& lesson, const RegressionSet& train) {
             .paths = {path},
             .log_z = true};
     };
-    const Series long_way = raw.descend(log_steps(3000, 4)), short_way = scaled.descend({1, 2});
+    const Series long_way = raw.descend(log_steps(3000, 4)), short_way = scaled.descend({1});
     lesson.figure(
         "two_bowls.png",
         "The root mean square error over slope and bias, with the body mass index alone: as it is, "
         "a ravine that 3000 steps hardly move along; standardised, a round bowl.",
         panels({map("as it is: 3000 steps", raw, {-2, 14}, {-150, 50}, long_way),
-                map("standardised: 2 steps", scaled, {-180, 275}, {-30, 330}, short_way)},
+                map("standardised: 1 step", scaled, {-180, 275}, {-30, 330}, short_way)},
                {.columns = 2}));
     const double best = scaled.rmse(scaled.xy, scaled.y);  // where x has mean 0 and variance 1
     const double after = raw.rmse(long_way.x.back(), long_way.y.back());
     const double soon = scaled.rmse(short_way.x.back(), short_way.y.back());
     lesson.say(format(
-        "A map of it, for one measurement and the bias. The mean of the body mass index is "
-        "%.0f, so a little more slope is as good as %.0f times as much bias: a ravine, whose "
+        "A map of the root mean square error, for one measurement and the bias. The mean of the "
+        "body mass index is %.0f, so a little more slope is as good as %.0f times as much bias: a "
+        "ravine, whose "
         "walls set the rate and along whose floor little moves. After 3000 steps the root "
-        "mean square error is %.2f; standardised it is %.2f after two, and the least there "
+        "mean square error is %.2f; standardised it is %.2f after one, and the least there "
         "is %.2f.",
         raw.x, raw.x, after, soon, best));
-    lesson.check("one standardised input is solved in two steps",
+    lesson.check("one standardised input is solved in a single step",
                  soon - best < 1e-6 && after - best > 0.1,
                  format("%.1e above the best, against %.2f", soon - best, after - best));
 }

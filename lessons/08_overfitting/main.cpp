@@ -15,6 +15,7 @@
 #include "penalties_on_images.h"
 #include "report/lesson.h"
 #include "report/plot.h"
+#include "train/metrics.h"
 #include "what_penalties_prefer.h"
 
 using namespace handgrad;
@@ -165,7 +166,7 @@ void leave_biases_out(Lesson& lesson, int steps) {
             const L2Penalty<double> penalty(penalised, 0.01);
             for (int step = 0; step < steps; ++step) model.step(line, &penalty);
             const double boundary = -model.c() / model.u() - shift;
-            off[bias_too] = std::max(off[bias_too], std::abs(boundary));
+            off[bias_too] = worse(off[bias_too], std::abs(boundary));
             rows.push_back(cells("%s | %g | %.3f | %+.3f | %.3f",
                                  bias_too ? "weights and biases" : "weights", shift, model.u(),
                                  boundary, model.accuracy_on(line)));

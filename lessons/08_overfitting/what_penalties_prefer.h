@@ -8,6 +8,7 @@
 #include "report/grid_plots.h"
 #include "report/lesson.h"
 #include "report/plot.h"
+#include "train/metrics.h"
 
 namespace handgrad {
 
@@ -104,9 +105,9 @@ inline void what_penalties_prefer(Lesson& lesson) {
         for (Index k = 0; k < 4; ++k) {
             const double largest = k == 3 ? 1 : 0;
             const double spread = i < 2 ? 1 / (4 + lambda) : (1 + largest) / (7 + lambda);
-            off_l2 = std::max(off_l2, std::abs(by_l2(i, k) - spread));
+            off_l2 = worse(off_l2, std::abs(by_l2(i, k) - spread));
             if (i >= 2)
-                off_l1 = std::max(off_l1, std::abs(by_l1(i, k) - largest * (1 - lambda / 4) / 2));
+                off_l1 = worse(off_l1, std::abs(by_l1(i, k) - largest * (1 - lambda / 4) / 2));
         }
     lesson.check("L1 keeps what it started with where inputs are equal",
                  std::abs(by_l1(0, 0) - by_l1(1, 0)) > 0.1);

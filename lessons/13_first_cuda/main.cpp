@@ -5,79 +5,19 @@
 //
 // The kernels stand in kernels.cu beside this file, and README.md goes through them. This program
 // runs them, holds their results against the CPU's, and lets the emulator count what they ask of
-// memory: a GPU computes faster than it reads, so the count is most of what there is to know.
+// memory (traffic.h): a GPU computes faster than it reads, so the count is most of what there is to
+// know. Here: the sum of two vectors, and reads that stand apart. In sum_of_a_vector.h and
+// product_of_matrices.h, the rest.
 #include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <functional>
-#include <limits>
 
-#include "core/random.h"
-#include "core/tensor.h"
-#include "kernels.h"
-#include "kernels/emulator/watch.h"
-#include "report/lesson.h"
+#include "product_of_matrices.h"
 #include "report/plot.h"
+#include "sum_of_a_vector.h"
+#include "traffic.h"
 
 using namespace handgrad;
 
 namespace {
-
-const FirstKernels& kernels_of(Device device) {
-#ifdef HANDGRAD_CUDA
-    if (device == Device::cuda) return cuda::first_kernels();
-#endif
-    static_cast<void>(device);
-    return emulated::first_kernels();
-}
-
-/// The device that this lesson is about, where --device does not name one.
-Device gpu_of(const Lesson& lesson) {
-    return lesson.options().device == Device::cpu ? Device::emulated : lesson.options().device;
-}
-
-/// What one run of some kernel asks of memory, as the emulator counts it.
-emulator::Traffic counted(const std::function<void()>& run) {
-    emulator::take_traffic();
-    emulator::set_counting(true);
-    run();
-    emulator::set_counting(false);
-    return emulator::take_traffic().at(0);
-}
-
-/// The share of the bytes that memory sends which the kernel asked for.
-double used(const emulator::Traffic& t) {
-    return static_cast<double>(t.global_bytes) / (32 * static_cast<double>(t.global_sectors));
-}
-
-/// The mean time of many runs on the GPU, "12.3 us".
-std::string time_of(Device device, const std::function<void()>& run) {
-    if (device != Device::cuda) return "";  // the emulator's time says nothing
-    constexpr int runs = 20;
-    run();
-    synchronize(device);
-    const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < runs; ++i) run();
-    synchronize(device);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    return format("%.1f us", 1e6 * took.count() / runs);
-}
-
-/// A table whose last column is the time; left out where there is none.
-void timed_table(Lesson& lesson, Row header, std::vector<Row> rows) {
-    if (rows.at(0).back().empty()) {
-        header.pop_back();
-        for (Row& row : rows) row.pop_back();
-    }
-    lesson.table(header, rows);
-}
-
-Tensor<float> random_tensor(Shape shape, Device device, std::uint64_t seed) {
-    Random random(seed);
-    const auto x = Tensor<float>::empty(shape, device);
-    random.normal(x, 0, 1);
-    return x;
-}
 
 void add_vectors(Lesson& lesson) {
     lesson.section("A thread for each element");
@@ -148,164 +88,6 @@ void read_memory(Lesson& lesson) {
             "at stride s, 1/s of the bytes are used, and never less than 1/8",
             std::equal(strides.begin(), strides.end(), shares.begin(),
                        [](double s, double share) { return share == 1 / std::min(s, 8.0); }));
-}
-
-void sum_a_vector(Lesson& lesson) {
-    lesson.section("A sum");
-    lesson.say(
-        "The sum of all elements needs the threads of a block to meet. Each puts its "
-        "element into the block's shared memory; then the sums are halved, step by step, "
-        "with a barrier (__syncthreads) between the steps. Four ways to choose who adds "
-        "what. The blocks' sums, one for each, are added up on the CPU.");
-    const Device device = gpu_of(lesson);
-    const Index n = lesson.options().quick ? 5'000 : 50'000, blocks = (n + 255) / 256;
-    const auto x = random_tensor({n}, Device::emulated, 4);
-    const auto partial = Tensor<float>::empty({blocks}, Device::emulated);
-    const auto there = x.to(device);
-    const auto sums = Tensor<float>::empty({blocks}, device);
-    double exact = 0, magnitude = 0;
-    for (const float v : x.values()) exact += double{v}, magnitude += std::abs(double{v});
-
-    struct Way {
-        const char* name;
-        Halving how;
-    };
-    std::vector<Row> rows;
-    std::vector<double> conflicts;
-    double worst = 0;
-    for (const auto& [name, how] : {Way{"every 2nd, 4th, 8th ... thread", Halving::interleaved},
-                                    {"first threads, 2, 4, 8 ... apart", Halving::strided},
-                                    {"the first half, neighbours", Halving::halves},
-                                    {"warps, by shuffles", Halving::shuffles}}) {
-        const auto traffic = counted([&, how = how] {
-            kernels_of(Device::emulated).sum_blocks(how, partial.data(), x.data(), n);
-        });
-        const auto run = [&, how = how] {
-            kernels_of(device).sum_blocks(how, sums.data(), there.data(), n);
-        };
-        run();
-        double sum = 0;
-        for (const float s : sums.values()) sum += double{s};
-        worst = std::isnan(sum) ? sum : std::max(worst, std::abs(sum - exact));
-        conflicts.push_back(static_cast<double>(traffic.shared_wavefronts - traffic.shared_ideal));
-        rows.push_back({name, format("%td", traffic.shared_requests),
-                        format("%td", traffic.shared_wavefronts), format("%.0f", conflicts.back()),
-                        time_of(device, run)});
-    }
-    timed_table(lesson, {"who adds", "shared requests", "wavefronts", "of them conflicts", "time"},
-                rows);
-    lesson.say(
-        "Shared memory has 32 banks; word i lies in bank i mod 32. Lanes that want "
-        "different words of one bank are served one after another, each in a wavefront of "
-        "its own. The second way asks for words 2, 4, 8, ... apart, and waits; the third "
-        "asks for neighbours. The fourth hardly asks at all.");
-    lesson.result("bank_conflicts", conflicts);
-    // Each block's float sum errs by at most 255 roundings.
-    const double bound = 255 * double{std::numeric_limits<float>::epsilon()} / 2 * magnitude;
-    lesson.check("all four give the sum", worst <= bound,
-                 format("off by at most %.1e of %.1e allowed", worst, bound));
-    if (emulator::sees_accesses())
-        lesson.check(
-            "only the strided way has bank conflicts",
-            conflicts[0] == 0 && conflicts[1] > 0 && conflicts[2] == 0 && conflicts[3] == 0);
-}
-
-void show_a_mistake(Lesson& lesson) {
-    lesson.section("A barrier forgotten");
-    lesson.say(
-        "The third way without the barrier in its loop. On a GPU it is right or wrong as "
-        "the warps happen to run. The emulator reports that two threads touch a word with "
-        "nothing between them, whichever came first:");
-    const auto x = random_tensor({256}, Device::emulated, 5);
-    const auto partial = Tensor<float>::empty({1}, Device::emulated);
-    std::string mistake;
-    try {
-        kernels_of(Device::emulated).sum_without_barrier(partial.data(), x.data(), 256);
-    } catch (const emulator::Mistake& found) {
-        mistake = found.what();
-    }
-    if (!emulator::sees_accesses()) return;
-    lesson.pre(wrap(mistake, 90));
-    lesson.check("the emulator finds the race", mistake.find("race") != std::string::npos);
-}
-
-void multiply_matrices(Lesson& lesson) {
-    lesson.section("A product");
-    const Device device = gpu_of(lesson);
-    const Index M = lesson.options().quick ? 40 : 128, N = M + 8, K = M - 7;
-    lesson.say(
-        format("C = A B, with A (%td, %td) and B (%td, %td), a thread for each element of "
-               "C. Each needs a row of A and a column of B: %td numbers, of which its "
-               "neighbours need half as well.",
-               M, K, K, N, 2 * K));
-    const auto A = random_tensor({M, K}, Device::emulated, 6);
-    const auto B = random_tensor({K, N}, Device::emulated, 7);
-    const auto C = Tensor<float>::empty({M, N}, Device::emulated);
-    const auto A_there = A.to(device), B_there = B.to(device);
-    const auto C_there = Tensor<float>::empty({M, N}, device);
-    const auto expected = Tensor<double>::empty({M, N});
-    const auto magnitude = Tensor<double>::empty({M, N});
-    const auto a = A.to(Device::cpu).cast<double>(), b = B.to(Device::cpu).cast<double>();
-    matmul(expected, a, b);
-    for (double& v : a.span()) v = std::abs(v);
-    for (double& v : b.span()) v = std::abs(v);
-    matmul(magnitude, a, b);
-
-    struct Way {
-        const char* name;
-        Product how;
-    };
-    std::vector<Row> rows;
-    std::vector<double> sectors, conflicts;
-    double worst = 0;
-    for (const auto& [name, how] : {Way{"neighbours down a column", Product::down_columns},
-                                    {"neighbours along a row", Product::along_rows},
-                                    {"through shared memory", Product::tiled},
-                                    {"the same, A transposed", Product::tiled_transposed}}) {
-        const auto traffic = counted([&, how = how] {
-            kernels_of(Device::emulated).product(how, C.data(), A.data(), B.data(), M, N, K);
-        });
-        const auto run = [&, how = how] {
-            kernels_of(device).product(how, C_there.data(), A_there.data(), B_there.data(), M, N,
-                                       K);
-        };
-        run();
-        const auto got = C_there.values();
-        for (std::size_t i = 0; i < got.size(); ++i) {
-            // A sum of K products errs by at most about K roundings of its magnitude.
-            const double allowed = static_cast<double>(K + 1) *
-                                   double{std::numeric_limits<float>::epsilon()} / 2 *
-                                   magnitude.data()[i];
-            const double share = std::abs(double{got[i]} - expected.data()[i]) / allowed;
-            worst = std::isnan(share) ? 1e30 : std::max(worst, share);
-        }
-        sectors.push_back(static_cast<double>(traffic.global_sectors));
-        conflicts.push_back(static_cast<double>(traffic.shared_wavefronts - traffic.shared_ideal));
-        rows.push_back(
-            {name, format("%td", traffic.global_requests), format("%td", traffic.global_sectors),
-             format("%.0f %%", 100 * used(traffic)), format("%.2f MB", 32e-6 * sectors.back()),
-             format("%.0f", conflicts.back()), time_of(device, run)});
-    }
-    timed_table(lesson, {"threads", "requests", "sectors", "used", "sent", "conflicts", "time"},
-                rows);
-    const auto ideal = static_cast<double>(4 * (M * K + K * N + M * N)) * 1e-6;
-    lesson.say(
-        format("Each matrix once would be %.2f MB. More than 100 %% used means that lanes "
-               "asked for the same number, which is sent once.",
-               ideal));
-    lesson.result("product_sectors", sectors);
-    lesson.result("product_conflicts", conflicts);
-    lesson.check("all four give the product", worst <= 1,
-                 format("at most %.0f %% of the rounding allowed", 100 * worst));
-    if (emulator::sees_accesses()) {
-        lesson.check("neighbours along a row take fewer sectors than down a column",
-                     sectors[1] < sectors[0] / 2,
-                     format("%.0f against %.0f", sectors[1], sectors[0]));
-        lesson.check("shared memory saves most of the rest", sectors[2] < sectors[1] / 3,
-                     format("%.0f against %.0f", sectors[2], sectors[1]));
-        lesson.check("a tile written down its columns has bank conflicts",
-                     conflicts[2] == 0 && conflicts[3] > 0);
-    }
 }
 
 }  // namespace

@@ -65,27 +65,13 @@ namespace {
 
 using AxisOrder = std::array<int, Shape::max_rank>;
 
-template <class T>
-Tensor<T> permuted(const Tensor<T>& x, const AxisOrder& order) {
-    const Strides xs = strides_of(x.shape());
-    std::array<Index, Shape::max_rank> dims{};
-    for (int axis = 0; axis < x.rank(); ++axis) dims[at(axis)] = x.dim(order[at(axis)]);
-    const Shape shape(std::span<const Index>(dims.data(), at(x.rank())));
-    const Strides ys = strides_of(shape);
-    Walk walk;
-    for (int axis = 0; axis < x.rank(); ++axis)
-        walk.append(shape[axis], ys[at(axis)], xs[at(order[at(axis)])]);
-    Tensor<T> y = Tensor<T>::empty(shape, x.device());
-    backend<T>(x.device()).copy_walk(y.data(), x.data(), walk.axes(), walk.rank());
-    return y;
-}
-
 // y[i_0, i_1, ..] = x[j_0, j_1, ..] with i_k = j_order[k]     dx = dy, permuted the other way
 template <class T>
 Variable<T> permute_by(const char* operation, const Variable<T>& x, const AxisOrder& order) {
     AxisOrder inverse{};
     for (int axis = 0; axis < x.shape().rank(); ++axis) inverse[at(order[at(axis)])] = axis;
-    return record(operation, permuted(x.value(), order), {x},
+    const std::span<const int> axes(order.data(), at(x.shape().rank()));
+    return record(operation, permute(x.value(), axes), {x},
                   [operation, inverse](Node<T>& y, const Variable<T>& dy) {
                       y.give(0, permute_by(operation, dy, inverse));
                   });
@@ -123,25 +109,21 @@ Variable<T> transpose(const Variable<T>& x, int axis0, int axis1) {
 
 namespace {
 
-/// Copies between a tensor `part` and the elements of `whole` from `begin` on along an axis:
-/// into the whole if `into`, else out of it.
+/// Copies `part` to the elements of `whole` from `begin` on along an axis.
 template <class T>
-void copy_part(const Tensor<T>& whole, const Tensor<T>& part, int axis, Index begin, bool into) {
+void copy_part(const Tensor<T>& whole, const Tensor<T>& part, int axis, Index begin) {
     const Strides ws = strides_of(whole.shape()), ps = strides_of(part.shape());
-    T* const place = whole.data() + begin * ws[at(axis)];
     Walk walk;
-    for (int i = 0; i < part.rank(); ++i)
-        walk.append(part.dim(i), into ? ws[at(i)] : ps[at(i)], into ? ps[at(i)] : ws[at(i)]);
+    for (int i = 0; i < part.rank(); ++i) walk.append(part.dim(i), ws[at(i)], ps[at(i)]);
     backend<T>(whole.device())
-        .copy_walk(into ? place : part.data(), into ? part.data() : place, walk.axes(),
-                   walk.rank());
+        .copy_walk(whole.data() + begin * ws[at(axis)], part.data(), walk.axes(), walk.rank());
 }
 
 // y[.., begin + i, ..] = x[.., i, ..], 0 elsewhere     dx = its slice of dy
 template <class T>
 Variable<T> place(const Variable<T>& x, const Shape& shape, int along, Index begin) {
     const Tensor<T> y = Tensor<T>::zeros(shape, x.value().device());
-    copy_part(y, x.value(), along, begin, true);
+    copy_part(y, x.value(), along, begin);
     return record("place", y, {x}, [along, begin](Node<T>& node, const Variable<T>& dy) {
         node.give(0, slice(dy, along, begin, begin + node.input_shape(0)[along]));
     });
@@ -153,17 +135,10 @@ Variable<T> place(const Variable<T>& x, const Shape& shape, int along, Index beg
 template <class T>
 Variable<T> slice(const Variable<T>& x, int axis, Index begin, Index end) {
     const int along = resolve_axis("slice", x.shape(), axis);
-    if (begin < 0 || begin > end || end > x.shape()[along])
-        throw Error("slice: no such elements",
-                    std::to_string(begin) + " to " + std::to_string(end) + " along axis " +
-                        std::to_string(axis) + of_shape(x.shape()),
-                    "0 <= begin <= end <= " + std::to_string(x.shape()[along]));
-    const Tensor<T> y =
-        Tensor<T>::empty(with_dim(x.shape(), along, end - begin), x.value().device());
-    copy_part(x.value(), y, along, begin, false);
-    return record("slice", y, {x}, [along, begin](Node<T>& node, const Variable<T>& dy) {
-        node.give(0, place(dy, node.input_shape(0), along, begin));
-    });
+    return record("slice", slice(x.value(), axis, begin, end), {x},
+                  [along, begin](Node<T>& node, const Variable<T>& dy) {
+                      node.give(0, place(dy, node.input_shape(0), along, begin));
+                  });
 }
 
 // y = parts, one after the other     d part = its slice of dy
@@ -185,7 +160,7 @@ Variable<T> concat(std::span<const Variable<T>> parts, int axis) {
     const Tensor<T> y = Tensor<T>::empty(with_dim(first, along, size), parts[0].value().device());
     Index begin = 0;
     for (const Variable<T>& part : parts) {
-        copy_part(y, part.value(), along, begin, true);
+        copy_part(y, part.value(), along, begin);
         begin += part.shape()[along];
     }
     return record("concat", y, parts, [along](Node<T>& node, const Variable<T>& dy) {

@@ -1,7 +1,9 @@
 #include "core/tensor_ops.h"
 
+#include <array>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "core/error.h"
 
@@ -121,6 +123,49 @@ Tensor<T> max(const Tensor<T>& x) {
 }
 
 template <class T>
+Tensor<T> permute(const Tensor<T>& x, std::span<const int> order) {
+    const Strides xs = strides_of(x.shape());
+    std::array<Index, Shape::max_rank> dims{};
+    for (int axis = 0; axis < x.rank(); ++axis) dims[at(axis)] = x.dim(order[at(axis)]);
+    const Shape shape(std::span<const Index>(dims.data(), at(x.rank())));
+    const Strides ys = strides_of(shape);
+    Walk walk;
+    for (int axis = 0; axis < x.rank(); ++axis)
+        walk.append(shape[axis], ys[at(axis)], xs[at(order[at(axis)])]);
+    Tensor<T> y = Tensor<T>::empty(shape, x.device());
+    backend<T>(x.device()).copy_walk(y.data(), x.data(), walk.axes(), walk.rank());
+    return y;
+}
+
+template <class T>
+Tensor<T> transpose(const Tensor<T>& x, int axis0, int axis1) {
+    require_same_device("transpose", x, x);
+    std::array<int, Shape::max_rank> order{};
+    for (int axis = 0; axis < x.rank(); ++axis) order[at(axis)] = axis;
+    std::swap(order[at(resolve_axis("transpose", x.shape(), axis0))],
+              order[at(resolve_axis("transpose", x.shape(), axis1))]);
+    return permute(x, std::span<const int>(order.data(), at(x.rank())));
+}
+
+template <class T>
+Tensor<T> slice(const Tensor<T>& x, int axis, Index begin, Index end) {
+    require_same_device("slice", x, x);
+    const int along = resolve_axis("slice", x.shape(), axis);
+    if (begin < 0 || begin > end || end > x.dim(along))
+        throw Error("slice: no such elements",
+                    std::to_string(begin) + " to " + std::to_string(end) + " along axis " +
+                        std::to_string(axis) + " of shape " + x.shape().str(),
+                    "0 <= begin <= end <= " + std::to_string(x.dim(along)));
+    Tensor<T> y = Tensor<T>::empty(with_dim(x.shape(), along, end - begin), x.device());
+    const Strides xs = strides_of(x.shape()), ys = strides_of(y.shape());
+    Walk walk;
+    for (int i = 0; i < x.rank(); ++i) walk.append(y.dim(i), ys[at(i)], xs[at(i)]);
+    backend<T>(x.device())
+        .copy_walk(y.data(), x.data() + begin * xs[at(along)], walk.axes(), walk.rank());
+    return y;
+}
+
+template <class T>
 Tensor<T> expand(const Tensor<T>& x, const Shape& shape) {
     if (x.shape() == shape) return x;
     const Strides ys = strides_of(shape), xs = strides_within(shape, x.shape());
@@ -183,6 +228,9 @@ Tensor<T> reduce(ReduceOp op, const Tensor<T>& x, AxisSet axes) {
     template Tensor<T> mean(const Tensor<T>&);                                                \
     template Tensor<T> max(const Tensor<T>&, std::initializer_list<int>, bool);               \
     template Tensor<T> max(const Tensor<T>&);                                                 \
+    template Tensor<T> permute(const Tensor<T>&, std::span<const int>);                       \
+    template Tensor<T> transpose(const Tensor<T>&, int, int);                                 \
+    template Tensor<T> slice(const Tensor<T>&, int, Index, Index);                            \
     template Tensor<T> expand(const Tensor<T>&, const Shape&);                                \
     template Tensor<T> sum_to(const Tensor<T>&, const Shape&);                                \
     template Tensor<T> reduce(ReduceOp, const Tensor<T>&, AxisSet);

@@ -13,6 +13,7 @@
 
 #include <concepts>
 #include <initializer_list>
+#include <span>
 
 #include "core/axes.h"
 #include "core/tensor.h"
@@ -161,11 +162,23 @@ Tensor<T> max(const Tensor<T>& x, std::initializer_list<int> axes, bool keepdim 
 template <class T>
 Tensor<T> max(const Tensor<T>& x);
 
+// Elements in another place, in memory of their own. (reshape and rows of a Tensor share it.)
+
+/// x with two axes exchanged.
+template <class T>
+Tensor<T> transpose(const Tensor<T>& x, int axis0, int axis1);
+/// Elements [begin, end) along an axis.
+template <class T>
+Tensor<T> slice(const Tensor<T>& x, int axis, Index begin, Index end);
+
 // ---- for operations of the tape -----------------------------------------------------------------
 
 /// Throws Error, naming the operation, unless both are defined and on one device.
 template <class A, class B>
 void require_same_device(const char* operation, const Tensor<A>& a, const Tensor<B>& b);
+/// Axis i of the result is axis order[i] of x; an order of all axes.
+template <class T>
+Tensor<T> permute(const Tensor<T>& x, std::span<const int> order);
 /// x repeated to a wider shape: itself where the shapes are equal.
 template <class T>
 Tensor<T> expand(const Tensor<T>& x, const Shape& shape);

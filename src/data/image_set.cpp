@@ -124,8 +124,8 @@ ImageSet load_image_set(const std::optional<std::string>& data, const fs::path& 
         looked_in += (looked_in.empty() ? "" : ", ") + place.string();
     }
     if (!by_name) return embedded_set();
-    throw Error("--data " + *data + ": not found", "no such set in " + looked_in,
-                "the set in one of these folders", hint);
+    throw MissingSet("--data " + *data + ": not found", "no such set in " + looked_in,
+                     "the set in one of these folders", hint);
 }
 
 std::vector<std::string> fashion_mnist_classes() {

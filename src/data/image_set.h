@@ -5,12 +5,19 @@
 #include <optional>
 #include <string>
 
+#include "core/error.h"
 #include "data/dataset.h"
 
 namespace handgrad {
 
 /// What load_image_set can find, as the help of --data.
 inline constexpr const char* image_set_help = "mnist, fashion-mnist, embedded, or a folder";
+
+/// "mnist" or "fashion-mnist" is in none of the places: nothing is wrong with it.
+class MissingSet : public Error {
+  public:
+    using Error::Error;
+};
 
 struct ImageSet {
     Dataset train, test;
@@ -30,8 +37,9 @@ struct ImageSet {
 /// is called fashion-something is taken for Fashion-MNIST, any other for MNIST.
 ///
 /// What a user names is used or refused, never replaced: throws Error where --data or HANDGRAD_DATA
-/// leads to no set. An incomplete or damaged set is an Error wherever it is found.
-/// The embedded digits are split by random_split(digits, 0.8, 42): 1437 to train, 360 to test.
+/// leads to no set, MissingSet where a name finds none. An incomplete or damaged set is an Error
+/// wherever it is found. The embedded digits are split by random_split(digits, 0.8, 42): 1437 to
+/// train, 360 to test.
 ImageSet load_image_set(const std::optional<std::string>& data = std::nullopt,
                         const std::filesystem::path& system_folder = "/usr/share/datasets");
 

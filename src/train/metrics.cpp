@@ -168,6 +168,10 @@ Interval wilson_interval(Index correct, Index n, double z) {
             correct == n ? 1 : (centre + radius) / (1 + z2)};
 }
 
+double worse(double a, double b) {
+    return a >= b || std::isnan(a) ? a : b;
+}
+
 void require_finite_loss(double loss, Index epoch, Index step) {
     if (std::isfinite(loss)) return;
     throw Error("training: the loss is not finite",

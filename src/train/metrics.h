@@ -61,6 +61,10 @@ struct Interval {
 /// n = 0 gives {0, 1}. Throws Error unless 0 <= correct <= n.
 Interval wilson_interval(Index correct, Index n, double z = 1.959964);
 
+/// The greater of two errors, or NaN where either is, which std::max would lose: for the worst of
+/// several.
+double worse(double a, double b);
+
 /// Throws Error, saying what to try, where the loss is NaN or infinite.
 void require_finite_loss(double loss, Index epoch, Index step);
 

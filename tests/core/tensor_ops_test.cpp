@@ -1,6 +1,8 @@
 #include "core/tensor_ops.h"
 
+#include <array>
 #include <cmath>
+#include <tuple>
 
 #include "catch.h"
 #include "core/error.h"
@@ -101,4 +103,40 @@ TEST_CASE("logistic regression written as numpy runs on an emulated GPU", "[core
     };
     const Tensor<float> here = gradient(Device::cpu), there = gradient(Device::emulated);
     for (Index i = 0; i < 3; ++i) CHECK(there(0, i) == Approx(here(0, i)).epsilon(1e-6));
+}
+
+TEST_CASE("a slice and a transpose of a tensor are copies of its elements", "[core]") {
+    const auto x = Matrix::empty({2, 3, 5});
+    for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<double>(i);
+    for (const auto& [axis, begin, end] :
+         {std::tuple{0, 1, 2}, {1, 0, 2}, {2, 1, 4}, {-1, 4, 5}, {1, 2, 2}, {2, 0, 5}}) {
+        const Matrix y = slice(x, axis, begin, end);
+        std::array<Index, 3> offset{}, dims{2, 3, 5};
+        const auto along = static_cast<std::size_t>(axis < 0 ? axis + 3 : axis);
+        offset[along] = begin;
+        dims[along] = end - begin;
+        REQUIRE(y.shape() == Shape{dims[0], dims[1], dims[2]});
+        for (Index i = 0; i < dims[0]; ++i)
+            for (Index j = 0; j < dims[1]; ++j)
+                for (Index k = 0; k < dims[2]; ++k)
+                    CHECK(y(i, j, k) == x(i + offset[0], j + offset[1], k + offset[2]));
+    }
+    const Matrix ends = transpose(x, 0, -1), same = transpose(x, 1, 1);
+    REQUIRE(ends.shape() == Shape{5, 3, 2});
+    for (Index i = 0; i < 2; ++i)
+        for (Index j = 0; j < 3; ++j)
+            for (Index k = 0; k < 5; ++k) CHECK(ends(k, j, i) == x(i, j, k));
+    CHECK(same.values() == x.values());
+
+    const Matrix whole = slice(x, 0, 0, 2);  // has memory of its own, even so
+    x.fill(-1);
+    CHECK(whole(1, 2, 4) == 29);
+    CHECK(same(1, 2, 4) == 29);
+    CHECK(slice(Matrix::zeros({0, 3}), 1, 1, 3).shape() == Shape{0, 2});
+    CHECK_THROWS_WITH(slice(x, 1, 0, 4), Catch::Contains("0 to 4 along axis 1 of shape (2, 3, 5)"));
+    CHECK_THROWS_WITH(slice(x, 1, 2, 1), Catch::Contains("no such elements"));
+    CHECK_THROWS_WITH(slice(x, 1, -1, 1), Catch::Contains("no such elements"));
+    CHECK_THROWS_WITH(slice(x, 3, 0, 1), Catch::Contains("slice"));
+    CHECK_THROWS_WITH(transpose(x, 0, 3), Catch::Contains("transpose"));
+    CHECK_THROWS_WITH(transpose(Matrix(), 0, 1), Catch::Contains("undefined"));
 }

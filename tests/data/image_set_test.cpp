@@ -120,6 +120,7 @@ TEST_CASE("load_image_set finds no set by name") {
     write_set(machine.dir, "work/data/downloads/mnist", 3);
     setenv("HANDGRAD_DATA", "/nowhere", 1);
     REQUIRE(mark_of(machine.load("mnist")) == 3);
+    REQUIRE_THROWS_AS(machine.load("fashion-mnist"), MissingSet);
     REQUIRE_THROWS_WITH(machine.load("fashion-mnist"),
                         ContainsSubstring("--data fashion-mnist: not found") &&
                             ContainsSubstring("/nowhere, data/downloads, ") &&
@@ -189,6 +190,14 @@ TEST_CASE("load_image_set refuses an incomplete or damaged set") {
     write_set(machine.dir, folder, 1);
     machine.dir.write(folder + "/train-images-idx3-ubyte", "<html>not found</html>");
     refused("not an IDX file");
+    bool missing = false;
+    try {
+        machine.load("mnist");
+    } catch (const MissingSet&) {
+        missing = true;
+    } catch (const Error&) {
+    }
+    REQUIRE_FALSE(missing);
 }
 
 TEST_CASE("load_image_set splits the embedded digits as it says") {

@@ -105,6 +105,15 @@ TEST_CASE("count_correct refuses what does not fit") {
     REQUIRE_THROWS_AS(count_correct(Tensor<float>(), labels({0})), Error);
 }
 
+TEST_CASE("the worse of two errors is NaN where either is") {
+    REQUIRE(worse(1, 2) == 2);
+    REQUIRE(worse(2, 1) == 2);
+    REQUIRE(worse(-0.5, -0.5) == -0.5);
+    REQUIRE(std::isnan(worse(quiet_nan, 1)));
+    REQUIRE(std::isnan(worse(1, quiet_nan)));
+    REQUIRE(std::isnan(worse(quiet_nan, inf)));
+}
+
 TEST_CASE("wilson_interval holds in the middle and at the ends") {
     // The ends are the p that lie just z standard deviations of their own from what was seen.
     for (const auto& [correct, n] : {std::pair<Index, Index>{9712, 10000}, {1, 3}, {1, 1000000}}) {
