@@ -438,7 +438,7 @@ void multiply_by_shape(const Product<T>& product) {
     const Plan plan = choose_plan(p);
     share_out(
         p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },
-        [&](const Product<T>& part, Range) { multiply_part(part, plan); });
+        [&](const Product<T>& part, Range, Range) { multiply_part(part, plan); });
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

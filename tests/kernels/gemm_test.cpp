@@ -95,6 +95,15 @@ TEMPLATE_TEST_CASE("gemm's epilogue adds the bias, then cuts at zero", "[gemm]",
     using T = TestType;
     std::vector<Case> cases = edge_cases();
     for (const Index k : {0, 1, 30}) cases.push_back({.M = 20, .N = 33, .K = k});
+    // Sums of op(A)'s rows: without columns of B, shared out by threads, and by parts of a sum.
+    for (const Case& c : {Case{.M = 5, .N = 0, .K = 9},
+                          {.M = 40, .N = 100, .K = 1000},
+                          {.M = 130, .N = 70, .K = 500},
+                          {.M = 300, .N = 20, .K = 601}})
+        for (const Trans trans_a : both) {
+            cases.push_back(c);
+            cases.back().trans_a = trans_a;
+        }
     for (Case c : cases) {
         c.gap = 0;
         c.beta = 0;
@@ -114,17 +123,26 @@ TEMPLATE_TEST_CASE("gemm's epilogue adds the bias, then cuts at zero", "[gemm]",
             for (const int threads : {1, 2}) {
                 const cpu::Threads set(threads);
                 const std::string name = std::string(cpu::name_of(isa)) + " " + c.name();
-                const auto run = [&](const T* b, bool relu) {
+                const auto run = [&](const T* b, bool relu, T* row_sums = nullptr) {
                     std::vector<T> result(product.size());
                     ladder::fused_rung<T>(isa)(c.trans_a, c.trans_b, c.M, c.N, c.K,
                                                operands.A.data.data(), operands.B.data.data(), b,
-                                               relu, result.data());
+                                               relu, row_sums, result.data());
                     return result;
                 };
                 require_same_or_nan(run(nullptr, false), product, name);
                 require_same_or_nan(run(bias.data(), false), shifted, name + " bias");
                 require_same_or_nan(run(nullptr, true), cut, name + " relu");
                 require_same_or_nan(run(bias.data(), true), both_done, name + " bias, relu");
+                if (c.trans_a == yes) {
+                    std::vector<T> sums(static_cast<std::size_t>(c.M), T{3}), wanted = sums;
+                    for (Index k = 0; k < c.K; ++k)
+                        for (std::size_t m = 0; m < wanted.size(); ++m)
+                            wanted[m] +=
+                                operands.A.data[static_cast<std::size_t>(k) * wanted.size() + m];
+                    require_same_or_nan(run(nullptr, false, sums.data()), product, name + " sums");
+                    require_same_or_nan(sums, wanted, name + " sums of rows");
+                }
                 if (c.trans_a == no && c.trans_b == yes) {
                     std::vector<T> y(product.size());
                     cpu::backend<T>(isa).linear_forward(y.data(), operands.A.data.data(),
