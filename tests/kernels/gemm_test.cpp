@@ -7,14 +7,21 @@ using namespace handgrad;
 
 namespace {
 
+// With a check at every access the plain loops of rungs 1 to 4 take most of the time.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
 template <class T>
-void require_exact(const Case& c) {
+void require_exact(const Case& c, int first_rung = 1) {
     const Operands<T> operands(c, WholeNumbers{});
     const std::vector<T> wanted = operands.template naive<T>(c);
     for (const auto isa : supported_isas()) {
         const std::string name = std::string(cpu::name_of(isa)) + " " + c.name();
         require_same(operands.product(cpu::backend<T>(isa), c), wanted, name);
-        for (int number = 1; number <= ladder::last_rung; ++number)
+        for (int number = first_rung; number <= ladder::last_rung; ++number)
             require_same(operands.product(ladder::rung<T>(number, isa), c), wanted,
                          "rung " + std::to_string(number) + " " + name);
     }
@@ -73,14 +80,17 @@ TEMPLATE_TEST_CASE("gemm is exact on whole numbers for all small sizes", "[gemm]
     const double betas[] = {0, 1, -3};
     for (const Trans trans_a : both)
         for (const Trans trans_b : both)
-            for (int sample = 0; sample < 250; ++sample)
+            for (int sample = 0; sample < (sanitized ? 100 : 250); ++sample)
                 require_exact<TestType>({trans_a, trans_b, size(), size(), size(),
                                          alphas[engine() % 4], betas[engine() % 3],
                                          static_cast<Index>(engine() % 4)});
 }
 
 TEMPLATE_TEST_CASE("gemm is exact around the sizes of tiles and blocks", "[gemm]", float, double) {
-    for (const Case& c : edge_cases()) require_exact<TestType>(c);
+    // Of a shape's four transpositions, rungs 1 to 4 see one where they are slow, in turn.
+    const std::vector<Case> cases = edge_cases();
+    for (std::size_t i = 0; i < cases.size(); ++i)
+        require_exact<TestType>(cases[i], sanitized && i % 4 != i / 4 % 4 ? 5 : 1);
 }
 
 TEST_CASE("gemm is exact where B comes from memory, its rows a multiple of a page apart",
