@@ -49,8 +49,12 @@ std::vector<Case> edge_cases() {
     shapes.push_back({.M = 1024, .N = 100, .K = 40});  // rows of A a page apart
     shapes.push_back({.M = 70, .N = 13, .K = 1024});   // rows of B, and a copy of them
     shapes.push_back({.M = 130, .N = 1024, .K = 20});
-    shapes.push_back({.M = 10, .N = 1024, .K = 300});  // each strip of B packed and used once
-    shapes.push_back({.M = 64, .N = 100, .K = 700});   // a last strip of one vector
+    shapes.push_back({.M = 70, .N = 1024, .K = 300});  // k in pieces, B as it lies
+    shapes.push_back({.M = 70, .N = 50, .K = 300});
+    shapes.push_back({.M = 9, .N = 1000, .K = 1100});
+    shapes.push_back({.M = 260, .N = 1030, .K = 520});  // all of A' B packed
+    shapes.push_back({.M = 10, .N = 1024, .K = 300});   // each strip of B packed and used once
+    shapes.push_back({.M = 64, .N = 100, .K = 700});    // a last strip of one vector
     shapes.push_back({.M = 1, .N = 1, .K = 5000});
     shapes.push_back({.M = 200, .N = 200, .K = 1});
     shapes.push_back({.M = 1, .N = 1, .K = 16383});  // threads share out k
@@ -275,6 +279,9 @@ TEMPLATE_TEST_CASE("gemm gives the same bits for every number of threads", "[gem
                                      {12, 12, 50000},
                                      {1, 1, 30000},
                                      {301, 10, 1000},
+                                     {66, 20, 190},
+                                     {20, 1024, 600},
+                                     {70, 1024, 300},
                                      {500, 300, 20}})
             for (const Trans trans_a : both)
                 for (const Trans trans_b : both) {
