@@ -6,7 +6,7 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench bench-gemm lesson lessons known_lesson report gradcheck data format \
+.PHONY: help setup run test bench bench-gemm bench-threads lesson lessons known_lesson report gradcheck data format \
 	lint docs cuda test-gpu asan tsan clean
 MAKEFLAGS += --no-print-directory
 
@@ -28,7 +28,7 @@ sanitizer := $(or $(shell command -v compute-sanitizer),$(wildcard $(dir $(nvcc)
 help: ## this list
 	@echo 'make TARGET [ARGS="words for the program"]'
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | \
-		while IFS='|' read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
+		while IFS='|' read -r target text; do printf '  %-13s %s\n' "$$target" "$$text"; done
 
 setup: ## install what the build needs
 	@tools/setup.sh
@@ -44,14 +44,18 @@ test: build/release/build.ninja ## build everything and run the tests
 	@cmake --build build/release
 	@ctest --preset release -j$(cores) $(ARGS)
 
-bench: build/release/build.ninja ## run the benchmarks, but for those of products and GPUs
+bench: build/release/build.ninja ## run the benchmarks, but for those of products, threads and GPUs
 	@cmake --build build/release --target bench/all
-	@for program in $(filter-out %/bench_gemm %/bench_device_step,$(patsubst bench/%.cpp,build/release/bench/bench_%,\
+	@for program in $(filter-out %/bench_gemm %/bench_threads %/bench_device_step,$(patsubst bench/%.cpp,build/release/bench/bench_%,\
 		$(sort $(wildcard bench/*.cpp)))); do $$program $(ARGS) || exit; done
 
 bench-gemm: build/release/build.ninja ## run the matrix product beside the BLASes that are installed
 	@cmake --build build/release --target bench_gemm
 	@build/release/bench/bench_gemm $(ARGS)
+
+bench-threads: build/release/build.ninja ## see that no kernel is slower with threads than without
+	@cmake --build build/release --target bench_threads
+	@build/release/bench/bench_threads $(ARGS)
 
 lesson: known_lesson build/release/build.ninja ## run one lesson: make lesson N=3 ARGS="--help"
 	@cmake --build build/release --target lesson_$(lesson)

@@ -139,6 +139,10 @@ class Backend {
     /// y = x W' + bias in every row: x (rows, in), W (out, in), bias (out), y (rows, out).
     virtual void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
                                 Index out) const = 0;
+    /// dw += dy' x and db += the sums of dy's columns: dy (rows, out), x (rows, in), dw (out, in),
+    /// db (out).
+    virtual void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
+                                        Index out) const = 0;
 
     // ---- elementwise, n elements ----------------------------------------------------------------
 

@@ -32,6 +32,13 @@ class CpuBackend final : public Backend<T> {
         gemm(Trans::no, Trans::yes, rows, out, in, T{1}, x, in, w, in, T{0}, y, out);
         add_to_rows(y, bias, rows, out);
     }
+    void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
+                                Index out) const override {
+        if (ladder::rounding_rung<T>() == nullptr)
+            return HANDGRAD_ISA::linear_backward_weight(dw, db, dy, x, rows, in, out);
+        gemm(Trans::yes, Trans::no, out, in, rows, T{1}, dy, out, x, in, T{1}, dw, in);
+        sum_rows(db, dy, rows, out);
+    }
     void fill(T* x, T value, Index n) const override { HANDGRAD_ISA::fill(x, value, n); }
     void multiply(T* y, const T* x, const T* scale, Index n) const override {
         HANDGRAD_ISA::multiply(y, x, scale, n);

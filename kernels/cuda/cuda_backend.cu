@@ -27,6 +27,11 @@ class CudaBackend final : public Backend<T> {
         gemm(Trans::no, Trans::yes, rows, out, in, T(1), x, in, w, in, T(0), y, out);
         add_to_rows(y, bias, rows, out);
     }
+    void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
+                                Index out) const override {
+        gemm(Trans::yes, Trans::no, out, in, rows, T(1), dy, out, x, in, T(1), dw, in);
+        sum_rows(db, dy, rows, out);
+    }
     void fill(T* x, T value, Index n) const override { HANDGRAD_GPU::fill(x, value, n); }
     void multiply(T* y, const T* x, const T* scale, Index n) const override {
         HANDGRAD_GPU::multiply(y, x, scale, n);

@@ -87,6 +87,13 @@ class OnHostMemory final : public Backend<T> {
                                 d.in(bias, out), rows, in, out);
         d.copy_back();
     }
+    void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
+                                Index out) const override {
+        DeviceArrays d(gpu_);
+        kernels_.linear_backward_weight(d.out(dw, out * in), d.out(db, out), d.in(dy, rows * out),
+                                        d.in(x, rows * in), rows, in, out);
+        d.copy_back();
+    }
     void fill(T* x, T value, Index n) const override {
         DeviceArrays d(gpu_);
         kernels_.fill(d.out(x, n), value, n);
