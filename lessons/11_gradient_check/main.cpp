@@ -10,7 +10,9 @@
 
 #include "autograd/functional.h"
 #include "check/registry.h"
+#include "core/tensor_ops.h"
 #include "data/image_set.h"
+#include "how_far_to_step.h"
 #include "layers/linear.h"
 #include "layers/sequential.h"
 #include "losses/pointwise.h"
@@ -22,37 +24,31 @@ using namespace handgrad;
 
 namespace {
 
-double logistic(double t) {
-    return 1 / (1 + std::exp(-t));
-}
+using Matrix = Tensor<double>;
+using Slope = Matrix (*)(const Matrix& h);  // dh/do as a function of h
 
-/// h = 2 logistic(o) - 1, a layer of our own; `slope` is dh/do, as a function of h.
+/// h = 2 logistic(o) - 1, a layer of our own.
 class HiddenUnit final : public Layer<double> {
   public:
-    explicit HiddenUnit(double (*slope)(double h)) : slope_(slope) {}
+    explicit HiddenUnit(Slope slope) : slope_(slope) {}
 
-    Tensor<double> forward(const Tensor<double>& o) override {
-        h_ = o.clone();
-        for (double& h : h_.span()) h = 2 * logistic(h) - 1;
+    Matrix forward(const Matrix& o) override {
+        h_ = 2 / (1 + exp(-o)) - 1;
         return h_;
     }
-    Tensor<double> backward(const Tensor<double>& dh) override {
-        const Tensor<double> out = dh.clone();
-        for (Index i = 0; i < out.size(); ++i) out.data()[i] *= slope_(h_.data()[i]);
-        return out;
-    }
+    Matrix backward(const Matrix& dh) override { return dh * slope_(h_); }
     [[nodiscard]] std::string describe() const override { return "HiddenUnit"; }
 
   private:
-    double (*slope_)(double h);
-    Tensor<double> h_;
+    Slope slope_;
+    Matrix h_;
 };
 
-double book_slope(double h) {
+Matrix book_slope(const Matrix& h) {
     return (1 - h) * (1 - h);
 }
 
-double true_slope(double h) {
+Matrix true_slope(const Matrix& h) {
     return (1 - h * h) / 2;
 }
 
@@ -62,31 +58,29 @@ Variable<double> hidden_unit(const Variable<double>& o) {
 }
 
 /// The lecture's network: inputs -> hidden units -> one logit.
-Sequential<double> two_layers(Index inputs, Index hidden, double (*slope)(double), double spread,
-                              std::uint64_t seed) {
+Sequential<double> two_layers(Index inputs, Slope slope, double spread, std::uint64_t seed,
+                              Device device = Device::cpu) {
+    const Index hidden = 5;
     Random random(seed);
     Sequential<double> model;
-    model.add<Linear<double>>(inputs, hidden, random);
+    model.add<Linear<double>>(inputs, hidden, random, device);
     model.add<HiddenUnit>(slope);
-    model.add<Linear<double>>(hidden, 1, random);
+    model.add<Linear<double>>(hidden, 1, random, device);
     for (const Parameter<double>* p : model.parameters()) random.normal(p->value, 0, spread);
     return model;
 }
 
-/// The samples of two classes of a data set: x (N, features) in [-.5, .5], y (N, 1) of 0 and 1.
+/// The threes and eights among the first rows of a set: x (N, features) in [-.5, .5], y (N, 1) of
+/// 0 and 1.
 struct TwoClasses {
-    Tensor<double> x, y;
+    Matrix x, y;
 };
 
-TwoClasses two_classes(const Dataset& set, std::int32_t zero, std::int32_t one, std::size_t most) {
-    std::vector<Index> rows;
-    for (Index i = 0; i < set.size() && rows.size() < most; ++i)
-        if (set.y(i) == zero || set.y(i) == one) rows.push_back(i);
-    const Dataset chosen = set.subset(rows);
-    TwoClasses data{chosen.x.cast<double>(), Tensor<double>::empty({chosen.size(), 1})};
-    for (double& v : data.x.span()) v -= 0.5;
-    for (Index i = 0; i < chosen.size(); ++i) data.y(i, 0) = chosen.y(i) == one ? 1 : 0;
-    return data;
+TwoClasses threes_and_eights(const Dataset& set, Index rows) {
+    const Dataset two = two_classes(set.rows(0, std::min(rows, set.size())), 3, 8);
+    const std::vector<std::int32_t> labels = two.y.values();
+    const std::vector<double> y(labels.begin(), labels.end());
+    return {two.x.cast<double>() - 0.5, Matrix::from({two.size(), 1}, y)};
 }
 
 /// The unit alone, at nine points.
@@ -107,16 +101,13 @@ void check_unit(Lesson& lesson) {
 
     lesson.say("It fails. Point by point, with the slope that differences measure:");
     std::vector<Row> rows;
-    const Tensor<double> h = book.forward(o);
-    double far = 0;
-    for (Index i = 0; i < o.size(); ++i) {
-        const double e = 1e-6;
-        const double measured = (logistic(o(i) + e) - logistic(o(i) - e)) / e;
-        far = std::max(far, std::abs(measured - true_slope(h(i))));
-        rows.push_back({format("%g", o(i)), format("%.4f", h(i)), format("%.4f", measured),
-                        format("%.4f", book_slope(h(i))), format("%.4f", true_slope(h(i))),
-                        format("%.3g", book_slope(h(i)) / true_slope(h(i)))});
-    }
+    const double e = 1e-6;
+    const Matrix h = book.forward(o), by_book = book_slope(h), by_truth = true_slope(h);
+    const Matrix measured = (mended.forward(o + e) - mended.forward(o - e)) / (2 * e);
+    const double far = max(abs(measured - by_truth)).item();
+    for (Index i = 0; i < o.size(); ++i)
+        rows.push_back(cells("%g | %.4f | %.4f | %.4f | %.4f | %.3g", o(i), h(i), measured(i),
+                             by_book(i), by_truth(i), by_book(i) / by_truth(i)));
     lesson.table({"o", "h", "measured", "(1 - h)^2", "(1 - h^2) / 2", "book / true"}, rows);
     lesson.say(
         "Twice too much in the middle, 2 (1 - h) / (1 + h) in general: a unit that saturates at -1 "
@@ -130,26 +121,21 @@ void check_unit(Lesson& lesson) {
     lesson.pre(table(right));
     lesson.check("the mended derivative passes", all_pass(right));
 
-    std::vector<double> at, by_book, by_truth;
-    for (double t = -6; t <= 6; t += 0.05) {
-        const double value = 2 * logistic(t) - 1;
-        at.push_back(t);
-        by_book.push_back(book_slope(value));
-        by_truth.push_back(true_slope(value));
-    }
-    lesson.figure(
-        "slopes.png", "The slope of h, as the lecture has it and as it is.",
-        {.title = "dh/do of h = 2 logistic(o) - 1",
-         .x_label = "o",
-         .y_label = "dh/do",
-         .series = {{"lecture: (1 - h)^2", by_book, at}, {"true: (1 - h^2) / 2", by_truth, at}}});
+    const std::vector<double> at = linspace(-6, 6, 241);
+    const Matrix along = book.forward(Matrix::from({std::ssize(at)}, at));
+    lesson.figure("slopes.png", "The slope of h, as the lecture has it and as it is.",
+                  {.title = "dh/do of h = 2 logistic(o) - 1",
+                   .x_label = "o",
+                   .y_label = "dh/do",
+                   .series = {{"lecture: (1 - h)^2", book_slope(along).values(), at},
+                              {"true: (1 - h^2) / 2", true_slope(along).values(), at}}});
 }
 
 /// The whole network: which rows fail says in which layer the mistake is.
 void locate(Lesson& lesson, const TwoClasses& data) {
     lesson.section("The whole network: where is it?");
     const Index inputs = data.x.dim(1);
-    Sequential<double> book = two_layers(inputs, 5, book_slope, 0.3, lesson.options().seed);
+    Sequential<double> book = two_layers(inputs, book_slope, 0.3, lesson.options().seed);
     const TapeForward tape = [](const Variable<double>& x, auto w) {
         return functional::linear(hidden_unit(functional::linear(x, w[0], w[1])), w[2], w[3]);
     };
@@ -162,7 +148,7 @@ void locate(Lesson& lesson, const TwoClasses& data) {
         "right; all below it is wrong: the mistake is in layer 1, the hidden unit.");
     lesson.check("the mistake is located", located,
                  "rows below the hidden unit fail, and only they");
-    Sequential<double> mended = two_layers(inputs, 5, true_slope, 0.3, lesson.options().seed);
+    Sequential<double> mended = two_layers(inputs, true_slope, 0.3, lesson.options().seed);
     lesson.check("the mended network passes",
                  all_pass(check_layer(mended, data.x.rows(0, 20), tape)));
 }
@@ -171,47 +157,49 @@ void locate(Lesson& lesson, const TwoClasses& data) {
 /// the rate.
 void train_both(Lesson& lesson, const TwoClasses& data) {
     lesson.section("What it costs");
-    const int epochs = lesson.options().epochs;
+    const LessonOptions& options = lesson.options();
+    const Matrix x = data.x.to(options.device), y = data.y.to(options.device);
     const double rate = 2;
     lesson.say(
-        format("Both networks from equal weights: 5 hidden units, %d full-batch steps at "
-               "rate %g, the hidden layer once at a tenth of it, as in the lecture, and "
+        format("Both networks from equal weights, on %td images: 5 hidden units, %d full-batch "
+               "steps at rate %g, the hidden layer once at a tenth of it, as in the lecture, and "
                "once at all of it.",
-               epochs, rate));
+               x.dim(0), options.epochs, rate));
     std::vector<Series> curves;
     std::map<std::string, double> finals;
-    lesson.line("gradient  hidden rate  final loss  largest loss after step 20");
+    std::vector<Row> rows;
     for (const double hidden_rate : {rate / 10, rate})
         for (const bool book : {true, false}) {
-            Sequential<double> model = two_layers(data.x.dim(1), 5, book ? book_slope : true_slope,
-                                                  0.01, lesson.options().seed);
+            Sequential<double> model = two_layers(x.dim(1), book ? book_slope : true_slope, 0.01,
+                                                  options.seed, options.device);
             const auto p = model.parameters();
             SGD<double> hidden({p[0], p[1]}, hidden_rate), output({p[2], p[3]}, rate);
             BCEWithLogitsLoss<double> loss;
             std::vector<double> losses;
-            for (int epoch = 0; epoch < epochs; ++epoch) {
+            for (int epoch = 0; epoch < options.epochs; ++epoch) {
                 hidden.zero_grad();
                 output.zero_grad();
-                losses.push_back(loss.forward(model.forward(data.x), data.y).item());
-                model.backward(loss.backward());
+                losses.push_back(loss.forward(model.forward(x), y).item());
+                model.backward_parameters(loss.backward());
                 hidden.step();
                 output.step();
             }
-            const std::string name =
-                format("%s, hidden rate %g", book ? "lecture" : "true", hidden_rate);
-            const double worst =
-                *std::max_element(losses.begin() + std::min(20, epochs - 1), losses.end());
-            lesson.line(format("%-8s  %11g  %10.4f  %.4f", book ? "lecture" : "true", hidden_rate,
-                               losses.back(), worst));
+            const char* by = book ? "lecture" : "true";
+            const auto settled = losses.begin() + std::min(20, options.epochs - 1);
+            rows.push_back(cells("%s | %g | %.4f | %.4f", by, hidden_rate, losses.back(),
+                                 *std::max_element(settled, losses.end())));
+            const std::string name = format("%s, hidden rate %g", by, hidden_rate);
             finals[name] = losses.back();
             curves.push_back({name, losses});
         }
+    lesson.table({"gradient", "hidden rate", "final loss", "largest loss after step 20"}, rows);
     lesson.result("final_loss", finals);
     lesson.say(
         "The wrong gradient still points downhill for most units most of the time, so the loss "
         "falls and nothing looks broken; it only ends far above where it could be.");
-    lesson.check("the right gradient trains further", curves[1].y.back() < curves[0].y.back() &&
-                                                          curves[3].y.back() < curves[2].y.back());
+    lesson.check("the right gradient trains further",
+                 curves[1].y.back() < curves[0].y.back() && curves[3].y.back() < curves[2].y.back(),
+                 format("%.4f and %.4f", curves[1].y.back(), curves[3].y.back()));
     lesson.figure("training.png",
                   "The loss of training by the wrong gradient and by the right one.",
                   {.title = "Training loss",
@@ -219,48 +207,6 @@ void train_both(Lesson& lesson, const TwoClasses& data) {
                    .y_label = "cross entropy",
                    .series = curves,
                    .log_y = true});
-}
-
-/// The relative error of central differences of h at o = 1, by step, in precision T.
-template <class T>
-std::vector<double> errors_by_step(const std::vector<double>& exponents) {
-    const T o = 1, exact = [&] {
-        const T h = 2 / (1 + std::exp(-o)) - 1;
-        return (1 - h * h) / 2;
-    }();
-    std::vector<double> errors;
-    for (const double exponent : exponents) {
-        const T e = static_cast<T>(std::pow(10.0, exponent));
-        const T above = o + e, below = o - e;
-        const T difference =
-            (2 / (1 + std::exp(-above)) - 2 / (1 + std::exp(-below))) / (above - below);
-        errors.push_back(static_cast<double>(std::abs(difference - exact) / exact));
-    }
-    return errors;
-}
-
-void show_step_size(Lesson& lesson) {
-    lesson.section("How far to step");
-    std::vector<double> exponents;
-    for (double exponent = -12; exponent <= 0; exponent += 0.1) exponents.push_back(exponent);
-    const auto in_double = errors_by_step<double>(exponents);
-    const auto in_float = errors_by_step<float>(exponents);
-    const double best_double = *std::min_element(in_double.begin(), in_double.end() - 20);
-    lesson.say(
-        "A central difference is wrong by about e^2 h'''/6, and by rounding, about the precision "
-        "divided by e. The first falls with the step e, the second rises; in double they meet near "
-        "e = 1e-5, where ten digits are right. In float hardly four ever are, so that gradients "
-        "are checked in double.");
-    lesson.figure("step_size.png",
-                  "The error of a central difference against its step: truncation on the right, "
-                  "rounding on the left.",
-                  {.title = "Relative error of (h(o + e) - h(o - e)) / 2e at o = 1",
-                   .x_label = "log10 e",
-                   .y_label = "relative error",
-                   .series = {{"double", in_double, exponents}, {"float", in_float, exponents}},
-                   .log_y = true});
-    lesson.check("in double a good step gives eight digits", best_double < 1e-8,
-                 format("%.1e", best_double));
 }
 
 void check_everything(Lesson& lesson) {
@@ -303,15 +249,18 @@ int main(int argc, char** argv) {
             "autograd, located, and mended.",
         .epochs = 2000,
         .quick_epochs = 300,
+        .tiny_epochs = 40,
         .data = "embedded",
         .data_help = image_set_help,
+        .any_device = true,
     };
     return run_lesson(argc, argv, info, [](Lesson& lesson) {
-        const TwoClasses data = two_classes(load_image_set(lesson.options().data).train, 3, 8, 300);
+        const TwoClasses data = threes_and_eights(load_image_set(lesson.options().data).train,
+                                                  lesson.options().tiny ? 150 : 1500);
         check_unit(lesson);
         locate(lesson, data);
         train_both(lesson, data);
-        show_step_size(lesson);
+        how_far_to_step(lesson);
         check_everything(lesson);
     });
 }
