@@ -69,10 +69,12 @@ known_lesson:
 
 lessons: build/release/build.ninja ## run every lesson with --quick
 	@cmake --build build/release --target lessons/all
-	@failed=; for lesson in $(lessons); do \
-		echo "==== $$lesson"; \
+	@failed=; times=; for lesson in $(lessons); do \
+		echo "==== $$lesson"; start=$$(date +%s%N); \
 		build/release/lessons/lesson_$$lesson --quick $(ARGS) || failed="$$failed $$lesson"; \
+		times="$$times$$(awk "BEGIN {printf \"%6.1f s  %s\", ($$(date +%s%N) - $$start) / 1e9, \"$$lesson\"}")\n"; \
 	done; \
+	printf "\n==== times\n$$times"; \
 	if [ -n "$$failed" ]; then echo "make lessons: these failed:$$failed" >&2; exit 1; fi
 
 report: build/release/build.ninja ## a page of links to the reports of all lessons run so far

@@ -48,7 +48,7 @@ enum class PointwiseLoss : std::uint8_t {
 enum class Penalty : std::uint8_t { l1 /* sum |w| */, l2 /* sum w^2 */ };
 
 /// y = op(x). sign is -1, 0 or 1, or NaN.
-enum class UnaryOp : std::uint8_t { neg, exp, log, sqrt, tanh, erf, abs, sign };
+enum class UnaryOp : std::uint8_t { neg, exp, log, log1p, sqrt, tanh, erf, abs, sign };
 /// y = op(a, b).
 ///   maximum  NaN where either is
 ///   step     1 where a > b, 1/2 where a = b, else 0: the derivative of maximum(a, b) by a
