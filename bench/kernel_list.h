@@ -149,7 +149,10 @@ inline std::vector<Kernel> kernels() {
         const Axis axis = {n, 1, 1, 0};
         k.add_walk(x.a, x.b, &axis, 1);
     });
-    add("clamp", 2, [](auto& k, Arrays& x, Index n) { k.clamp(x.a, T{2}, n); });
+    add("clamp_gradients", 2, [](auto& k, Arrays& x, Index n) {
+        const ParameterArrays<T> p = x.parameter(n);
+        k.clamp_gradients(&p, 1, T{2});
+    });
     add("clip_gradients", 2, [](auto& k, Arrays& x, Index n) {
         const ParameterArrays<T> p = x.parameter(n);
         const double squares = 1;  // a little too much
@@ -160,9 +163,10 @@ inline std::vector<Kernel> kernels() {
         k.dropout(x.a, x.b, &call, {.seed = 1, .last_kept = 1U << 31}, T{2}, n);
     });
     add("sum", 1, [](auto& k, Arrays& x, Index n) { k.sum(x.b, x.a, T{1}, n); });
-    add("add_squares", 1, [](auto& k, Arrays& x, Index n) {
+    add("sum_squares", 1, [](auto& k, Arrays& x, Index n) {
+        const ParameterArrays<T> p = x.parameter(n);
         double total = 0;
-        k.add_squares(&total, x.a, n);
+        k.sum_squares(&total, &p, 1);
     });
     add("mse", 3, [](auto& k, Arrays& x, Index n) {
         k.pointwise_loss_forward(PointwiseLoss::mse, x.a, x.b, x.c, T{1}, n);

@@ -179,6 +179,14 @@ class CpuBackend final : public Backend<T> {
         HANDGRAD_ISA::soft_cross_entropy_backward(dlogits, dlosses, probabilities, targets, rows,
                                                   cols);
     }
+    void class_shares(T* shares, const T* targets, const std::int32_t* labels, const T* weight,
+                      T kept, T spread, Index rows, Index cols) const override {
+        HANDGRAD_ISA::class_shares(shares, targets, labels, weight, kept, spread, rows, cols);
+    }
+    void sum_class_weights(T* out, const std::int32_t* labels, const T* weight, Index rows,
+                           Index classes) const override {
+        HANDGRAD_ISA::sum_class_weights(out, labels, weight, rows, classes);
+    }
     void nll_forward(T* losses, const T* x, const std::int32_t* labels, const T* weight, Index rows,
                      Index cols) const override {
         HANDGRAD_ISA::nll_forward(losses, x, labels, weight, rows, cols);
@@ -237,14 +245,18 @@ class CpuBackend final : public Backend<T> {
                       const RmspropStep<T>& s) const override {
         HANDGRAD_ISA::rmsprop_step(parameters, count, s);
     }
-    void add_squares(double* out, const T* x, Index n) const override {
-        HANDGRAD_ISA::add_squares(out, x, n);
+    void sum_squares(double* out, const ParameterArrays<T>* parameters,
+                     Index count) const override {
+        HANDGRAD_ISA::sum_squares(out, parameters, count);
     }
     void clip_gradients(const ParameterArrays<T>* parameters, Index count, const double* squares,
                         double max_norm) const override {
         HANDGRAD_ISA::clip_gradients(parameters, count, squares, max_norm);
     }
-    void clamp(T* x, T limit, Index n) const override { HANDGRAD_ISA::clamp(x, limit, n); }
+    void clamp_gradients(const ParameterArrays<T>* parameters, Index count,
+                         T limit) const override {
+        HANDGRAD_ISA::clamp_gradients(parameters, count, limit);
+    }
 };
 
 const CpuBackend<float> float_backend;
