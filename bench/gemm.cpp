@@ -12,10 +12,11 @@
 //
 // Shapes are M x K x N, with op(A) (M, K) and op(B) (K, N). Every result is checked against the
 // definition before it is timed; a wrong one is reported and gets no speed. All libraries take
-// turns within each round, so that a busy neighbour slows all alike. Speeds are medians over the
-// rounds; a ratio is the median of the rounds' ratios, and above 1 where handgrad is faster. Each
-// round also measures the multiply-adds that the processor can do right then; %peak is the median
-// over the rounds whose probe was within 3 % of the best.
+// turns within each round, so that a busy neighbour slows all alike; one thread is timed by its own
+// time, several by the wall clock. Speeds are medians over the rounds; a ratio is the median of the
+// rounds' ratios, and above 1 where handgrad is faster. Each round also measures the multiply-adds
+// that the processor can do right then; %peak is the median over the rounds whose probe was within
+// 3 % of the best.
 //
 // Lines called "layer" time what a layer does in a training step, batch x inputs x outputs: y =
 // relu(x W' + b) and back, dz = dy where y > 0, dW = dz' x, db = the sum of dz's rows, dx = dz W.
@@ -32,6 +33,7 @@
 // --only bf16, the same runs on plain C++, to see that it works.
 #include <dlfcn.h>
 #include <omp.h>
+#include <time.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -322,6 +324,24 @@ double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+/// Runs on the time of one thread alone, or on the wall clock: where other programs want the cores
+/// as well, one thread's own time leaves theirs out.
+class Stopwatch {
+  public:
+    explicit Stopwatch(int threads)
+        : clock_(threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC), start_(now()) {}
+    [[nodiscard]] double seconds() const { return now() - start_; }
+
+  private:
+    [[nodiscard]] double now() const {
+        timespec time{};
+        clock_gettime(clock_, &time);
+        return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+    }
+    clockid_t clock_;
+    double start_;
+};
+
 double median(std::vector<double> x) {
     if (x.empty()) return std::numeric_limits<double>::quiet_NaN();
     const auto middle = x.begin() + static_cast<std::ptrdiff_t>(x.size() / 2);
@@ -365,9 +385,9 @@ Line measure(const Shape& shape, int threads, const std::vector<Library>& all, d
         for (std::size_t i = 0; i < libraries.size(); ++i) {
             const Library& library = *libraries[(i + round) % libraries.size()];
             work.run(library);  // wakes its threads, fills its caches
-            const auto turn = Clock::now();
+            const Stopwatch turn(threads);
             for (int t = 0; t < times; ++t) work.run(library);
-            speed[library.name].push_back(shape.flops() * times / seconds_since(turn) / 1e9);
+            speed[library.name].push_back(shape.flops() * times / turn.seconds() / 1e9);
         }
     }
 
@@ -441,9 +461,9 @@ std::vector<Line> measure_tiles(Index n, double seconds) {
         const bool fast = probe >= 12 * ladder::fma_peak<float>(isa, 1);
         probes[fast].push_back(probe);
         for (int i = 0; i < 3; ++i) {
-            const auto turn = Clock::now();
+            const Stopwatch turn(1);
             run(numbers[i]);
-            speed[fast][i].push_back(work.s.flops() / seconds_since(turn) / 1e9);
+            speed[fast][i].push_back(work.s.flops() / turn.seconds() / 1e9);
         }
     }
     std::vector<Line> lines;

@@ -24,6 +24,18 @@ using PhiloxWords = Vector<std::uint64_t>;
 #endif
 }
 
+/// Stores x0 y0 x1 y1 .., the low half of each before the high one.
+template <int... lane>
+[[gnu::always_inline]] inline void store_interleaved(std::uint32_t* to, PhiloxWords x,
+                                                     PhiloxWords y,
+                                                     std::integer_sequence<int, lane...>) {
+    constexpr int L = lanes<std::uint64_t>;
+    const PhiloxWords parts[2] = {
+        __builtin_shufflevector(x, y, (lane / 2 + lane % 2 * L)...),
+        __builtin_shufflevector(x, y, (L / 2 + lane / 2 + lane % 2 * L)...)};
+    __builtin_memcpy(to, parts, sizeof(parts));
+}
+
 /// Counters that are turned into numbers together: four vectors of them, so that one can be
 /// multiplied while the others wait for their products.
 inline constexpr Index philox_vectors = 4;
@@ -55,11 +67,26 @@ inline void philox(std::uint32_t* bits, std::uint64_t seed, std::uint64_t c, Ind
             w[2][v] = (a >> 32) ^ w[3][v] ^ key1;
             w[3][v] = a;
         }
-    for (Index v = 0; v < philox_vectors; ++v)
-        for (Index j = 0; j < lanes<std::uint64_t>; ++j)
-            for (Index k = 0; k < 4; ++k)
-                bits[4 * (v * lanes<std::uint64_t> + j) + k] =
-                    static_cast<std::uint32_t>(w[k][v][j]);
+    // A counter's four words lie beside each other: two in a lane, and two in the next.
+    for (Index v = 0; v < philox_vectors; ++v) {
+        PhiloxWords words[2];
+        for (int half = 0; half < 2; ++half)
+            words[half] = (w[2 * half][v] & 0xffffffffU) | (w[2 * half + 1][v] << 32);
+        store_interleaved(bits + 4 * v * lanes<std::uint64_t>, words[0], words[1],
+                          std::make_integer_sequence<int, lanes<std::uint64_t>>{});
+    }
+}
+
+/// `scale` in the lanes whose word is at most last_kept, zero in the others. In vectors by hand: as
+/// a loop over elements the choice was a branch, which nothing can predict.
+template <class T>
+[[gnu::always_inline]] inline Vector<T> kept(const std::uint32_t* bits, std::uint32_t last_kept,
+                                             T scale) {
+    typedef std::uint32_t Words __attribute__((vector_size(lanes<T> * sizeof(std::uint32_t))));
+    Words words;
+    __builtin_memcpy(&words, bits, sizeof(words));
+    const auto is_kept = __builtin_convertvector(words <= last_kept, Vector<T>);
+    return is_kept != T{0} ? Vector<T>{} + scale : Vector<T>{};
 }
 
 template <class T>
@@ -74,8 +101,10 @@ void dropout(T* y, const T* x, const Index* call, const DropoutDraw& draw, T sca
             for (Index first = begin; first < end; first += philox_block) {
                 philox(bits, draw.seed, number, first);
                 const Index count = smaller(philox_block, end - first);
-                for (Index i = 0; i < count; ++i)
-                    y[first + i] = x[first + i] * (bits[i] <= draw.last_kept ? scale : T{0});
+                for (Index i = 0; i < count; i += lanes<T>)
+                    store_first(y + first + i, count - i,
+                                load_padded(x + first + i, count - i, T{0}) *
+                                    kept<T>(bits + i, draw.last_kept, scale));
             }
         },
         philox_block);

@@ -1,4 +1,4 @@
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/share_always.h"
 
 #include <omp.h>
 
@@ -17,6 +17,7 @@ namespace {
 
 int threads_allowed = omp_get_max_threads();
 thread_local bool in_region = false;
+bool share_always = false;
 
 // The floating-point mode of this thread: MXCSR on x86, FPCR on Arm.
 #if defined(__x86_64__)
@@ -92,12 +93,17 @@ void set_max_threads(int threads) {
     threads_allowed = std::max(1, threads);
 }
 
+void ShareAlways::set(bool always) {
+    share_always = always;
+}
+
 int threads_for(Cost cost) {
     // Arithmetic is priced at 100 GFLOP/s a thread (a product does 100 to 250), the first megabyte,
     // which L2 may hold, at 50 GB/s, and what is beyond it at 10 GB/s.
     constexpr Index in_l2 = 1 << 20;
     const Index near = std::min(cost.bytes, in_l2);
     const Index nanoseconds = cost.flops / 100 + near / 50 + (cost.bytes - near) / 10;
+    if (share_always) return in_region ? 1 : threads_allowed;
     // Less than this is never worth two threads, and not worth asking.
     if (threads_allowed == 1 || in_region || nanoseconds < 5'000) return 1;
     const Index threads = std::max<Index>(1, nanoseconds / worth_a_thread());

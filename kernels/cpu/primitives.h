@@ -123,10 +123,22 @@ template <class T>
     return pow(a, b);
 }
 
+/// Is b one number, and a^b, or a^(b - 1) for a derivative, no more than a product?
+template <class T>
+bool is_square(BinaryOp op, const T* b, const Axis* axes, int rank) {
+    if (positions(axes, rank) == 0) return false;
+    for (int j = 0; j < rank; ++j)
+        if (axes[j].b != 0) return false;
+    const T power = op == BinaryOp::pow_da ? *b - T{1} : *b;
+    return op != BinaryOp::pow_db && (power == T{1} || power == T{2});
+}
+
 template <class T>
 void binary(BinaryOp op, T* y, const T* a, const T* b, const Axis* axes, int rank) {
     const Index n = positions(axes, rank);
-    const Cost stream = streaming<T>(n, 3), calls = {.flops = n * pow_flops, .bytes = 0};
+    const Cost stream = streaming<T>(n, 3);
+    const Cost calls =
+        is_square(op, b, axes, rank) ? stream : Cost{.flops = n * pow_flops, .bytes = 0};
     const auto apply = [=](Cost cost, auto f) { map(y, a, b, axes, rank, cost, f); };
     switch (op) {
         case BinaryOp::add:

@@ -1,5 +1,6 @@
 // Rungs 9 and 10 and their tiles: on plain C++ everywhere, and on AMX where there is one.
 #include "kernels/cpu/precision.h"
+#include "kernels/cpu/share_always.h"
 #include "kernels/gemm_cases.h"
 
 // The tiles in plain C++, compiled for these tests alone.
@@ -381,7 +382,7 @@ TEST_CASE("rungs 9 and 10 give the same bits for every number of threads", "[gem
                 operands.A.at(M - 1, 5) = infinity;
                 std::vector<float> first;
                 for (const int threads : {1, 2, 3}) {
-                    const cpu::Threads set(threads);
+                    const cpu::ShareAlways set(threads);
                     const std::vector<float> got =
                         operands.product(ladder::rung<float>(number, isa), c);
                     if (first.empty()) first = got;

@@ -1,6 +1,7 @@
 // The CPU's product, and every rung of the ladder to it, against the definition, for each
 // instruction set that this processor has.
 #include "kernels/cpu/caches.h"
+#include "kernels/cpu/share_always.h"
 #include "kernels/gemm_cases.h"
 
 using namespace handgrad;
@@ -135,7 +136,7 @@ TEMPLATE_TEST_CASE("gemm's epilogue adds the bias, then cuts at zero", "[gemm]",
         }
         for (const auto isa : supported_isas())
             for (const int threads : {1, 2}) {
-                const cpu::Threads set(threads);
+                const cpu::ShareAlways set(threads);
                 const std::string name = std::string(cpu::name_of(isa)) + " " + c.name();
                 const auto run = [&](const T* b, bool relu, T* row_sums = nullptr) {
                     std::vector<T> result(product.size());
@@ -289,7 +290,7 @@ TEMPLATE_TEST_CASE("gemm gives the same bits for every number of threads", "[gem
                     const Operands<T> operands(c, Reals{});
                     std::vector<T> first;
                     for (const int threads : {1, 2, 2, 3, 4}) {
-                        const cpu::Threads set(threads);
+                        const cpu::ShareAlways set(threads);
                         const std::vector<T> got = operands.product(cpu::backend<T>(isa), c);
                         if (first.empty()) first = got;
                         if (std::memcmp(first.data(), got.data(), got.size() * sizeof(T)) != 0)
