@@ -6,7 +6,7 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench bench-gemm lesson lessons known_lesson report gradcheck data format \
+.PHONY: help setup run test bench bench-gemm bench-threads lesson lessons known_lesson report gradcheck data format \
 	lint docs cuda test-gpu asan tsan clean
 MAKEFLAGS += --no-print-directory
 
@@ -28,7 +28,7 @@ sanitizer := $(or $(shell command -v compute-sanitizer),$(wildcard $(dir $(nvcc)
 help: ## this list
 	@echo 'make TARGET [ARGS="words for the program"]'
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | \
-		while IFS='|' read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
+		while IFS='|' read -r target text; do printf '  %-13s %s\n' "$$target" "$$text"; done
 
 setup: ## install what the build needs
 	@tools/setup.sh
@@ -44,14 +44,18 @@ test: build/release/build.ninja ## build everything and run the tests
 	@cmake --build build/release
 	@ctest --preset release -j$(cores) $(ARGS)
 
-bench: build/release/build.ninja ## run the benchmarks, but for those of products and GPUs
+bench: build/release/build.ninja ## run the benchmarks, but for those of products, threads and GPUs
 	@cmake --build build/release --target bench/all
-	@for program in $(filter-out %/bench_gemm %/bench_device_step,$(patsubst bench/%.cpp,build/release/bench/bench_%,\
+	@for program in $(filter-out %/bench_gemm %/bench_threads %/bench_device_step,$(patsubst bench/%.cpp,build/release/bench/bench_%,\
 		$(sort $(wildcard bench/*.cpp)))); do $$program $(ARGS) || exit; done
 
 bench-gemm: build/release/build.ninja ## run the matrix product beside the BLASes that are installed
 	@cmake --build build/release --target bench_gemm
 	@build/release/bench/bench_gemm $(ARGS)
+
+bench-threads: build/release/build.ninja ## see that no kernel is slower with threads than without
+	@cmake --build build/release --target bench_threads
+	@build/release/bench/bench_threads $(ARGS)
 
 lesson: known_lesson build/release/build.ninja ## run one lesson: make lesson N=3 ARGS="--help"
 	@cmake --build build/release --target lesson_$(lesson)
@@ -65,10 +69,12 @@ known_lesson:
 
 lessons: build/release/build.ninja ## run every lesson with --quick
 	@cmake --build build/release --target lessons/all
-	@failed=; for lesson in $(lessons); do \
-		echo "==== $$lesson"; \
+	@failed=; times=; for lesson in $(lessons); do \
+		echo "==== $$lesson"; start=$$(date +%s%N); \
 		build/release/lessons/lesson_$$lesson --quick $(ARGS) || failed="$$failed $$lesson"; \
+		times="$$times$$(awk "BEGIN {printf \"%6.1f s  %s\", ($$(date +%s%N) - $$start) / 1e9, \"$$lesson\"}")\n"; \
 	done; \
+	printf "\n==== times\n$$times"; \
 	if [ -n "$$failed" ]; then echo "make lessons: these failed:$$failed" >&2; exit 1; fi
 
 report: build/release/build.ninja ## a page of links to the reports of all lessons run so far

@@ -10,8 +10,7 @@ NVIDIA GPU, a PyTorch that can use it, and
     bench/compare_pytorch_gpu.py [--rounds 5] [--seconds 0.5]
 
 Without a GPU it says so and ends with 2. With --device emulated it times handgrad alone, on the
-emulator, where a step takes about a second: that shows that the script works, and nothing about a
-GPU.
+emulator: that shows that the script works, and nothing about a GPU, on which nobody has run it yet.
 """
 
 import argparse

@@ -19,8 +19,9 @@
 //
 // Lines called "layer" time what a layer does in a training step, batch x inputs x outputs: y =
 // relu(x W' + b) and back, dz = dy where y > 0, dW = dz' x, db = the sum of dz's rows, dx = dz W.
-// handgrad adds the bias and applies relu while the tile is in registers. The libraries' products
-// are followed by passes over y for that, with handgrad's own kernels; all else is the same.
+// handgrad adds the bias and applies relu while the tile is in registers, and its product that
+// makes dW makes db, too. The libraries' products have passes of their own beside them for that,
+// with handgrad's kernels; all else is the same.
 //
 // Where the processor has AMX, squares in bf16 and bf16x3 follow, on one thread, each checked
 // against its own bound and compared with handgrad in float. Tiles were seen to be loaded at two
@@ -275,9 +276,10 @@ struct LayerStep {
     void run(const Library& library) {
         static const Backend<float>& ours = backend();
         static const ladder::FusedGemm<float> fused = ladder::fused_rung<float>(cpu::chosen_isa());
-        if (library.name == "handgrad") {
+        const bool by_hand = library.name == "handgrad";
+        if (by_hand) {
             fused(Trans::no, Trans::yes, batch, out, in, x.data(), w.data(), b.data(), true,
-                  y.data());
+                  nullptr, y.data());
         } else {
             library.gemm(false, true, batch, out, in, x.data(), w.data(), y.data());
             ours.add_to_rows(y.data(), b.data(), batch, out);
@@ -286,8 +288,13 @@ struct LayerStep {
         ours.activation_backward(Activation::relu, dz.data(), dy.data(), y.data(), 0, 0,
                                  batch * out);
         ours.fill(db.data(), 0, out);
-        ours.sum_rows(db.data(), dz.data(), batch, out);
-        library.gemm(true, false, out, in, batch, dz.data(), x.data(), dw.data());
+        if (by_hand) {
+            fused(Trans::yes, Trans::no, out, in, batch, dz.data(), x.data(), nullptr, false,
+                  db.data(), dw.data());
+        } else {
+            ours.sum_rows(db.data(), dz.data(), batch, out);
+            library.gemm(true, false, out, in, batch, dz.data(), x.data(), dw.data());
+        }
         library.gemm(false, false, batch, in, out, dz.data(), w.data(), dx.data());
     }
     bool right(const Library& library) {

@@ -48,7 +48,7 @@ enum class PointwiseLoss : std::uint8_t {
 enum class Penalty : std::uint8_t { l1 /* sum |w| */, l2 /* sum w^2 */ };
 
 /// y = op(x). sign is -1, 0 or 1, or NaN.
-enum class UnaryOp : std::uint8_t { neg, exp, log, sqrt, tanh, erf, abs, sign };
+enum class UnaryOp : std::uint8_t { neg, exp, log, log1p, sqrt, tanh, erf, abs, sign };
 /// y = op(a, b).
 ///   maximum  NaN where either is
 ///   step     1 where a > b, 1/2 where a = b, else 0: the derivative of maximum(a, b) by a
@@ -139,6 +139,10 @@ class Backend {
     /// y = x W' + bias in every row: x (rows, in), W (out, in), bias (out), y (rows, out).
     virtual void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
                                 Index out) const = 0;
+    /// dw += dy' x and db += the sums of dy's columns: dy (rows, out), x (rows, in), dw (out, in),
+    /// db (out).
+    virtual void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
+                                        Index out) const = 0;
 
     // ---- elementwise, n elements ----------------------------------------------------------------
 
@@ -303,6 +307,14 @@ class Backend {
     /// dlogits[r, c] = dlosses[r] (probabilities[r, c] sum_k targets[r, k] - targets[r, c])
     virtual void soft_cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities,
                                              const T* targets, Index rows, Index cols) const = 0;
+    /// shares[r, c] = weight[c] (kept t + spread), with t = targets[r, c], or [c == labels[r]]
+    /// where targets is null. A null weight is 1. Labels as above.
+    virtual void class_shares(T* shares, const T* targets, const std::int32_t* labels,
+                              const T* weight, T kept, T spread, Index rows, Index cols) const = 0;
+    /// out[0] = sum_r weight[labels[r]], for labels of `classes` classes, as above. Summed in
+    /// double.
+    virtual void sum_class_weights(T* out, const std::int32_t* labels, const T* weight, Index rows,
+                                   Index classes) const = 0;
     /// losses[r] = -weight[labels[r]] x[r, labels[r]]; a null weight is 1. Labels as above.
     virtual void nll_forward(T* losses, const T* x, const std::int32_t* labels, const T* weight,
                              Index rows, Index cols) const = 0;
@@ -344,13 +356,16 @@ class Backend {
     virtual void rmsprop_step(const ParameterArrays<T>* parameters, Index count,
                               const RmspropStep<T>& s) const = 0;
 
-    /// out[0] += sum_i x[i]^2, in double, where the square of no float overflows.
-    virtual void add_squares(double* out, const T* x, Index n) const = 0;
+    /// out[0] = sum of dw[i]^2 over all parameters, in double, where the square of no float
+    /// overflows.
+    virtual void sum_squares(double* out, const ParameterArrays<T>* parameters,
+                             Index count) const = 0;
     /// dw[i] *= max_norm / (norm + 1e-6) where that is below 1, or NaN; norm = sqrt(squares[0]).
     virtual void clip_gradients(const ParameterArrays<T>* parameters, Index count,
                                 const double* squares, double max_norm) const = 0;
-    /// x[i] = min(max(x[i], -limit), limit); NaN stays NaN.
-    virtual void clamp(T* x, T limit, Index n) const = 0;
+    /// dw[i] = min(max(dw[i], -limit), limit); NaN stays NaN.
+    virtual void clamp_gradients(const ParameterArrays<T>* parameters, Index count,
+                                 T limit) const = 0;
 
     // ---- primitives of the tape -----------------------------------------------------------------
     // A walk has `rank` axes, 1 to 6, the last one the fastest.

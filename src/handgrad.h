@@ -78,6 +78,7 @@
 #include "report/png.h"
 #include "report/progress.h"
 #include "report/training_curves.h"
+#include "train/by_hand.h"
 #include "train/metrics.h"
 #include "train/safetensors.h"
 #include "train/signal_flow.h"

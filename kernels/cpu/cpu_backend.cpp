@@ -32,6 +32,13 @@ class CpuBackend final : public Backend<T> {
         gemm(Trans::no, Trans::yes, rows, out, in, T{1}, x, in, w, in, T{0}, y, out);
         add_to_rows(y, bias, rows, out);
     }
+    void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
+                                Index out) const override {
+        if (ladder::rounding_rung<T>() == nullptr)
+            return HANDGRAD_ISA::linear_backward_weight(dw, db, dy, x, rows, in, out);
+        gemm(Trans::yes, Trans::no, out, in, rows, T{1}, dy, out, x, in, T{1}, dw, in);
+        sum_rows(db, dy, rows, out);
+    }
     void fill(T* x, T value, Index n) const override { HANDGRAD_ISA::fill(x, value, n); }
     void multiply(T* y, const T* x, const T* scale, Index n) const override {
         HANDGRAD_ISA::multiply(y, x, scale, n);
@@ -172,6 +179,14 @@ class CpuBackend final : public Backend<T> {
         HANDGRAD_ISA::soft_cross_entropy_backward(dlogits, dlosses, probabilities, targets, rows,
                                                   cols);
     }
+    void class_shares(T* shares, const T* targets, const std::int32_t* labels, const T* weight,
+                      T kept, T spread, Index rows, Index cols) const override {
+        HANDGRAD_ISA::class_shares(shares, targets, labels, weight, kept, spread, rows, cols);
+    }
+    void sum_class_weights(T* out, const std::int32_t* labels, const T* weight, Index rows,
+                           Index classes) const override {
+        HANDGRAD_ISA::sum_class_weights(out, labels, weight, rows, classes);
+    }
     void nll_forward(T* losses, const T* x, const std::int32_t* labels, const T* weight, Index rows,
                      Index cols) const override {
         HANDGRAD_ISA::nll_forward(losses, x, labels, weight, rows, cols);
@@ -230,14 +245,18 @@ class CpuBackend final : public Backend<T> {
                       const RmspropStep<T>& s) const override {
         HANDGRAD_ISA::rmsprop_step(parameters, count, s);
     }
-    void add_squares(double* out, const T* x, Index n) const override {
-        HANDGRAD_ISA::add_squares(out, x, n);
+    void sum_squares(double* out, const ParameterArrays<T>* parameters,
+                     Index count) const override {
+        HANDGRAD_ISA::sum_squares(out, parameters, count);
     }
     void clip_gradients(const ParameterArrays<T>* parameters, Index count, const double* squares,
                         double max_norm) const override {
         HANDGRAD_ISA::clip_gradients(parameters, count, squares, max_norm);
     }
-    void clamp(T* x, T limit, Index n) const override { HANDGRAD_ISA::clamp(x, limit, n); }
+    void clamp_gradients(const ParameterArrays<T>* parameters, Index count,
+                         T limit) const override {
+        HANDGRAD_ISA::clamp_gradients(parameters, count, limit);
+    }
 };
 
 const CpuBackend<float> float_backend;

@@ -19,7 +19,14 @@ void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, cons
 template <class T>
 void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in, Index out) {
     multiply_fused<T>({Trans::no, Trans::yes, rows, out, in, T{1}, x, in, w, in, T{0}, y, out},
-                      {.bias = bias, .relu = false});
+                      {.bias = bias});
+}
+
+template <class T>
+void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
+                            Index out) {
+    multiply_fused<T>({Trans::yes, Trans::no, out, in, rows, T{1}, dy, out, x, in, T{1}, dw, in},
+                      {.row_sums = db});
 }
 
 /// Rung `multiply` with Backend::gemm's arguments.
@@ -55,10 +62,10 @@ ladder::Gemm<T> rung(int number) {
 template <class T>
 ladder::FusedGemm<T> fused_rung() {
     return [](Trans trans_a, Trans trans_b, Index M, Index N, Index K, const T* A, const T* B,
-              const T* bias, bool relu, T* C) {
+              const T* bias, bool relu, T* row_sums, T* C) {
         multiply_fused<T>({trans_a, trans_b, M, N, K, T{1}, A, trans_a == Trans::yes ? M : K, B,
                            trans_b == Trans::yes ? K : N, T{0}, C, N},
-                          {bias, relu});
+                          {bias, relu, row_sums});
     };
 }
 
@@ -66,6 +73,7 @@ ladder::FusedGemm<T> fused_rung() {
     template void gemm<T>(Trans, Trans, Index, Index, Index, T, const T*, Index, const T*, Index, \
                           T, T*, Index);                                                          \
     template void linear_forward<T>(T*, const T*, const T*, const T*, Index, Index, Index);       \
+    template void linear_backward_weight<T>(T*, T*, const T*, const T*, Index, Index, Index);     \
     template ladder::Gemm<T> rung(int);                                                           \
     template ladder::FusedGemm<T> fused_rung();
 HANDGRAD_INSTANTIATE(float)

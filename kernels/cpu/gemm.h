@@ -1,4 +1,4 @@
-// The product of the CPU; see Backend::gemm and Backend::linear_forward for the arguments.
+// The product of the CPU; see Backend::gemm and its neighbours for the arguments.
 #pragma once
 
 #include "kernels/cpu/isa.h"
@@ -11,5 +11,8 @@ void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, cons
 
 template <class T>
 void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in, Index out);
+
+template <class T>
+void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in, Index out);
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

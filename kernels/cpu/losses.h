@@ -152,6 +152,28 @@ void soft_cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabil
 }
 
 template <class T>
+void class_shares(T* shares, const T* targets, const std::int32_t* labels, const T* weight, T kept,
+                  T spread, Index rows, Index cols) {
+    const auto body = [=](Index begin, Index end) {
+        for (Index r = begin; r < end; ++r)
+            for (Index c = 0; c < cols; ++c) {
+                const Index i = r * cols + c;
+                const T t = targets != nullptr ? targets[i] : c == labels[r] ? T{1} : T{0};
+                const T share = kept * t + spread;
+                shares[i] = weight != nullptr ? weight[c] * share : share;
+            }
+    };
+    parallel_ranges(rows, streaming<T>(rows * cols, targets != nullptr ? 2 : 1), body, 1);
+}
+
+template <class T>
+void sum_class_weights(T* out, const std::int32_t* labels, const T* weight, Index rows, Index) {
+    double sum = 0;
+    for (Index r = 0; r < rows; ++r) sum += static_cast<double>(weight[labels[r]]);
+    out[0] = static_cast<T>(sum);
+}
+
+template <class T>
 void nll_forward(T* losses, const T* x, const std::int32_t* labels, const T* weight, Index rows,
                  Index cols) {
     for (Index r = 0; r < rows; ++r) {

@@ -11,19 +11,33 @@
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
+template <class T>
+Index elements_of(const ParameterArrays<T>* parameters, Index count) {
+    Index total = 0;
+    for (Index k = 0; k < count; ++k) total += parameters[k].n;
+    return total;
+}
+
+/// part(parameter, from, to) for what lies between `begin` and `end` when the elements of all
+/// parameters are numbered in turn.
+template <class T, class Part>
+void each_between(const ParameterArrays<T>* parameters, Index count, Index begin, Index end,
+                  Part part) {
+    Index first = 0;  // of the parameter's elements, among those of all
+    for (Index k = 0; k < count; first += parameters[k++].n) {
+        const Index from = larger(begin - first, 0);
+        const Index to = smaller(end - first, parameters[k].n);
+        if (from < to) part(parameters[k], from, to);
+    }
+}
+
 /// range(parameter, begin, end) for parts of all parameters, which go through `arrays` arrays: one
 /// region of threads for all, however small each of them is.
 template <class T, class Range>
 void each_parameter(const ParameterArrays<T>* parameters, Index count, int arrays, Range range) {
-    Index total = 0;
-    for (Index k = 0; k < count; ++k) total += parameters[k].n;
+    const Index total = elements_of(parameters, count);
     parallel_ranges(total, streaming<T>(total, arrays), [=](Index begin, Index end) {
-        Index first = 0;  // of the parameter's elements, among those of all
-        for (Index k = 0; k < count; first += parameters[k++].n) {
-            const Index from = larger(begin - first, 0);
-            const Index to = smaller(end - first, parameters[k].n);
-            if (from < to) range(parameters[k], from, to);
-        }
+        each_between(parameters, count, begin, end, range);
     });
 }
 
@@ -189,12 +203,17 @@ double squares_of_part(const T* x, Index n) {
 }
 
 template <class T>
-void add_squares(double* out, const T* x, Index n) {
-    double sums[most_parts];
-    const int parts = parts_of_sum(n);
-    each_part(n, parts, streaming<T>(n, 1), [=, &sums](int part, Range range) {
-        sums[part] = squares_of_part(x + range.begin, range.end - range.begin);
+void sum_squares(double* out, const ParameterArrays<T>* parameters, Index count) {
+    double sums[most_parts] = {};
+    const Index total = elements_of(parameters, count);
+    const int parts = parts_of_sum(total);
+    each_part(total, parts, streaming<T>(total, 1), [=, &sums](int part, Range range) {
+        each_between(parameters, count, range.begin, range.end,
+                     [&](const ParameterArrays<T>& p, Index begin, Index end) {
+                         sums[part] += squares_of_part(p.dw + begin, end - begin);
+                     });
     });
+    out[0] = 0;
     for (int part = 0; part < parts; ++part) out[0] += sums[part];
 }
 
@@ -211,13 +230,14 @@ void clip_gradients(const ParameterArrays<T>* parameters, Index count, const dou
 }
 
 template <class T>
-void clamp(T* x, T limit, Index n) {
-    parallel_ranges(n, streaming<T>(n, 1), [=](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) {
-            const T below = x[i] > limit ? limit : x[i];
-            x[i] = below < -limit ? -limit : below;
-        }
-    });
+void clamp_gradients(const ParameterArrays<T>* parameters, Index count, T limit) {
+    each_parameter(parameters, count, 1,
+                   [limit](const ParameterArrays<T>& p, Index begin, Index end) {
+                       for (Index i = begin; i < end; ++i) {
+                           const T below = p.dw[i] > limit ? limit : p.dw[i];
+                           p.dw[i] = below < -limit ? -limit : below;
+                       }
+                   });
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -68,6 +68,8 @@ void unary(UnaryOp op, T* y, const T* x, Index n) {
             return map(1, [](V v) { return exp<T>(v); });
         case UnaryOp::log:
             return map(1, [](V v) { return log<T>(v); });
+        case UnaryOp::log1p:
+            return map(1, [](V v) { return log1p<T>(v); });
         case UnaryOp::sqrt:
             return each_result(n, 1, y, y == x, streaming<T>(n, 2), 16,
                                [=](T* to, Index begin, Index end) {

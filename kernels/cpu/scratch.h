@@ -19,7 +19,7 @@ enum class Scratch {
 };
 
 /// At least `bytes` bytes of this thread's own, aligned to 64, uninitialised. They stay valid until
-/// the thread asks for more of the same, or ends.
+/// the thread asks for the same again, or ends.
 void* scratch(Scratch use, std::size_t bytes);
 
 }  // namespace handgrad::cpu

@@ -86,10 +86,10 @@ void prelu_forward(T* y, const T* x, const T* slope, Index outer, Index channels
 template <class T>
 void prelu_backward(T* dx, T* dslope, const T* dy, const T* x, const T* slope, Index outer,
                     Index channels, Index inner) {
-    each_block(channels, [=] __device__(Index c) {
+    each_block(channels, outer * inner, [=] __device__(Index c) {
         const T s = slope[c];
         T sum = 0;
-        for (Index k = threadIdx.x; k < outer * inner; k += block_threads) {
+        for (Index k = threadIdx.x; k < outer * inner; k += blockDim.x) {
             const Index i = (k / inner * channels + c) * inner + k % inner;
             const T d = dy[i];
             dx[i] = x[i] > T(0) ? d : s * d;

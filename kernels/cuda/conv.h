@@ -144,9 +144,9 @@ void conv2d_backward_weight(T* dweight, T* dbias, const T* dy, const T* x, const
     }
     if (dbias == nullptr) return;
     const Index planes = s.out_channels, P = s.windows.h.out * s.windows.w.out, n = s.n;
-    each_block(planes, [=] __device__(Index o) {
+    each_block(planes, n * P, [=] __device__(Index o) {
         T sum = 0;
-        for (Index i = threadIdx.x; i < n * P; i += block_threads)
+        for (Index i = threadIdx.x; i < n * P; i += blockDim.x)
             sum += dy[(i / P * planes + o) * P + i % P];
         sum = block_sum(sum);
         if (threadIdx.x == 0) dbias[o] += sum;

@@ -24,8 +24,12 @@ class CudaBackend final : public Backend<T> {
     }
     void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
                         Index out) const override {
-        gemm(Trans::no, Trans::yes, rows, out, in, T(1), x, in, w, in, T(0), y, out);
-        add_to_rows(y, bias, rows, out);
+        HANDGRAD_GPU::linear_forward(y, x, w, bias, rows, in, out);
+    }
+    void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
+                                Index out) const override {
+        gemm(Trans::yes, Trans::no, out, in, rows, T(1), dy, out, x, in, T(1), dw, in);
+        sum_rows(db, dy, rows, out);
     }
     void fill(T* x, T value, Index n) const override { HANDGRAD_GPU::fill(x, value, n); }
     void multiply(T* y, const T* x, const T* scale, Index n) const override {
@@ -167,6 +171,14 @@ class CudaBackend final : public Backend<T> {
         HANDGRAD_GPU::soft_cross_entropy_backward(dlogits, dlosses, probabilities, targets, rows,
                                                   cols);
     }
+    void class_shares(T* shares, const T* targets, const std::int32_t* labels, const T* weight,
+                      T kept, T spread, Index rows, Index cols) const override {
+        HANDGRAD_GPU::class_shares(shares, targets, labels, weight, kept, spread, rows, cols);
+    }
+    void sum_class_weights(T* out, const std::int32_t* labels, const T* weight, Index rows,
+                           Index classes) const override {
+        HANDGRAD_GPU::sum_class_weights(out, labels, weight, rows, classes);
+    }
     void nll_forward(T* losses, const T* x, const std::int32_t* labels, const T* weight, Index rows,
                      Index cols) const override {
         HANDGRAD_GPU::nll_forward(losses, x, labels, weight, rows, cols);
@@ -225,14 +237,18 @@ class CudaBackend final : public Backend<T> {
                       const RmspropStep<T>& s) const override {
         HANDGRAD_GPU::rmsprop_step(parameters, count, s);
     }
-    void add_squares(double* out, const T* x, Index n) const override {
-        HANDGRAD_GPU::add_squares(out, x, n);
+    void sum_squares(double* out, const ParameterArrays<T>* parameters,
+                     Index count) const override {
+        HANDGRAD_GPU::sum_squares(out, parameters, count);
     }
     void clip_gradients(const ParameterArrays<T>* parameters, Index count, const double* squares,
                         double max_norm) const override {
         HANDGRAD_GPU::clip_gradients(parameters, count, squares, max_norm);
     }
-    void clamp(T* x, T limit, Index n) const override { HANDGRAD_GPU::clamp(x, limit, n); }
+    void clamp_gradients(const ParameterArrays<T>* parameters, Index count,
+                         T limit) const override {
+        HANDGRAD_GPU::clamp_gradients(parameters, count, limit);
+    }
 };
 
 }  // namespace

@@ -6,7 +6,8 @@
 // multiplications.
 //
 // Small products take tiles of 16 x 16, one sum for each thread: more blocks, and less of a tile
-// that sticks out.
+// that sticks out. Where less than half of those would be in use, a thread finds each number alone,
+// and the caches serve what several threads read.
 #pragma once
 
 #include "kernels/cuda/launch.h"
@@ -84,7 +85,15 @@ __global__ void __launch_bounds__(block_threads)
 template <class T, class A, class B, class Put>
 void product(Index M, Index N, Index K, A a, B b, Put put) {
     if (M == 0 || N == 0) return;
-    if (M >= 64 && N >= 64)
+    const Index small_tiles = Index{blocks_for(M, 16)} * blocks_for(N, 16);
+    if (2 * M * N <= small_tiles * 16 * 16)
+        each(M * N, [=] __device__(Index i) {
+            const Index m = i / N, n = i % N;
+            T sum = 0;
+            for (Index k = 0; k < K; ++k) sum += a.at(m, k) * b.at(n, k);
+            put(m, n, sum);
+        });
+    else if (M >= 64 && N >= 64)
         launch(product_kernel<T, 64, 4, A, B, Put>, blocks_for(M, 64) * blocks_for(N, 64),
                block_threads, 0, stream(), M, N, K, a, b, put);
     else
@@ -102,6 +111,12 @@ void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, cons
         T* const to = C + m * ldc + n;
         *to = beta == T(0) ? alpha * sum : alpha * sum + beta * *to;
     });
+}
+
+template <class T>
+void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in, Index out) {
+    product<T>(rows, out, in, Operand<T>{x, in, 1}, Operand<T>{w, in, 1},
+               [=] __device__(Index m, Index n, T sum) { y[m * out + n] = sum + bias[n]; });
 }
 
 }  // namespace handgrad::HANDGRAD_GPU

@@ -37,6 +37,12 @@ inline unsigned blocks_for(Index n, Index per_block = block_threads) {
     return static_cast<unsigned>((n + per_block - 1) / per_block);
 }
 
+/// Threads in a block where n of them have work: whole warps, at least one.
+inline unsigned threads_for(Index n) {
+    if (n <= warp_threads) return warp_threads;
+    return n < block_threads ? blocks_for(n, warp_threads) * warp_threads : block_threads;
+}
+
 /// The number of this thread among all of a launch.
 __device__ inline Index global_thread() {
     return Index{blockIdx.x} * blockDim.x + threadIdx.x;
@@ -51,7 +57,7 @@ __global__ void __launch_bounds__(block_threads) each_kernel(Index n, F f) {
 /// f(i) for each i < n, a thread for each.
 template <class F>
 void each(Index n, F f) {
-    if (n > 0) launch(each_kernel<F>, blocks_for(n), block_threads, 0, stream(), n, f);
+    if (n > 0) launch(each_kernel<F>, blocks_for(n), threads_for(n), 0, stream(), n, f);
 }
 
 // ---- reductions --------------------------------------------------------------------------------
@@ -88,36 +94,54 @@ __device__ T block_sum(T value) {
     if (threadIdx.x % warp_threads == 0) warp_sums[threadIdx.x / warp_threads] = value;
     __syncthreads();
     T sum = 0;
-    for (int w = 0; w < block_warps; ++w) sum += warp_sums[w];
+    for (unsigned w = 0; w < blockDim.x / warp_threads; ++w) sum += warp_sums[w];
     return sum;
 }
 
 template <class S, class F, class Finish>
 __global__ void __launch_bounds__(block_threads) sum_kernel(Index n, F f, Finish finish) {
     S sum = 0;
-    for (Index i = global_thread(); i < n; i += Index{gridDim.x} * block_threads) sum += f(i);
+    for (Index i = global_thread(); i < n; i += Index{gridDim.x} * blockDim.x) sum += f(i);
     sum = block_sum(sum);
     if (threadIdx.x == 0) finish(blockIdx.x, sum);
 }
 
-/// finish(0, sum over i < n of f(i)), on the device, summed in S. The sum of each block is kept in
-/// scratch(), then one block sums those: the order depends on n alone.
+/// Blocks' worth of elements that a block of a sum takes, so that it does not wait for its start
+/// alone.
+inline constexpr Index worth_a_block = 16;
+
+/// The sums of blocks, in scratch(): written by one launch, read by the next.
+template <class S>
+struct PartialSums {
+    S* sums;
+
+    __device__ void operator()(unsigned block, S sum) const { sums[block] = sum; }
+    __device__ S operator()(Index i) const { return sums[i]; }
+};
+
+/// finish(0, the sum), on the device, of what the blocks of step(blocks, f) give to f(block, sum).
+/// The sum of each is kept in scratch(), then one block sums those. At most 1024 blocks; where
+/// `blocks` is 0 or 1, one does it all.
+template <class S, class Step, class Finish>
+void sum_blocks(Index blocks, Step step, Finish finish) {
+    if (blocks <= 1) return step(1U, finish);
+    const PartialSums<S> partial{reinterpret_cast<S*>(scratch())};
+    const Index count = blocks < scratch_size ? blocks : scratch_size;
+    step(static_cast<unsigned>(count), partial);
+    launch(sum_kernel<S, PartialSums<S>, Finish>, 1, threads_for(count), 0, stream(), count,
+           partial, finish);
+}
+
+/// finish(0, sum over i < n of f(i)), on the device, summed in S: the order depends on n alone.
 template <class S, class F, class Finish>
 void sum_all(Index n, F f, Finish finish) {
-    constexpr Index worth_a_block = 16 * block_threads;
-    const Index blocks = n / worth_a_block;
-    if (blocks <= 1) {
-        launch(sum_kernel<S, F, Finish>, 1, block_threads, 0, stream(), n, f, finish);
-        return;
-    }
-    S* const partial = reinterpret_cast<S*>(scratch());
-    const auto keep = [=] __device__(unsigned block, S sum) { partial[block] = sum; };
-    const auto kept = [=] __device__(Index i) { return partial[i]; };
-    const Index count = blocks < scratch_size ? blocks : scratch_size;
-    launch(sum_kernel<S, F, decltype(keep)>, static_cast<unsigned>(count), block_threads, 0,
-           stream(), n, f, keep);
-    launch(sum_kernel<S, decltype(kept), Finish>, 1, block_threads, 0, stream(), count, kept,
-           finish);
+    sum_blocks<S>(
+        n / (worth_a_block * block_threads),
+        [&](unsigned blocks, auto finish_block) {
+            launch(sum_kernel<S, F, decltype(finish_block)>, blocks, threads_for(n), 0, stream(), n,
+                   f, finish_block);
+        },
+        finish);
 }
 
 template <class F>
@@ -125,11 +149,12 @@ __global__ void __launch_bounds__(block_threads) each_block_kernel(F f) {
     f(Index{blockIdx.x});
 }
 
-/// f(i) for each i < n, by all threads of a block, which may use block_sum.
+/// f(i) for each i < n, by all blockDim.x threads of a block, which may use block_sum: as many as
+/// `work` things for each i are worth.
 template <class F>
-void each_block(Index n, F f) {
+void each_block(Index n, Index work, F f) {
     if (n > 0)
-        launch(each_block_kernel<F>, static_cast<unsigned>(n), block_threads, 0, stream(), f);
+        launch(each_block_kernel<F>, static_cast<unsigned>(n), threads_for(work), 0, stream(), f);
 }
 
 // ---- rows --------------------------------------------------------------------------------------
@@ -157,8 +182,8 @@ __global__ void __launch_bounds__(block_threads) each_row_kernel(Index rows, F f
 template <class F>
 void each_row(Index rows, F f) {
     if (rows > 0)
-        launch(each_row_kernel<F>, blocks_for(rows, block_warps), block_threads, 0, stream(), rows,
-               f);
+        launch(each_row_kernel<F>, blocks_for(rows, block_warps), threads_for(rows * warp_threads),
+               0, stream(), rows, f);
 }
 
 }  // namespace handgrad::HANDGRAD_GPU

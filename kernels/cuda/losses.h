@@ -122,6 +122,36 @@ void soft_cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabil
 }
 
 template <class T>
+void class_shares(T* shares, const T* targets, const std::int32_t* labels, const T* weight, T kept,
+                  T spread, Index rows, Index cols) {
+    each(rows * cols, [=] __device__(Index i) {
+        const Index c = i % cols;
+        T t = 0;
+        if (targets != nullptr) {
+            t = targets[i];
+        } else {
+            const Index label = labels[i / cols];
+            t = label < 0 || label >= cols ? static_cast<T>(NAN) : label == c ? T(1) : T(0);
+        }
+        const T share = kept * t + spread;
+        shares[i] = weight != nullptr ? weight[c] * share : share;
+    });
+}
+
+template <class T>
+void sum_class_weights(T* out, const std::int32_t* labels, const T* weight, Index rows,
+                       Index classes) {
+    sum_all<double>(
+        rows,
+        [=] __device__(Index r) {
+            const Index label = labels[r];
+            return label >= 0 && label < classes ? static_cast<double>(weight[label])
+                                                 : static_cast<double>(NAN);
+        },
+        [=] __device__(unsigned, double sum) { out[0] = static_cast<T>(sum); });
+}
+
+template <class T>
 void nll_forward(T* losses, const T* x, const std::int32_t* labels, const T* weight, Index rows,
                  Index cols) {
     each(rows, [=] __device__(Index r) {

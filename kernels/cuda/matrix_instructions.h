@@ -7,7 +7,7 @@
 //     B  register 0: rows n t .. of column g;             1: the same, rows depth/2 on
 //     C  v[0], v[1]: row g, columns 2 t and 2 t + 1;      v[2], v[3]: row g + 8
 // Beside each instruction stands what it does, in shuffles: for GPUs that lack it, and the
-// emulator.
+// emulator, which is all that has run this file so far.
 #pragma once
 
 #include <cstdint>

@@ -12,14 +12,14 @@ struct Channel {
 
     template <class F>
     __device__ void each(F f) const {
-        for (Index k = threadIdx.x; k < outer * inner; k += block_threads)
+        for (Index k = threadIdx.x; k < outer * inner; k += blockDim.x)
             f((k / inner * channels + c) * inner + k % inner);
     }
 };
 
 template <class T>
 void channel_moments(T* mean, T* var, const T* x, Index outer, Index channels, Index inner) {
-    each_block(channels, [=] __device__(Index c) {
+    each_block(channels, outer * inner, [=] __device__(Index c) {
         const Channel channel{outer, channels, inner, c};
         const double count = static_cast<double>(outer * inner);
         double sum = 0, squares = 0;
@@ -56,7 +56,7 @@ template <class T>
 void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
                          const T* var, const T* weight, T eps, bool of_batch, Index outer,
                          Index channels, Index inner) {
-    each_block(channels, [=] __device__(Index c) {
+    each_block(channels, outer * inner, [=] __device__(Index c) {
         const Channel channel{outer, channels, inner, c};
         const double count = static_cast<double>(outer * inner);
         const T m = mean[c], rstd = T(1) / sqrt(var[c] + eps);

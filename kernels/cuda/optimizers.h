@@ -14,16 +14,42 @@ struct ParameterList {
     static constexpr int most = 64;
     ParameterArrays<T> parameters[most];
     unsigned first_block[most + 1];
+    unsigned threads;  // of a block
+
+    [[nodiscard]] unsigned blocks() const { return first_block[most]; }
 };
+
+/// The first 64 of the parameters.
+template <class T>
+ParameterList<T> list_of(const ParameterArrays<T>* parameters, Index count) {
+    ParameterList<T> list{};
+    Index longest = 1;
+    for (int k = 0; k < ParameterList<T>::most && k < count; ++k) {
+        list.parameters[k] = parameters[k];
+        longest = longest < parameters[k].n ? parameters[k].n : longest;
+    }
+    list.threads = threads_for(longest);
+    for (int k = 0; k < ParameterList<T>::most; ++k)
+        list.first_block[k + 1] =
+            list.first_block[k] + blocks_for(list.parameters[k].n, list.threads);
+    return list;
+}
+
+/// f(parameter, i) for this thread's element of the block that was dealt out as number `block`. k
+/// is a parameter that is not behind it, and becomes its own.
+template <class T, class F>
+__device__ void at_element(const ParameterList<T>& list, unsigned block, int& k, F f) {
+    while (block >= list.first_block[k + 1]) ++k;
+    const ParameterArrays<T>& p = list.parameters[k];
+    const Index i = Index{block - list.first_block[k]} * blockDim.x + threadIdx.x;
+    if (i < p.n) f(p, i);
+}
 
 template <class T, class F>
 __global__ void __launch_bounds__(block_threads)
     each_parameter_kernel(const __grid_constant__ ParameterList<T> list, F f) {
     int k = 0;
-    while (blockIdx.x >= list.first_block[k + 1]) ++k;
-    const ParameterArrays<T>& p = list.parameters[k];
-    const Index i = Index{blockIdx.x - list.first_block[k]} * block_threads + threadIdx.x;
-    if (i < p.n) f(p, i);
+    at_element(list, blockIdx.x, k, f);
 }
 
 /// f(parameter, i) for each element of all parameters: one launch for every 64 of them.
@@ -31,14 +57,9 @@ template <class T, class F>
 void each_parameter(const ParameterArrays<T>* parameters, Index count, F f) {
     static_assert(sizeof(ParameterList<T>) + sizeof(F) <= 4096, "a kernel's arguments");
     for (Index begin = 0; begin < count; begin += ParameterList<T>::most) {
-        ParameterList<T> list{};
-        for (int k = 0; k < ParameterList<T>::most; ++k) {
-            if (begin + k < count) list.parameters[k] = parameters[begin + k];
-            list.first_block[k + 1] = list.first_block[k] + blocks_for(list.parameters[k].n);
-        }
-        const unsigned blocks = list.first_block[ParameterList<T>::most];
-        if (blocks > 0)
-            launch(each_parameter_kernel<T, F>, blocks, block_threads, 0, stream(), list, f);
+        const ParameterList<T> list = list_of(parameters + begin, count - begin);
+        if (list.blocks() > 0)
+            launch(each_parameter_kernel<T, F>, list.blocks(), list.threads, 0, stream(), list, f);
     }
 }
 
@@ -121,15 +142,37 @@ void rmsprop_step(const ParameterArrays<T>* parameters, Index count,
     });
 }
 
+template <class T, class Finish>
+__global__ void __launch_bounds__(block_threads)
+    squares_kernel(const __grid_constant__ ParameterList<T> list, Finish finish) {
+    double sum = 0;
+    int k = 0;
+    for (unsigned block = blockIdx.x; block < list.first_block[ParameterList<T>::most];
+         block += gridDim.x)
+        at_element(list, block, k, [&](const ParameterArrays<T>& p, Index i) {
+            const double value = static_cast<double>(p.dw[i]);
+            sum += value * value;
+        });
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) finish(blockIdx.x, sum);
+}
+
+/// In as many launches as sum_all makes, for every 64 parameters.
 template <class T>
-void add_squares(double* out, const T* x, Index n) {
-    sum_all<double>(
-        n,
-        [=] __device__(Index i) {
-            const double value = static_cast<double>(x[i]);
-            return value * value;
-        },
-        [=] __device__(unsigned, double sum) { out[0] += sum; });
+void sum_squares(double* out, const ParameterArrays<T>* parameters, Index count) {
+    Index begin = 0;
+    do {
+        const bool first = begin == 0;
+        const ParameterList<T> list = list_of(parameters + begin, count - begin);
+        sum_blocks<double>(
+            list.blocks() / worth_a_block,
+            [&](unsigned blocks, auto finish) {
+                launch(squares_kernel<T, decltype(finish)>, blocks, list.threads, 0, stream(), list,
+                       finish);
+            },
+            [=] __device__(unsigned, double sum) { out[0] = first ? sum : out[0] + sum; });
+        begin += ParameterList<T>::most;
+    } while (begin < count);
 }
 
 template <class T>
@@ -143,10 +186,10 @@ void clip_gradients(const ParameterArrays<T>* parameters, Index count, const dou
 }
 
 template <class T>
-void clamp(T* x, T limit, Index n) {
-    each(n, [=] __device__(Index i) {
-        const T below = x[i] > limit ? limit : x[i];
-        x[i] = below < -limit ? -limit : below;
+void clamp_gradients(const ParameterArrays<T>* parameters, Index count, T limit) {
+    each_parameter(parameters, count, [=] __device__(const ParameterArrays<T>& p, Index i) {
+        const T below = p.dw[i] > limit ? limit : p.dw[i];
+        p.dw[i] = below < -limit ? -limit : below;
     });
 }
 

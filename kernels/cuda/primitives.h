@@ -55,6 +55,8 @@ __device__ T apply(UnaryOp op, T x) {
             return exp(x);
         case UnaryOp::log:
             return log(x);
+        case UnaryOp::log1p:
+            return log1p(x);
         case UnaryOp::sqrt:
             return sqrt(x);
         case UnaryOp::tanh:

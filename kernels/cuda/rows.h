@@ -10,8 +10,8 @@ void add_to_rows(T* x, const T* bias, Index rows, Index cols) {
     each(rows * cols, [=] __device__(Index i) { x[i] += bias[i % cols]; });
 }
 
-/// A block for 32 columns: each of its 8 rows of threads sums every 8th row of x, so that a warp
-/// reads neighbours; then the first row of threads adds the 8 sums.
+/// A block for 32 columns: each of its up to 8 rows of threads sums every 8th row of x, so that a
+/// warp reads neighbours; then the first row of threads adds the 8 sums.
 template <class T>
 __global__ void __launch_bounds__(block_threads)
     sum_rows_kernel(T* sums, const T* x, Index rows, Index cols) {
@@ -19,20 +19,21 @@ __global__ void __launch_bounds__(block_threads)
     const Index c = Index{blockIdx.x} * warp_threads + threadIdx.x;
     T sum = 0;
     if (c < cols)
-        for (Index r = threadIdx.y; r < rows; r += block_warps) sum += x[r * cols + c];
+        for (Index r = threadIdx.y; r < rows; r += blockDim.y) sum += x[r * cols + c];
     partial[threadIdx.y][threadIdx.x] = sum;
     __syncthreads();
     if (threadIdx.y == 0 && c < cols) {
-        for (int w = 1; w < block_warps; ++w) sum += partial[w][threadIdx.x];
+        for (unsigned w = 1; w < blockDim.y; ++w) sum += partial[w][threadIdx.x];
         sums[c] += sum;
     }
 }
 
 template <class T>
 void sum_rows(T* sums, const T* x, Index rows, Index cols) {
-    if (cols > 0)
-        launch(sum_rows_kernel<T>, blocks_for(cols, warp_threads), dim3(warp_threads, block_warps),
-               0, stream(), sums, x, rows, cols);
+    if (rows == 0 || cols == 0) return;
+    const dim3 block(warp_threads, threads_for(rows * warp_threads) / warp_threads);
+    launch(sum_rows_kernel<T>, blocks_for(cols, warp_threads), block, 0, stream(), sums, x, rows,
+           cols);
 }
 
 template <class T>

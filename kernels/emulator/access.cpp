@@ -120,6 +120,19 @@ void check_static(std::uintptr_t address, std::size_t bytes, Access access, cons
                    (address - array->address + i) / 4, [&] { return array->name.c_str(); });
 }
 
+void check_global(std::uintptr_t address, std::size_t bytes, Access access, const void* pc) {
+    const Place place = in_device_memory(address, bytes, access != Access::read);
+    if (place == Place::fine) return;
+    if (place == Place::outside) {
+        report(std::string(verb(access)) + " out of bounds", line_of(pc), where_is(address));
+        stop_launch();
+    }
+    report(std::string("race of streams, ") + verb(access), line_of(pc),
+           std::string("the buffer is being ") +
+               (place == Place::being_written ? "written" : "read") +
+               " in another stream, with no event between");
+}
+
 // ---- counting ----------------------------------------------------------------------------------
 
 std::vector<Traffic> traffic;
@@ -187,9 +200,8 @@ void on_access(const void* pointer, std::size_t bytes, Access access, const void
             check_dynamic(dynamic, bytes, access, pc);
         } else if (is_static) {
             check_static(address, bytes, access, pc);
-        } else if (!in_device_memory(address, bytes)) {
-            report(std::string(verb(access)) + " out of bounds", line_of(pc), where_is(address));
-            stop_launch();
+        } else {
+            check_global(address, bytes, access, pc);
         }
     }
     if (m.counting)

@@ -1,6 +1,11 @@
 // The host's side of the CUDA runtime: memory, streams, graphs. Work is done when it is asked for,
 // but for copies from pinned memory, which stay in their stream until they have to be done; a graph
 // is the list of what was asked for.
+//
+// On a GPU two streams go on side by side. What an event or a wait of the host puts in order is
+// known by clocks: each stream counts its operations, and knows how many of each other stream's lie
+// before its next one. Each buffer knows who used it last; a use that does not lie after those is a
+// mistake, though here everything happens in the order in which it was asked for.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -24,20 +29,73 @@ namespace handgrad::emulator {
 
 void run(const Launch& launch);  // machine.cpp
 
+/// How many operations of each stream, by its number.
+using Clock = std::vector<std::uint64_t>;
+
 struct Graph {
-    std::vector<std::function<void()>> steps;
+    std::vector<std::function<void(Stream&)>> steps;
 };
 struct Stream {
+    std::size_t number = 0;
+    Clock before = {0};  // what lies before its next operation; of its own, all so far
     Graph* capturing = nullptr;
-    std::deque<std::function<void()>> late;  // copies that nobody has waited for
-    std::size_t done = 0;                    // of its copies from pinned memory
+    std::deque<std::function<void()>> late = {};  // copies that nobody has waited for
+    std::size_t done = 0;                         // of its copies from pinned memory
 };
 struct Event {
     Stream* stream = nullptr;
     std::size_t copies = 0;  // of the stream, when it was recorded
+    Clock before = {};       // that of the stream then
 };
 
 namespace {
+
+// ---- the order of streams ----------------------------------------------------------------------
+
+Stream null_stream;  // which on a GPU does not wait for the others either: none of them is blocking
+std::size_t numbers_given = 1;
+Stream* running = &null_stream;  // of the launch that runs
+Clock host_before;               // what the host has waited for
+
+Stream& of(cudaStream_t stream) {
+    return stream == nullptr ? null_stream : *stream;
+}
+
+void join(Clock& clock, const Clock& other) {
+    clock.resize(std::max(clock.size(), other.size()));
+    for (std::size_t i = 0; i < other.size(); ++i) clock[i] = std::max(clock[i], other[i]);
+}
+
+std::uint64_t at(const Clock& clock, std::size_t number) {
+    return number < clock.size() ? clock[number] : 0;
+}
+
+void begin_operation(Stream& stream) {
+    join(stream.before, host_before);
+    ++stream.before[stream.number];
+}
+
+/// The last uses of a buffer by each stream, as the number of the operation.
+struct Uses {
+    Clock reads, writes;
+};
+
+/// Keeps a use by the operation that the stream has begun. What else is being done to the buffer,
+/// as far as the two must not meet: "written" or "read"; null if nothing.
+const char* add_use(Uses& uses, const Stream& stream, bool write) {
+    Clock& own = write ? uses.writes : uses.reads;
+    own.resize(std::max(own.size(), stream.number + 1));
+    own[stream.number] = stream.before[stream.number];
+    const auto unordered = [&](const Clock& others) {
+        for (std::size_t i = 0; i < others.size(); ++i)
+            if (others[i] > at(stream.before, i)) return true;
+        return false;
+    };
+    if (unordered(uses.writes)) return "written";
+    return write && unordered(uses.reads) ? "read" : nullptr;
+}
+
+// ---- memory ------------------------------------------------------------------------------------
 
 /// Buffers are aligned as cudaMalloc's, and followed by as much that belongs to nobody.
 constexpr std::size_t alignment = 256;
@@ -45,6 +103,7 @@ constexpr std::size_t alignment = 256;
 struct Buffer {
     std::uintptr_t begin, end;
     std::size_t bytes;  // as allocated; end may be less far, by set_bounds
+    Uses uses = {};
 };
 std::mutex buffers_mutex;
 std::vector<Buffer> buffers;  // by address
@@ -57,6 +116,24 @@ std::size_t padded(std::size_t bytes) {
 std::vector<Buffer>::iterator after(std::uintptr_t address) {
     return std::upper_bound(buffers.begin(), buffers.end(), address,
                             [](std::uintptr_t a, const Buffer& b) { return a < b.begin; });
+}
+
+/// The buffer that holds the address, within its bounds; else null.
+Buffer* holding(std::uintptr_t address) {
+    const auto next = after(address);
+    return next == buffers.begin() || address >= (next - 1)->end ? nullptr : &*(next - 1);
+}
+
+/// Keeps that the operation of a stream, not a kernel, uses the buffer at p. Throws Mistake.
+void use(const Stream& stream, const void* p, bool write) {
+    if (!machine().checking) return;
+    const std::lock_guard lock(buffers_mutex);
+    Buffer* const buffer = holding(reinterpret_cast<std::uintptr_t>(p));
+    const char* const done = buffer == nullptr ? nullptr : add_use(buffer->uses, stream, write);
+    if (done == nullptr) return;
+    throw Mistake(std::string("emulator: a copy or memset ") + (write ? "writes" : "reads") +
+                  " a buffer of " + std::to_string(buffer->end - buffer->begin) +
+                  " bytes that is being " + done + " in another stream: no event orders the two");
 }
 
 std::vector<Stream*> streams;
@@ -78,36 +155,49 @@ bool is_pinned(const void* p) {
 }
 
 /// Does it now, or writes it down where the stream captures a graph.
-void perform(cudaStream_t stream, std::function<void()> step) {
-    if (stream != nullptr && stream->capturing != nullptr) {
-        stream->capturing->steps.push_back(std::move(step));
+void perform(Stream& stream, std::function<void(Stream&)> step) {
+    if (stream.capturing != nullptr) {
+        stream.capturing->steps.push_back(std::move(step));
     } else {
-        catch_up(stream);
-        step();
+        catch_up(&stream);
+        begin_operation(stream);
+        step(stream);
     }
 }
 
-// The last few buffers that a kernel touched, for in_device_memory: most accesses go there.
-constexpr std::size_t recent_size = 4;
-Buffer recent[recent_size];
+// The last few buffers that the launch touched, for in_device_memory: most accesses go there.
+struct Touched {
+    std::uintptr_t begin = 0, end = 0;
+    bool written = false;
+};
+constexpr std::size_t recent_size = 8;
+Touched recent[recent_size];
 std::size_t next_recent = 0;
+
+void forget_recent() {
+    std::fill(std::begin(recent), std::end(recent), Touched{});
+}
 
 }  // namespace
 
-bool in_device_memory(std::uintptr_t address, std::size_t bytes) {
-    for (const Buffer& b : recent)
-        if (address >= b.begin && address + bytes <= b.end) return true;
+Place in_device_memory(std::uintptr_t address, std::size_t bytes, bool write) {
+    for (const Touched& t : recent)
+        if (address >= t.begin && address + bytes <= t.end && (t.written || !write))
+            return Place::fine;
     const std::lock_guard lock(buffers_mutex);
-    const auto next = after(address);
-    if (next == buffers.begin() || address + bytes > (next - 1)->end) return false;
-    recent[next_recent++ % recent_size] = *(next - 1);
-    return true;
+    Buffer* const buffer = holding(address);
+    if (buffer == nullptr || address + bytes > buffer->end) return Place::outside;
+    recent[next_recent++ % recent_size] = {buffer->begin, buffer->end, write};
+    const char* const done = add_use(buffer->uses, *running, write);
+    return done == nullptr ? Place::fine : *done == 'w' ? Place::being_written : Place::being_read;
 }
 
 std::string where_is(std::uintptr_t address) {
     if (address < alignment) return "a null pointer";
     const std::lock_guard lock(buffers_mutex);
     const auto next = after(address);
+    // An access that begins within a buffer goes past its end.
+    if (next != buffers.begin()) address = std::max(address, (next - 1)->end);
     // The nearer of two neighbours is the one that was meant.
     constexpr std::uintptr_t far = 1 << 20;
     const auto past = next == buffers.begin() ? far : address - (next - 1)->end;
@@ -120,17 +210,20 @@ std::string where_is(std::uintptr_t address) {
 }
 
 void submit(const Launch& launch, cudaStream_t stream) {
-    if (stream == nullptr || stream->capturing == nullptr) {
-        catch_up(stream);
-        return run(launch);
-    }
+    const auto run_in = [](Stream& in, const Launch& one) {
+        running = &in;
+        forget_recent();
+        run(one);
+    };
+    if (of(stream).capturing == nullptr)
+        return perform(of(stream), [&](Stream& in) { run_in(in, launch); });
     // A graph outlives the arguments of the launch.
     const auto* bytes = static_cast<const unsigned char*>(launch.call);
     std::vector<unsigned char> call(bytes, bytes + launch.call_bytes);
-    stream->capturing->steps.emplace_back([launch, call] {
+    perform(of(stream), [run_in, launch, call](Stream& in) {
         Launch again = launch;
         again.call = call.data();
-        run(again);
+        run_in(in, again);
     });
 }
 
@@ -160,7 +253,7 @@ cudaError_t cudaMalloc(void** p, std::size_t bytes) {
     __asan_poison_memory_region(static_cast<char*>(memory) + bytes, padded(bytes) - bytes);
     const auto begin = reinterpret_cast<std::uintptr_t>(memory);
     const std::lock_guard lock(buffers_mutex);
-    buffers.insert(after(begin), {begin, begin + bytes, bytes});
+    buffers.insert(after(begin), {.begin = begin, .end = begin + bytes, .bytes = bytes});
     *p = memory;
     return cudaSuccess;
 }
@@ -174,7 +267,7 @@ cudaError_t cudaFree(void* p) {
     if (next == buffers.begin() || (next - 1)->begin != begin) return cudaErrorInvalidValue;
     __asan_unpoison_memory_region(p, padded((next - 1)->bytes));
     buffers.erase(next - 1);
-    std::fill(std::begin(recent), std::end(recent), Buffer{});
+    forget_recent();
     std::free(p);
     return cudaSuccess;
 }
@@ -185,7 +278,7 @@ void set_bounds(const void* buffer, std::size_t bytes) {
     const auto next = after(begin);
     if (next == buffers.begin() || (next - 1)->begin != begin) return;
     (next - 1)->end = begin + std::min(bytes, (next - 1)->bytes);
-    std::fill(std::begin(recent), std::end(recent), Buffer{});
+    forget_recent();
 }
 
 cudaError_t cudaMallocHost(void** p, std::size_t bytes) {
@@ -204,21 +297,33 @@ cudaError_t cudaFreeHost(void* p) {
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
     if (bytes == 0) return cudaSuccess;
-    auto copy = [=] { std::memmove(to, from, bytes); };
     if (kind == cudaMemcpyHostToDevice && stream != nullptr && stream->capturing == nullptr &&
-        is_pinned(from))
-        stream->late.emplace_back(copy);
-    else
-        perform(stream, copy);
+        is_pinned(from)) {
+        begin_operation(*stream);
+        use(*stream, to, true);
+        stream->late.emplace_back([=] { std::memmove(to, from, bytes); });
+        return cudaSuccess;
+    }
+    perform(of(stream), [=](Stream& in) {
+        use(in, from, false);
+        use(in, to, true);
+        std::memmove(to, from, bytes);
+    });
     return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* p, int value, std::size_t bytes, cudaStream_t stream) {
-    if (bytes > 0) perform(stream, [=] { std::memset(p, value, bytes); });
+    if (bytes == 0) return cudaSuccess;
+    perform(of(stream), [=](Stream& in) {
+        use(in, p, true);
+        std::memset(p, value, bytes);
+    });
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-    *stream = streams.emplace_back(new Stream);
+    *stream = streams.emplace_back(
+        new Stream{.number = numbers_given, .before = Clock(numbers_given + 1)});
+    ++numbers_given;
     return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
@@ -231,10 +336,13 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     const bool capturing = stream != nullptr && stream->capturing != nullptr;
     if (capturing) return cudaErrorStreamCaptureUnsupported;
     catch_up(stream);
+    join(host_before, of(stream).before);
     return cudaSuccess;
 }
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t event, unsigned) {
-    return cudaEventSynchronize(event);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+    catch_up(event->stream, event->copies);
+    join(of(stream).before, event->before);
+    return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
     *event = new Event;
@@ -245,11 +353,13 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
     return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-    *event = stream == nullptr ? Event{} : Event{stream, stream->done + stream->late.size()};
+    Stream& recorded = of(stream);
+    *event = {&recorded, recorded.done + recorded.late.size(), recorded.before};
     return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     catch_up(event->stream, event->copies);
+    join(host_before, event->before);
     return cudaSuccess;
 }
 
@@ -268,7 +378,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* runnable, cudaGraph_t graph, u
     return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t runnable, cudaStream_t stream) {
-    for (const std::function<void()>& step : runnable->steps) perform(stream, step);
+    for (const auto& step : runnable->steps) perform(of(stream), step);
     return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {

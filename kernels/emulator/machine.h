@@ -88,8 +88,10 @@ void end_launch_watch();
 void count_warp(std::size_t warp);
 
 // host.cpp
-/// Does an allocation hold all these bytes?
-bool in_device_memory(std::uintptr_t address, std::size_t bytes);
+enum class Place : std::uint8_t { outside, fine, being_written, being_read };
+/// Does an allocation hold all these bytes, and if so, does another stream use it at a time that no
+/// event orders? To be called for each access of the launch that runs.
+Place in_device_memory(std::uintptr_t address, std::size_t bytes, bool write);
 /// "4 bytes past the end of a buffer of 400": where an address lies that is in no allocation.
 std::string where_is(std::uintptr_t address);
 

@@ -26,7 +26,8 @@ bool sees_accesses();
 /// that cudaMalloc gave, and no more than it gave.
 void set_bounds(const void* buffer, std::size_t bytes);
 
-/// Looks for races, for reads of shared memory that nobody wrote and for accesses out of bounds.
+/// Looks for races, for reads of shared memory that nobody wrote, for accesses out of bounds, and
+/// for buffers that two streams use, one of them writing, with no event between.
 /// On from the start; off, kernels run about four times as fast.
 void set_checking(bool on);
 

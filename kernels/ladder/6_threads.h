@@ -56,8 +56,8 @@ Cost cost_of(const Product<T>& p) {
     return {.flops = 2 * p.M * p.N * p.K, .bytes = bytes > caches().l2 ? bytes : 0};
 }
 
-/// Calls multiply(part, columns) on as many threads as pay: a part of the product, and which
-/// columns of C it makes. choose_grid(p, threads) lays the parts out.
+/// Calls multiply(part, rows, columns) on as many threads as pay: a part of the product, and which
+/// rows and columns of C it makes. choose_grid(p, threads) lays the parts out.
 template <class T, class ChooseGrid, class Multiply>
 void share_out(const Product<T>& p, ChooseGrid choose_grid, Multiply multiply) {
     parallel(threads_for(cost_of(p)), [&](int thread, int threads) {
@@ -66,14 +66,14 @@ void share_out(const Product<T>& p, ChooseGrid choose_grid, Multiply multiply) {
         const Range columns = share_of(p.N, thread % grid.columns, grid.columns, lanes<T>);
         // There may be fewer tiles than threads.
         if (rows.begin < rows.end && columns.begin < columns.end)
-            multiply(part_of(p, rows, columns), columns);
+            multiply(part_of(p, rows, columns), rows, columns);
     });
 }
 
 template <class T>
 void multiply_by_threads(const Product<T>& p) {
     share_out(p, squarest_grid<T>,
-              [](const Product<T>& part, Range) { multiply_by_tiles(part, Way{}); });
+              [](const Product<T>& part, Range, Range) { multiply_by_tiles(part, Way{}); });
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -267,13 +267,16 @@ void multiply_turned_around(const Product<T>& p) {
 
 // ---- small --------------------------------------------------------------------------------------
 
+/// Products of more operations are never small.
+inline constexpr Index most_of_small = Index{64} * 64 * 64;
+
 /// Does it fit in L1, is it too short for threads, and can its tiles read B as it lies? k is not
 /// cut here, and so must not be elsewhere: the bits would depend on the number of threads.
 template <class T>
 bool is_small(const Product<T>& p) {
     const Index size = p.M * p.N * p.K;
     return p.trans_b == Trans::no && p.N >= lanes<T> && p.K <= as_it_lies<T>.kc &&
-           size <= Index{64} * 64 * 64 && p.elements() * Index{sizeof(T)} <= Index{48} * 1024 &&
+           size <= most_of_small && p.elements() * Index{sizeof(T)} <= Index{48} * 1024 &&
            (size <= Index{32} * 32 * 32 || threads_for(cost_of(p)) == 1);
 }
 
@@ -338,7 +341,8 @@ Plan choose_plan(const Product<T>& p) {
         return {.path = Path::turned_around, .way = {}, .k_step = 0};
 
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
-    if (big) return {};
+    const bool in_l2 = p.elements() <= l2;
+    if (big || (!plain_a && plain_b && !in_l2 && p.M >= 256 && p.N >= 256)) return {};
     Way way = as_it_lies<T>;
     // Where K is small, C is what has to be streamed.
     const bool streams_c = p.K <= 128 && p.K * p.N <= l2 / 2 && p.M * p.N > l2 * 3 / 4;
@@ -351,11 +355,17 @@ Plan choose_plan(const Product<T>& p) {
     // Rows of B shorter than a vector: packed, each starts on a cache line of its own. Long strips
     // pay for their copy by the rows that use it, or by coming from beyond L2 only once.
     way.pack_b = !plain_b || (p.N < L && p.M >= 64) || (streams_c && collide<T>(p.K, p.ldb)) ||
-                 (long_strips && (p.M >= 64 || p.elements() > l2));
+                 (long_strips && (p.M >= 64 || !in_l2));
     way.rows_first = streams_c && (!way.pack_b || plain_b);
-    // From memory, rows are fetched well ahead; of those a multiple of a page apart, L2 keeps few.
-    const bool in_memory = p.elements() * Index{sizeof(T)} > caches().l3 / 2;
-    if (long_strips && in_memory && plain_b && p.M < 64 && collide<T>(p.K, p.ldb)) way.kc = 32;
+    // Few rows of A use a piece of B once or twice. In short pieces its rows follow each other in
+    // memory, and the caches keep them even where they are a multiple of a page apart. Where B is
+    // read as it lies for many rows, that still holds, and for A' as well.
+    const Index large_b = l2_feeds_strips ? l2 / 2 : l2;
+    if (plain_b && p.M < 64 && p.K * p.N >= large_b)
+        way.kc = 64;
+    else if (!way.pack_b && p.M >= 64 && p.M * p.N * p.K > most_of_small &&
+             (!plain_a || collide<T>(p.K, p.ldb)))
+        way.kc = 128;
     return {.path = Path::tiles, .way = way, .k_step = 0};
 }
 
@@ -438,7 +448,7 @@ void multiply_by_shape(const Product<T>& product) {
     const Plan plan = choose_plan(p);
     share_out(
         p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },
-        [&](const Product<T>& part, Range) { multiply_part(part, plan); });
+        [&](const Product<T>& part, Range, Range) { multiply_part(part, plan); });
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -5,6 +5,9 @@
 // 5's micro-kernel does both before it stores the tile. The other paths of rung 7 make a part of C
 // too small to leave the cache, and pass over that.
 //
+// Backward, the bias' gradient sums the columns of dy, which is the A' of the weights' gradient dy'
+// x. Each thread sums those that it is about to multiply, and so brings them to its cache.
+//
 // This rung is what CpuBackend runs, for products with an epilogue and without.
 #pragma once
 
@@ -18,7 +21,25 @@ template <class T>
 struct Epilogue {
     const T* bias = nullptr;  // (N), or null
     bool relu = false;
+    T* row_sums = nullptr;  // (M), or null: += the sums of op(A)'s rows. A (K, M) has no gaps then
 };
+
+/// Do the threads that share out a product sum op(A)'s rows, too? Not where sum_rows would cut the
+/// sums in parts, and not where the product is not shared out by its rows.
+template <class T>
+bool sums_beside_product(const Epilogue<T>& epilogue, const Product<T>& p) {
+    return epilogue.row_sums != nullptr && parts_of_sum(p.M * p.K) == 1 && p.N > 0 &&
+           !is_small(p) && !is_long(p);
+}
+
+/// What one of them does, in sum_rows' order.
+template <class T>
+void add_row_sums(T* row_sums, const Product<T>& p, Range rows) {
+    if (p.M > few_cols)
+        sum_some_columns(row_sums, p.A, p.K, p.M, rows.begin, rows.end);
+    else if (rows.begin == 0)
+        sum_part_of_rows(row_sums, p.A, p.K, p.M);
+}
 
 template <class T>
 void apply(const Epilogue<T>& epilogue, const Product<T>& p) {
@@ -36,7 +57,10 @@ void apply(const Epilogue<T>& epilogue, const Product<T>& p) {
 
 /// C = alpha op(A) op(B) + beta C, then the epilogue.
 template <class T>
-void multiply_fused(const Product<T>& product, Epilogue<T> epilogue = {}) {
+void multiply_fused(const Product<T>& product, const Epilogue<T>& epilogue = {}) {
+    const bool sum_beside = sums_beside_product(epilogue, product);
+    if (epilogue.row_sums != nullptr && !sum_beside)
+        sum_rows(epilogue.row_sums, product.A, product.K, product.M);
     if (trivial(product)) return apply(epilogue, product);
     if (is_small(product)) return multiply_small(product, epilogue.bias, epilogue.relu);
     const Product<T> p = column_as_row(product);
@@ -47,7 +71,8 @@ void multiply_fused(const Product<T>& product, Epilogue<T> epilogue = {}) {
     const Plan plan = choose_plan(p);
     share_out(
         p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },
-        [&](const Product<T>& part, Range columns) {
+        [&](const Product<T>& part, Range rows, Range columns) {
+            if (sum_beside && columns.begin == 0) add_row_sums(epilogue.row_sums, p, rows);
             Epilogue<T> mine = epilogue;
             if (mine.bias != nullptr) mine.bias += columns.begin;
             if (plan.path == Path::tiles) {

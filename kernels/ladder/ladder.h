@@ -46,10 +46,11 @@ double error_bound(int number, Index K);
 double tile_peak(cpu::Isa isa);
 
 /// The last rung with its epilogue: C = op(A) op(B), + bias (N) in every row unless it is null,
-/// then max(C, 0) if relu. Dense matrices.
+/// then max(C, 0) if relu. Where A is transposed, row_sums[m] += the sum of op(A)'s row m, unless
+/// it is null. Dense matrices.
 template <class T>
 using FusedGemm = void (*)(Trans trans_a, Trans trans_b, Index M, Index N, Index K, const T* A,
-                           const T* B, const T* bias, bool relu, T* C);
+                           const T* B, const T* bias, bool relu, T* row_sums, T* C);
 template <class T>
 FusedGemm<T> fused_rung(cpu::Isa isa);
 

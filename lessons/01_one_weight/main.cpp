@@ -7,10 +7,9 @@
 // the derivations.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "autograd/operations.h"
-#include "core/tensor_ops.h"
+#include "many_weights_at_once.h"
 #include "report/lesson.h"
 #include "report/plot.h"
 #include "where_floats_stop.h"
@@ -42,36 +41,6 @@ double by_autograd(double w, Device device) {
 double by_differences(double w) {
     const double e = 1e-5;
     return (loss(w + e) - loss(w - e)) / (2 * e);
-}
-
-void show_loss(Lesson& lesson) {
-    lesson.section("The loss, on many weights at once");
-    lesson.say(
-        "L(w) = e^(wz) with z = -1 has no minimum: it falls towards 0 for ever. Operations work "
-        "on whole arrays, and an array with one element is repeated to fit (broadcasting): one "
-        "call evaluates L at a hundred weights, and at infinity.");
-    const Device device = lesson.options().device;
-    std::vector<double> weights = linspace(0, 10, 100);
-    weights.push_back(std::numeric_limits<double>::infinity());
-    const auto w = Tensor<double>::from({101}, weights, device);
-    const auto one_z = Tensor<double>::from({1}, {z}, device);
-    const Tensor<double> all = exp(w * one_z);  // (101)
-    lesson.line(format("w %s  z %s  L(w) %s", w.shape().str().c_str(), one_z.shape().str().c_str(),
-                       all.shape().str().c_str()));
-    std::vector<double> losses = all.values();
-    double far = 0;
-    for (std::size_t i = 0; i < losses.size(); ++i)
-        far = std::max(far, std::abs(losses[i] - loss(weights[i])));
-    lesson.check("all at once is one by one", far < 1e-15, format("largest distance %.1e", far));
-    lesson.check("L(infinity) = 0", losses.back() == 0);
-    losses.pop_back();
-    weights.pop_back();
-    lesson.figure("loss.png", "The loss and its asymptote, which no weight reaches.",
-                  {.title = "L(w) = e^-w",
-                   .x_label = "w",
-                   .y_label = "L",
-                   .series = {{"L(w)", losses, weights},
-                              {"asymptote: L(infinity) = 0", {0, 0}, {0, 10}, Style::dashed}}});
 }
 
 void show_gradient(Lesson& lesson) {
@@ -216,7 +185,7 @@ int main(int argc, char** argv) {
         .any_device = true,
     };
     return run_lesson(argc, argv, info, [](Lesson& lesson) {
-        show_loss(lesson);
+        many_weights_at_once(lesson, z);
         show_gradient(lesson);
         thousand_steps(lesson);
         until_goal(lesson);

@@ -45,11 +45,16 @@ inline void hovering_and_settling(Lesson& lesson, const Samples& samples) {
         mean_of_last[name] =
             std::accumulate(curve.y.end() - last, curve.y.end(), 0.0) / static_cast<double>(last);
         rows.push_back(cells("%s | %.4f", name.c_str(), mean_of_last[name]));
-        curves.push_back(curve);
+        const int color = static_cast<int>(mean_of_last.size()) - 1;
+        const std::vector<Series> both = smoothed(name, curve.y, 10, color, curve.x);
+        curves.insert(curves.begin(), both[0]);  // behind all means
+        curves.push_back(both[1]);
     }
     lesson.table({"rate, one at a time", "error, mean of the last ten passes"}, rows);
     lesson.result("error_by_rate", mean_of_last);
-    lesson.figure("settling.png", "One sample at a time, at constant rates and at one that falls.",
+    lesson.figure("settling.png",
+                  "One sample at a time, at constant rates and at one that falls: means of ten "
+                  "passes, with the passes themselves behind them.",
                   {.title = "Mean square error, one at a time",
                    .x_label = "passes over all samples",
                    .y_label = "error",

@@ -115,7 +115,7 @@ inline void loss_as_a_surface(Lesson& lesson, const Samples& samples) {
     lesson.say(
         "All at once goes straight down, and has hardly set out. Sixteen at a time has arrived. "
         "One at a time arrived in the first pass, and has strayed about the minimum since: each "
-        "sample has a bowl of its own.");
+        "sample has a trough of its own, and each step goes towards another.");
     lesson.result("distance_from_minimum", distances);
     lesson.check("smaller batches are far nearer to the minimum",
                  2 * std::max(distances["16 at a time"], distances["one at a time"]) <

@@ -158,6 +158,8 @@ void show_price(Lesson& lesson, const Samples& samples) {
                target, most));
     std::vector<Row> rows;
     std::map<Index, Index> passes, steps;
+    double least = INFINITY;  // seconds in all
+    Index quickest = 0;
     for (const Index batch : {1, 4, 16, 64, 256}) {
         const Price price = price_of(samples, batch, target, most, lesson.options().seed);
         passes[batch] = price.passes;
@@ -165,13 +167,18 @@ void show_price(Lesson& lesson, const Samples& samples) {
         rows.push_back(price.passes <= most ? cells("%td | %g | %td | %td", batch, price.rate,
                                                     price.passes, steps[batch])
                                             : cells("%td | | > %td |", batch, most));
+        const double seconds = price.seconds * static_cast<double>(price.passes);
         rows.back().push_back(format("%.0f us", 1e6 * price.seconds));
+        rows.back().push_back(price.passes <= most ? format("%.1f ms", 1e3 * seconds) : "");
+        if (price.passes <= most && seconds < least) least = seconds, quickest = batch;
         lesson.result(format("passes_at_batch_%td", batch), price.passes);
     }
-    lesson.table({"batch", "best rate", "passes", "steps", "time of a pass"}, rows);
+    lesson.table({"batch", "best rate", "passes", "steps", "time of a pass", "time in all"}, rows);
     lesson.say(
-        "Small batches need the fewest samples, large ones the fewest steps. What is quickest lies "
-        "in between: small enough to move often, large enough for the machine.");
+        format("Small batches need the fewest samples, large ones the fewest steps. What is "
+               "quickest depends on the machine as well, which computes many samples at once "
+               "sooner than one after another: here it is the batch of %td.",
+               quickest));
     lesson.check("small batches need fewer passes, large ones fewer steps",
                  passes[4] < passes[256] && steps[64] < steps[1]);
 }

@@ -12,10 +12,15 @@
 
 namespace handgrad {
 
-/// Does so with the JPEGs that lie in jpeg/ beside the array, if any do.
+/// Does so with the JPEGs that lie in jpeg/ beside the array, or says that there are none.
 inline void jpegs_to_arrays(Lesson& lesson, const Dataset& pets) {
     const std::filesystem::path jpegs = std::filesystem::path(pets.source) / "jpeg";
-    if (!std::filesystem::is_directory(jpegs)) return;
+    if (!std::filesystem::is_directory(jpegs)) {
+        lesson.say(
+            "(Left out: how JPEGs of any size become such an array. It needs a folder jpeg/ of "
+            "some of them, cats and dogs, beside the array in dogs-cats/.)");
+        return;
+    }
     const Dataset read = read_image_folder(jpegs);
     write_npy(lesson.path("dogs_cats.npy"), read.x);
     const Tensor<float> loaded = read_npy<float>(lesson.path("dogs_cats.npy"));

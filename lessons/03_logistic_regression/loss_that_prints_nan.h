@@ -13,26 +13,16 @@
 
 namespace handgrad {
 
-template <class T>
-Tensor<T> logistic(const Tensor<T>& o) {
-    return 1 / (1 + exp(-o));
-}
-
-/// The loss of each sample as the textbook writes it, from the probabilities q of class 1.
-template <class T>
-Tensor<T> textbook_loss(const Tensor<T>& q, const Tensor<T>& y) {
-    return -(y * log(q)) - (1 - y) * log(1 - q);
-}
-
-/// The same from the scores o, with -log q = log(1 + e^-o) and -log(1 - q) = log(1 + e^o).
-template <class T>
-Tensor<T> stable_loss(const Tensor<T>& o, const Tensor<T>& y) {
-    return maximum(o, 0.0) - y * o + log(1 + exp(-abs(o)));
-}
+/// Both forms of the loss of each sample, from its score and its label.
+struct LossForms {
+    Tensor<float> (*textbook)(const Tensor<float>& o, const Tensor<float>& y);
+    Tensor<float> (*stable)(const Tensor<float>& o, const Tensor<float>& y);
+};
 
 /// `curves` are a training at a large rate, `textbook` its training loss in the textbook's form.
-inline void loss_that_prints_nan(Lesson& lesson, const TrainingCurves& curves,
-                                 const std::vector<double>& textbook, double rate) {
+inline void loss_that_prints_nan(Lesson& lesson, const LossForms& loss,
+                                 const TrainingCurves& curves, const std::vector<double>& textbook,
+                                 double rate) {
     lesson.section("A loss that prints NaN");
     lesson.say(
         format("The same at rate %g. The textbook's loss, -y log q - (1 - y) log(1 - q), soon is "
@@ -44,13 +34,12 @@ inline void loss_that_prints_nan(Lesson& lesson, const TrainingCurves& curves,
                rate));
     const auto o = Tensor<float>::from({5}, {10, 16, 16.7F, 40, 100});
     const auto zero = Tensor<float>::zeros({5}), one = Tensor<float>::full({5}, 1);
-    const Tensor<float> q = logistic(o);
     const Tensor<float> columns[] = {o,
-                                     1 - q,
-                                     textbook_loss(q, one),
-                                     stable_loss(o, one),
-                                     textbook_loss(q, zero),
-                                     stable_loss(o, zero)};
+                                     1 - logistic(o),
+                                     loss.textbook(o, one),
+                                     loss.stable(o, one),
+                                     loss.textbook(o, zero),
+                                     loss.stable(o, zero)};
     std::vector<Row> rows(5);
     for (Index i = 0; i < 5; ++i)
         for (const Tensor<float>& column : columns)

@@ -9,18 +9,17 @@
 #include <algorithm>
 #include <cmath>
 
-#include "check/gradient_check.h"
+#include "classes_mixed_up.h"
 #include "core/random.h"
 #include "core/tensor_ops.h"
 #include "data/notebook_sets.h"
-#include "layers/linear.h"
 #include "losses/cross_entropy.h"
 #include "one_against_all.h"
-#include "report/confusion_matrix.h"
 #include "report/image_set_pictures.h"
 #include "report/lesson.h"
 #include "report/training_curves.h"
 #include "softmax_that_overflows.h"
+#include "train/by_hand.h"
 #include "train/metrics.h"
 #include "what_a_loss_must_do.h"
 
@@ -30,34 +29,11 @@ namespace {
 
 constexpr double rate = 0.1;
 
-/// N samples of C classes, where they are computed with.
-template <class T>
-struct Samples {
-    Tensor<T> x;    // (N, F), in [-.5, .5]
-    Tensor<T> y;    // (N, C), one-hot
-    Labels labels;  // (N)
-
-    explicit Samples(const Dataset& set, Device device = Device::cpu)
-        : x(set.x.cast<T>().to(device)),
-          y(one_hot<T>(set.y, std::ssize(set.classes)).to(device)),
-          labels(set.y) {}
-};
-
-template <class T>
-struct OneLayer {
-    Tensor<T> W;  // (C, F)
-    Tensor<T> b;  // (C)
-};
-
 /// The notebook's start: everything normal with a standard deviation of 0.1.
-OneLayer<float> random_layer(const Dataset& set, std::uint64_t seed, Device device = Device::cpu) {
-    const Index classes = std::ssize(set.classes);
-    const auto W = Tensor<float>::empty({classes, set.features()});
-    const auto b = Tensor<float>::empty({classes});
+template <class T>
+OneLayer<T> random_layer(const Dataset& set, std::uint64_t seed, Device device = Device::cpu) {
     Random random(seed);
-    random.normal(W, 0, 0.1);
-    random.normal(b, 0, 0.1);
-    return {W.to(device), b.to(device)};
+    return normal_layer<T>(std::ssize(set.classes), set.features(), 0.1, random, device);
 }
 
 /// The scores o = W x + b of each sample; q = softmax(o) are the probabilities of the classes.
@@ -66,7 +42,26 @@ Tensor<T> scores(const OneLayer<T>& layer, const Tensor<T>& x) {
     return matmul(x, layer.W, Trans::no, Trans::yes) + layer.b;  // (N, C)
 }
 
-/// dL/dW = 1/N sum (q - y) x' and dL/db = 1/N sum (q - y), for softmax and logistics alike.
+/// q_c = exp(o_c) / sum_k exp(o_k) in each row, as the textbook has it.
+template <class T>
+Tensor<T> unshifted_softmax(const Tensor<T>& o) {
+    const Tensor<T> e = exp(o);    // (N, C)
+    return e / sum(e, {1}, true);  // (N, C) / (N, 1)
+}
+
+/// The same with the greatest score of a row subtracted from all of it, which cancels.
+template <class T>
+Tensor<T> softmax(const Tensor<T>& o) {
+    return unshifted_softmax(o - max(o, {1}, true));
+}
+
+/// The mean over samples of -log q_y, with y one-hot, (N, C) both.
+template <class T>
+double cross_entropy(const Tensor<T>& q, const Tensor<T>& y) {
+    return -mean(log(sum(q * y, {1}))).item();
+}
+
+/// dL/dW = 1/N sum (q - y) x' and dL/db = 1/N sum (q - y), for softmax and logistic alike.
 template <class T>
 OneLayer<T> backward(const Tensor<T>& q, const Tensor<T>& y, const Tensor<T>& x) {
     const Tensor<T> d_o = (q - y) / static_cast<double>(x.dim(0));  // (N, C)
@@ -84,8 +79,9 @@ struct Training {
 /// Full-batch gradient descent.
 Training train(const TrainVal<Dataset>& sets, const LessonOptions& options, Activation activation,
                int epochs, double lr = rate) {
-    const Samples<float> data(sets.train, options.device), val(sets.val, options.device);
-    const OneLayer<float> layer = random_layer(sets.train, options.seed, options.device);
+    const auto data = one_hot_samples<float>(sets.train, options.device),
+               val = one_hot_samples<float>(sets.val, options.device);
+    const auto layer = random_layer<float>(sets.train, options.seed, options.device);
     const Tensor<float> start = layer.W.clone();
     TrainingCurves curves;
     for (int epoch = 0;; ++epoch) {
@@ -129,25 +125,17 @@ void check_gradient(Lesson& lesson, const Dataset& signs) {
     lesson.say(
         "So dL/dW = 1/N sum (q - y) x'. Twenty images in double, by the library's layers and by "
         "differences:");
-    const Samples<double> data(signs.rows(0, 20));
-    const OneLayer<float> start = random_layer(signs, lesson.options().seed);
-    const OneLayer<double> layer{start.W.cast<double>(), start.b.cast<double>()};
+    const auto data = one_hot_samples<double>(signs.rows(0, 20));
+    const auto layer = random_layer<double>(signs, lesson.options().seed);
     const OneLayer<double> d = backward(softmax(scores(layer, data.x)), data.y, data.x);
-    Random unused(0);
-    Linear<double> linear(data.x.dim(1), layer.b.size(), unused);
-    linear.weight.value.copy_from(layer.W);
-    linear.bias.value.copy_from(layer.b);
     CrossEntropyLoss<double> loss;
-    loss.forward(linear.forward(data.x), data.labels);
-    linear.backward_parameters(loss.backward());
-    const double from_layers = max(abs(linear.weight.grad - d.W)).item();
-    Parameter<double> W{"W", layer.W, d.W}, b{"b", layer.b, d.b};
-    const auto checked = check_gradients(
-        {&W, &b}, [&] { return cross_entropy(softmax(scores(layer, data.x)), data.y); });
-    lesson.pre(table(checked));
-    lesson.check("by hand, by layers and by differences agree",
-                 from_layers < 1e-15 && all_pass(checked),
-                 format("%.1e from the layers", from_layers));
+    check_one_layer(
+        lesson, layer, d, data.x,
+        [&](const Tensor<double>& o) {
+            loss.forward(o, data.labels);
+            return loss.backward();
+        },
+        [&] { return cross_entropy(softmax(scores(layer, data.x)), data.y); });
 }
 
 Training learn(Lesson& lesson, const TrainVal<Dataset>& data, const NotebookSet& signs) {
@@ -158,14 +146,12 @@ Training learn(Lesson& lesson, const TrainVal<Dataset>& data, const NotebookSet&
         format("%td to train on, %td to validate. Weights and biases start normal with "
                "standard deviation 0.1; %d full-batch steps at rate %g.",
                data.train.size(), data.val.size(), options.epochs, rate));
-    if (!signs.stand_in) {
-        // The first of RandomState(42).permutation(2062), which scikit-learn's split goes by.
-        const std::vector<Index> first = {1303, 2027, 693, 1914, 29};
-        const std::vector<Index> order = numpy_permutation(42, signs.set.size());
-        lesson.check("the split is the notebook's",
-                     data.train.size() == 1649 && data.val.size() == 413 &&
-                         std::equal(first.begin(), first.end(), order.begin()));
-    }
+    // numpy's RandomState(42).permutation(2062), by which scikit-learn splits the signs.
+    const std::vector<Index> first = {1303, 2027, 693, 1914, 29};
+    const RowSplit rows = split_rows(2062);
+    lesson.check("2062 images are split as scikit-learn splits them",
+                 rows.train.size() == 1649 && rows.val.size() == 413 &&
+                     std::equal(first.begin(), first.end(), rows.val.begin()));
     write_samples(lesson.path("signs.png"), signs.set, 8);
     lesson.figure("signs.png", "Eight of each class.");
     const Training run = train(data, options, softmax<float>, options.epochs);
@@ -177,30 +163,6 @@ Training learn(Lesson& lesson, const TrainVal<Dataset>& data, const NotebookSet&
     lesson.check("the classes are told apart far better than by chance", val_accuracy > 0.5,
                  format("%.3f, chance 0.1", val_accuracy));
     return run;
-}
-
-/// Which classes are taken for one another, and what the layer looks for.
-void show_confusion(Lesson& lesson, const Dataset& val, const Dataset& unscaled,
-                    const Training& run) {
-    lesson.figure("weights.png",
-                  "What training added to the weights of each class: it asks for bright pixels "
-                  "where it is red, dark ones where it is blue.",
-                  panels(weight_maps(run.added, val.sample, val.classes),
-                         {.columns = 5, .panel_height = 440}));
-    lesson.section("Which classes are mixed up");
-    const Tensor<Index> counts = confusion_matrix(run.val_q, val.y);
-    lesson.figure("confusion.png",
-                  "Rows: the class that it is. Columns: the class that was predicted.",
-                  ConfusionMatrix{"Validation set", val.classes, counts});
-    std::vector<Row> rows;
-    const std::vector<ConfusedPair> pairs = confused_pairs(counts);
-    for (const ConfusedPair& pair : std::span(pairs).first(5))
-        rows.push_back(cells("%td and %td | %td | %td | %td", pair.a, pair.b, pair.a_as_b,
-                             pair.b_as_a, pair.count()));
-    lesson.table({"classes", "first taken for second", "second for first", "together"}, rows);
-    if (write_mistakes(lesson.path("mistakes.png"), unscaled, run.val_q, 24) > 0)
-        lesson.figure("mistakes.png", "The first mistakes of the validation set.");
-    lesson.result("most_confused", format("%td and %td", pairs[0].a, pairs[0].b));
 }
 
 }  // namespace
@@ -228,29 +190,36 @@ int main(int argc, char** argv) {
                 *sets = {sets->train.rows(0, 300), sets->val.rows(0, 100)};
 
         three_losses(lesson);
-        const OneLayer<float> start = random_layer(data.train, options.seed);
-        const Samples<float> few(data.train.rows(0, 100));
-        const Tensor<float> o = scores(start, few.x);  // (100, C), and what a step changes in it:
-        const Tensor<float> change = scores(backward(softmax(o), few.y, few.x), few.x);
-        accuracy_is_flat(lesson, o.cast<double>(), change.cast<double>(), few.y.cast<double>(),
-                         few.labels);
+        const auto start = random_layer<double>(data.train, options.seed);
+        const auto few = one_hot_samples<double>(data.train.rows(0, 100));
+        const Tensor<double> o = scores(start, few.x);  // (100, C), and what a step changes in it:
+        const Tensor<double> change = scores(backward(softmax(o), few.y, few.x), few.x);
+        accuracy_is_flat(lesson, o, change, few.labels, [&](const Tensor<double>& moved) {
+            return cross_entropy(softmax(moved), few.y);
+        });
         show_jacobian(lesson);
         check_gradient(lesson, data.train);
         const double large = 2 * 4096 / static_cast<double>(data.train.features());
-        softmax_that_overflows(lesson,
+        softmax_that_overflows(lesson, {unshifted_softmax<float>, softmax<float>},
                                train(data, options, unshifted_softmax<float>, 20, large).curves,
                                train(data, options, softmax<float>, 20, large).curves, large);
 
         const Training run = learn(lesson, data, signs);
-        const Training ten = train(data, options, logistics<float>, options.epochs);
+        const Training ten = train(data, options, logistic<float>, options.epochs);
         // tools/reference_lessons.py softmax
-        const bool compare = !signs.stand_in && options.epochs == 300 && options.seed == 42;
-        if (compare)
-            check_reached(lesson, run.curves, {0.550746, 0.85870}, {0.904655, 0.70460}, 0.005);
-        negative_log_likelihood(lesson, run.train_q, Samples<float>(data.train, options.device).y);
-        show_confusion(lesson, data.val, raw.val, run);
+        check_reached(lesson, run.curves, signs.stand_in,
+                      {{false, 300, {0.550746, 0.85870}, {0.904655, 0.70460}},
+                       {true, 300, {0.559400, 0.93041}, {0.556762, 0.91389}},
+                       {true, 60, {1.435252, 0.86500}, {1.441250, 0.85000}}},
+                      0.005);
+        negative_log_likelihood(lesson, run.train_q,
+                                one_hot_samples<float>(data.train, options.device).y);
+        classes_mixed_up(lesson, data, raw.val, run.added, {run.train_q, run.val_q});
         one_against_all(lesson, run.curves, ten.curves, ten.val_q);
-        if (compare)
-            check_reached(lesson, ten.curves, {0.739222, 0.84112}, {1.046845, 0.69492}, 0.005);
+        check_reached(lesson, ten.curves, signs.stand_in,
+                      {{false, 300, {0.739222, 0.84112}, {1.046845, 0.69492}},
+                       {true, 300, {0.722673, 0.92276}, {0.716786, 0.91111}},
+                       {true, 60, {1.508516, 0.85456}, {1.516822, 0.83889}}},
+                      0.005);
     });
 }

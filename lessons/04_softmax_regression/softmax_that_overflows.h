@@ -11,28 +11,22 @@
 
 namespace handgrad {
 
-/// q_c = exp(o_c) / sum_k exp(o_k) in each row, as the textbook has it.
-template <class T>
-Tensor<T> unshifted_softmax(const Tensor<T>& o) {
-    const Tensor<T> e = exp(o);    // (N, C)
-    return e / sum(e, {1}, true);  // (N, C) / (N, 1)
-}
-
-/// The same with the greatest score of a row subtracted from all of it, which cancels.
-template <class T>
-Tensor<T> softmax(const Tensor<T>& o) {
-    return unshifted_softmax(o - max(o, {1}, true));
-}
+/// Both forms of softmax, from the scores of each sample.
+struct SoftmaxForms {
+    Tensor<float> (*unshifted)(const Tensor<float>& o);
+    Tensor<float> (*shifted)(const Tensor<float>& o);
+};
 
 /// The curves are those of a training with either form, at a large rate.
-inline void softmax_that_overflows(Lesson& lesson, const TrainingCurves& unshifted,
-                                   const TrainingCurves& shifted, double rate) {
+inline void softmax_that_overflows(Lesson& lesson, const SoftmaxForms& softmax,
+                                   const TrainingCurves& unshifted, const TrainingCurves& shifted,
+                                   double rate) {
     lesson.section("Overflow");
     lesson.say(
         "In float exp overflows at 88.7, and infinity by infinity is NaN. Subtracting the greatest "
         "score from all changes nothing on paper, and everything here: exp is then at most 1.");
     const auto o = Tensor<float>::from({4, 3}, {1, 2, 3, 81, 82, 83, 91, 92, 93, -200, -201, -202});
-    const Tensor<float> bad = unshifted_softmax(o), good = softmax(o);
+    const Tensor<float> bad = softmax.unshifted(o), good = softmax.shifted(o);
     const auto text = [](const Tensor<float>& q, Index row) {
         std::string list;
         for (Index c = 0; c < q.dim(1); ++c)

@@ -8,16 +8,9 @@
 #include "core/tensor_ops.h"
 #include "report/lesson.h"
 #include "report/plot.h"
-#include "softmax_that_overflows.h"
 #include "train/metrics.h"
 
 namespace handgrad {
-
-/// The mean over samples of -log q_y, with y one-hot, (N, C) both.
-template <class T>
-double cross_entropy(const Tensor<T>& q, const Tensor<T>& y) {
-    return -mean(log(sum(q * y, {1}))).item();
-}
 
 inline void three_losses(Lesson& lesson) {
     lesson.section("Three losses");
@@ -82,20 +75,21 @@ inline void three_losses(Lesson& lesson) {
         "square loss also for how the rest is spread.");
 }
 
-/// Along the line o - t change through the scores (N, C), accuracy is a staircase and the loss a
+/// Along the line o - t change through the scores (N, C), accuracy is a staircase and `loss` a
 /// slope.
-inline void accuracy_is_flat(Lesson& lesson, const Tensor<double>& o, const Tensor<double>& change,
-                             const Tensor<double>& y, const Labels& labels) {
+template <class Loss>
+void accuracy_is_flat(Lesson& lesson, const Tensor<double>& o, const Tensor<double>& change,
+                      const Labels& labels, const Loss& loss) {
     lesson.section("Why accuracy can't be descended");
     Series losses{.label = "cross entropy"}, accuracies{.label = "accuracy", .right = true};
     int flat = 0;
     for (int i = 0; i <= 2000; ++i) {
         const double t = i * 2e-5;
-        const Tensor<double> q = softmax(o - t * change);
+        const Tensor<double> moved = o - t * change;
         losses.x.push_back(t);
-        losses.y.push_back(cross_entropy(q, y));
+        losses.y.push_back(loss(moved));
         accuracies.x.push_back(t);
-        accuracies.y.push_back(accuracy(q, labels));
+        accuracies.y.push_back(accuracy(moved, labels));
         if (i > 0) flat += accuracies.y.end()[-1] == accuracies.y.end()[-2];
     }
     lesson.say(format(

@@ -16,7 +16,9 @@
 #include "kernels/cpu/parallel.h"
 #include "other_ways.h"
 #include "report/lesson.h"
+#include "report/plot.h"
 #include "settings_that_go_wrong.h"
+#include "train/by_hand.h"
 #include "train/metrics.h"
 #include "training.h"
 
@@ -27,24 +29,9 @@ namespace {
 /// F pixels, H hidden units: the numbers of the network, or a gradient with respect to them.
 template <class T>
 struct TwoLayers {
-    Tensor<T> W1, b1;  // (H, F), (H)
-    Tensor<T> w2, b2;  // (1, H), (1)
+    OneLayer<T> hidden;  // W (H, F), b (H)
+    OneLayer<T> output;  // W (1, H), b (1)
 };
-
-template <class T>
-struct Samples {
-    Tensor<T> x, y;  // (N, F), (N, 1)
-    Labels labels;   // (N)
-    Samples(const Dataset& set, Device device)
-        : x(set.x.cast<T>().to(device)),
-          y(set.y.cast<T>().reshape({set.size(), 1}).to(device)),
-          labels(set.y) {}
-};
-
-template <class T>
-Tensor<T> logistic(const Tensor<T>& o) {
-    return 1 / (1 + exp(-o));
-}
 
 template <class T>
 struct Output {
@@ -53,54 +40,47 @@ struct Output {
 
 template <class T>
 Output<T> forward(const TwoLayers<T>& net, const Tensor<T>& x) {
-    const Tensor<T> o1 = matmul(x, net.W1, Trans::no, Trans::yes) + net.b1;  // (N, H)
-    const Tensor<T> h = 2 * logistic(o1) - 1;                                // (N, H)
-    const Tensor<T> o = matmul(h, net.w2, Trans::no, Trans::yes) + net.b2;   // (N, 1)
+    const Tensor<T> o1 = matmul(x, net.hidden.W, Trans::no, Trans::yes) + net.hidden.b;  // (N, H)
+    const Tensor<T> h = 2 * logistic(o1) - 1;                                            // (N, H)
+    const Tensor<T> o = matmul(h, net.output.W, Trans::no, Trans::yes) + net.output.b;   // (N, 1)
     return {h, o};
 }
 
 /// From the loss down to the pixels. Each line uses the one above it.
 template <class T>
-TwoLayers<T> backward(const TwoLayers<T>& net, const Output<T>& out, const Samples<T>& data,
+TwoLayers<T> backward(const TwoLayers<T>& net, const Output<T>& out, const LabelledSamples<T>& data,
                       Slope slope) {
     const Tensor<T>& h = out.h;
     const Tensor<T> d = (logistic(out.o) - data.y) / static_cast<double>(h.dim(0));  // dL/do (N, 1)
-    const Tensor<T> dh = matmul(d, net.w2);                                          // (N, H)
+    const Tensor<T> dh = matmul(d, net.output.W);                                    // (N, H)
     const Tensor<T> dh_do1 = slope == Slope::true_one ? (1 - h * h) / 2 : (1 - h) * (1 - h);
     const Tensor<T> d1 = dh * dh_do1;  // dL/do1 (N, H)
-    return {.W1 = matmul(d1, data.x, Trans::yes),
-            .b1 = sum(d1, {0}),
-            .w2 = matmul(d, h, Trans::yes),
-            .b2 = sum(d, {0})};
+    return {.hidden = {matmul(d1, data.x, Trans::yes), sum(d1, {0})},
+            .output = {matmul(d, h, Trans::yes), sum(d, {0})}};
 }
 
 /// The cross entropy, -log q where y = 1 and -log(1 - q) where y = 0, in the form of lesson 3 that
 /// does not overflow.
 template <class T>
-LossAndAccuracy score(const Tensor<T>& o, const Samples<T>& data) {
-    const Tensor<T> losses = maximum(o, 0) - data.y * o + log(1 + exp(-abs(o)));  // (N, 1)
+LossAndAccuracy score(const Tensor<T>& o, const LabelledSamples<T>& data) {
+    const Tensor<T> losses = maximum(o, 0) - data.y * o + log1p(exp(-abs(o)));  // (N, 1)
     return {static_cast<double>(mean(losses).item()), binary_accuracy(o, data.labels)};
 }
 
 template <class T>
-TwoLayers<T> random_network(Index features, double std, const LessonOptions& options) {
-    constexpr Index hidden = 5;
-    Random random(options.seed);
-    const auto normal = [&](const Shape& shape) {  // as floats, so that double starts equally
-        const auto x = Tensor<float>::empty(shape);
-        random.normal(x, 0, std);
-        return x.cast<T>().to(options.device);
-    };
-    const Tensor<T> W1 = normal({hidden, features}), b1 = normal({hidden});
-    const Tensor<T> w2 = normal({1, hidden}), b2 = normal({1});
-    return {W1, b1, w2, b2};
+TwoLayers<T> random_network(Index features, double std, std::uint64_t seed, Device device) {
+    constexpr Index units = 5;
+    Random random(seed);
+    const auto hidden = normal_layer<T>(units, features, std, random, device);
+    return {hidden, normal_layer<T>(1, units, std, random, device)};
 }
 
 /// Full-batch gradient descent; a hundred points of each curve are measured.
 template <class T>
 Training train(const TrainVal<Dataset>& data, const Settings& s, const LessonOptions& options) {
-    const Samples<T> train(data.train, options.device), val(data.val, options.device);
-    const TwoLayers<T> net = random_network<T>(train.x.dim(1), s.init, options);
+    const auto train = binary_samples<T>(data.train, options.device),
+               val = binary_samples<T>(data.val, options.device);
+    const auto net = random_network<T>(train.x.dim(1), s.init, options.seed, options.device);
     const double hidden_lr = s.hidden_lr > 0 ? s.hidden_lr : s.lr / 10;
     const int every = std::max(1, s.epochs / 100);
     Training run;
@@ -110,15 +90,16 @@ Training train(const TrainVal<Dataset>& data, const Settings& s, const LessonOpt
             run.curves.add(epoch, score(out.o, train), score(forward(net, val.x).o, val));
         if (epoch == s.epochs) {
             const std::vector<T> h = out.h.values();
-            run.hidden.assign(h.begin(), h.end());
+            for (std::size_t i = 0; i < h.size(); ++i)
+                run.hidden[train.labels(static_cast<Index>(i) / out.h.dim(1))].push_back(h[i]);
             run.saturated = share_beyond(out.h, 0.99);
             return run;
         }
         const TwoLayers<T> grad = backward(net, out, train, s.slope);
-        net.W1 -= hidden_lr * grad.W1;
-        net.b1 -= hidden_lr * grad.b1;
-        net.w2 -= s.lr * grad.w2;
-        net.b2 -= s.lr * grad.b2;
+        net.hidden.W -= hidden_lr * grad.hidden.W;
+        net.hidden.b -= hidden_lr * grad.hidden.b;
+        net.output.W -= s.lr * grad.output.W;
+        net.output.b -= s.lr * grad.output.b;
     }
 }
 
@@ -128,14 +109,12 @@ void check_gradient(Lesson& lesson, const Dataset& images) {
         "h = 2 logistic(x W1' + b1) - 1, five hidden units; o = h w2' + b2; q = logistic(o). "
         "Backwards: dL/do = (q - y) / N as in lesson 3, dL/dh = dL/do w2, times the slope dh/do1 "
         "of the hidden unit, times x. Held against differences, on twenty images in double:");
-    LessonOptions options = lesson.options();
-    options.device = Device::cpu;  // where weights can be moved one at a time
-    const Samples<double> data(images.rows(0, 20), options.device);
-    const auto net = random_network<double>(data.x.dim(1), 0.1, options);
+    const auto data = binary_samples<double>(images.rows(0, 20));
+    const auto net = random_network<double>(data.x.dim(1), 0.1, lesson.options().seed, Device::cpu);
     const auto checked = [&](Slope slope) {
         const auto d = backward(net, forward(net, data.x), data, slope);
-        Parameter<double> W1{"W1", net.W1, d.W1}, b1{"b1", net.b1, d.b1}, w2{"w2", net.w2, d.w2},
-            b2{"b2", net.b2, d.b2};
+        Parameter<double> W1{"W1", net.hidden.W, d.hidden.W}, b1{"b1", net.hidden.b, d.hidden.b},
+            w2{"w2", net.output.W, d.output.W}, b2{"b2", net.output.b, d.output.b};
         const auto rows = check_gradients({&W1, &b1, &w2, &b2},
                                           [&] { return score(forward(net, data.x).o, data).loss; });
         lesson.pre(table(rows));
@@ -153,6 +132,14 @@ void check_gradient(Lesson& lesson, const Dataset& images) {
         "2 (1 - h) / (1 + h) times as large: twice where the unit rests, hundreds of times where "
         "it saturates at -1, so that it is driven on. Lesson 11 has more of it. Both gradients go "
         "along in what follows.");
+    const std::vector<double> at = linspace(-6, 6, 241);
+    const auto o = Tensor<double>::from({241}, at), h = 2 * logistic(o) - 1;
+    Plot unit =
+        function_and_derivative("A hidden unit", at, h.values(), ((1 - h * h) / 2).values());
+    unit.series.push_back(
+        {"the notebook's f'(t)", ((1 - h) * (1 - h)).values(), at, Style::dashed});
+    lesson.figure("unit.png", "The hidden unit, its slope, and what the notebook takes for it.",
+                  unit);
 }
 
 }  // namespace
@@ -202,6 +189,6 @@ int main(int argc, char** argv) {
         train_signs(lesson, signs, !all.stand_in, in_float);
         train_dogs(lesson, dogs, !pets.stand_in, in_float);
         settings_that_go_wrong(lesson, signs, !all.stand_in, in_float, in_double);
-        other_ways(lesson, signs, dogs);
+        other_ways(lesson, signs, dogs, !pets.stand_in);
     });
 }

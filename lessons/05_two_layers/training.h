@@ -22,8 +22,8 @@ struct Settings {
 
 struct Training {
     TrainingCurves curves;
-    std::vector<double> hidden;  // all values h of the training set at the end
-    double saturated = 0;        // the share of them beyond +-0.99
+    std::vector<double> hidden[2];  // the values h of either class of the training set at the end
+    double saturated = 0;           // the share of them beyond +-0.99
 };
 
 /// How main.cpp trains: full-batch gradient descent, in float or in double.

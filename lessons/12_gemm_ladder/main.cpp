@@ -176,7 +176,7 @@ void fuse(Lesson& lesson) {
             if (i == 1)
                 return ladder::fused_rung<float>(isa)(s.trans_a, s.trans_b, s.M, s.N, s.K,
                                                       problem.A.data(), problem.B.data(),
-                                                      bias.data(), true, fused.data());
+                                                      bias.data(), true, nullptr, fused.data());
             problem.multiply(7);
             backend.add_to_rows(problem.C.data(), bias.data(), s.M, s.N);
             backend.activation_forward(Activation::relu, problem.C.data(), problem.C.data(), 0, 0,

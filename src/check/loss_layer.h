@@ -22,7 +22,7 @@ class LossLayer final : public Layer<T> {
     template <class L, class... Target>
     LossLayer(std::shared_ptr<L> loss, std::string target_name, Target... targets)
         : name_(loss->describe() + std::move(target_name)), loss_(loss) {
-        forward_ = [loss, targets...](const Tensor<T>& x) {
+        forward_ = [loss, targets...](const Tensor<T>& x) mutable {
             return loss->forward(x, on_device(targets, x.device())...);
         };
     }
@@ -31,13 +31,11 @@ class LossLayer final : public Layer<T> {
     [[nodiscard]] std::string describe() const override { return name_; }
 
   private:
-    /// A target where x is; what is no tensor stays as it is.
+    /// A target, brought to where x is; what is no tensor stays as it is.
     template <class Target>
-    static Target on_device(const Target& target, Device device) {
-        if constexpr (requires { target.to(device); })
-            return target.to(device);
-        else
-            return target;
+    static const Target& on_device(Target& target, Device device) {
+        if constexpr (requires { target.to(device); }) target = target.to(device);
+        return target;
     }
 
     std::string name_;

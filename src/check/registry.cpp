@@ -9,6 +9,7 @@
 
 #include "autograd/functional.h"
 #include "check/loss_layer.h"
+#include "core/tensor_ops.h"
 #include "layers/activations.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
@@ -74,9 +75,7 @@ class PenaltyLayer final : public Layer<T> {
     Tensor<T> backward(const Tensor<T>& dy) override {
         w_.grad = Tensor<T>::zeros(w_.value.shape(), w_.value.device());
         penalty_.backward();
-        const auto scale = Tensor<T>::full(w_.value.shape(), dy.item(), w_.value.device());
-        backend<T>(scale.device())
-            .multiply(w_.grad.data(), w_.grad.data(), scale.data(), scale.size());
+        binary_in_place("backward", BinaryOp::mul, w_.grad, dy);
         return w_.grad;
     }
     [[nodiscard]] std::string describe() const override { return penalty_.describe(); }

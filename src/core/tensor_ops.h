@@ -1,7 +1,7 @@
 // Arithmetic on whole tensors, as numpy writes it. The tape is made of it, and so are gradients
 // that a lesson writes by hand:
 //
-//     const Tensor<float> q = 1 / (1 + exp(-(matmul(x, w, Trans::no, Trans::yes) + b)));  // (N, 1)
+//     const Tensor<float> q = logistic(matmul(x, w, Trans::no, Trans::yes) + b);  // (N, 1)
 //     const Tensor<float> dw = matmul(q - y, x, Trans::yes) / n;                          // (1, F)
 //     w -= lr * dw;
 //
@@ -46,6 +46,11 @@ Tensor<T> exp(const Tensor<T>& x) {
 template <std::floating_point T>
 Tensor<T> log(const Tensor<T>& x) {
     return unary(UnaryOp::log, x);
+}
+/// log(1 + x), exact also where 1 + x rounds to 1.
+template <std::floating_point T>
+Tensor<T> log1p(const Tensor<T>& x) {
+    return unary(UnaryOp::log1p, x);
 }
 template <std::floating_point T>
 Tensor<T> sqrt(const Tensor<T>& x) {
@@ -139,6 +144,12 @@ template <std::floating_point T>
 const Tensor<T>& operator-=(const Tensor<T>& a, const Tensor<T>& b) {
     binary_in_place("sub", BinaryOp::sub, a, b);
     return a;
+}
+
+/// 1 / (1 + e^-x).
+template <std::floating_point T>
+Tensor<T> logistic(const Tensor<T>& x) {
+    return 1 / (1 + exp(-x));
 }
 
 /// op(a) op(b), with op(a) (M, K), op(b) (K, N), the result (M, N); all of rank 2.

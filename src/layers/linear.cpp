@@ -59,9 +59,12 @@ Tensor<T> Linear<T>::backward(const Tensor<T>& dy) {
 template <class T>
 void Linear<T>::backward_parameters(const Tensor<T>& dy) {
     this->require_gradient_of(y_, dy);
-    matmul(weight.grad, dy, x_, {.trans_a = Trans::yes, .beta = 1});  // dW += dy' x
     if (options_.bias)
-        backend<T>(dy.device()).sum_rows(bias.grad.data(), dy.data(), dy.dim(0), out_);
+        backend<T>(dy.device())
+            .linear_backward_weight(weight.grad.data(), bias.grad.data(), dy.data(), x_.data(),
+                                    dy.dim(0), in_, out_);  // dW += dy' x
+    else
+        matmul(weight.grad, dy, x_, {.trans_a = Trans::yes, .beta = 1});
 }
 
 template <class T>

@@ -25,7 +25,7 @@ namespace handgrad {
 
 template <class T>
 CrossEntropyLoss<T>::CrossEntropyLoss(Reduction reduction, double label_smoothing, Tensor<T> weight)
-    : Loss<T>(reduction), label_smoothing_(label_smoothing), weight_(weight.to(Device::cpu)) {
+    : Loss<T>(reduction), label_smoothing_(label_smoothing), weight_(std::move(weight)) {
     if (!(label_smoothing >= 0 && label_smoothing <= 1))
         throw Error("CrossEntropyLoss: no such label smoothing", number_str(label_smoothing),
                     "0 <= label_smoothing <= 1");
@@ -37,26 +37,16 @@ Tensor<T> CrossEntropyLoss<T>::forward(const Tensor<T>& logits, const Labels& la
     this->require_weights(logits, weight_, 1);
     logits_shape_ = logits.shape();
     const Tensor<T> rows = rows_along(logits, 1);
-    const Index n = rows.dim(0), classes = rows.dim(1);
-    if (!weight_.defined() && label_smoothing_ == 0) {
-        shares_ = {};
-        labels_ = labels.clone();  // the caller may reuse his for the next batch
-        probabilities_ = Tensor<T>::empty(rows.shape(), rows.device());
-        const Tensor<T> losses = Tensor<T>::empty(labels.shape(), rows.device());
-        backend<T>(rows.device())
-            .cross_entropy_forward(losses.data(), probabilities_.data(), rows.data(),
-                                   labels_.data(), n, classes);
-        return this->reduce(losses, static_cast<double>(n));
-    }
-    shares_ = Tensor<T>::zeros(rows.shape());
-    const Labels host_labels = this->host_labels(logits, labels);
-    double count = 0;
-    for (Index r = 0; r < n; ++r) {
-        const Index label = host_labels.data()[r];
-        shares_.data()[r * classes + label] = 1;
-        count += weight_.defined() ? static_cast<double>(weight_.data()[label]) : 1;
-    }
-    return forward_weighted(rows, count);
+    if (weight_.defined() || label_smoothing_ > 0)
+        return this->reduce(losses_by_shares(rows, nullptr, labels.data()), labels, weight_);
+    shares_ = {};
+    labels_ = labels.clone();  // the caller may reuse his for the next batch
+    probabilities_ = Tensor<T>::empty(rows.shape(), rows.device());
+    const Tensor<T> losses = this->room_for_losses(labels.shape(), rows.device());
+    backend<T>(rows.device())
+        .cross_entropy_forward(losses.data(), probabilities_.data(), rows.data(), labels_.data(),
+                               rows.dim(0), rows.dim(1));
+    return this->reduce(losses, labels_, weight_);
 }
 
 template <class T>
@@ -69,29 +59,27 @@ Tensor<T> CrossEntropyLoss<T>::forward(const Tensor<T>& logits, const Tensor<T>&
                     "one sample is a batch, too: reshape({1, C})");
     this->require_weights(logits, weight_, 1);
     logits_shape_ = logits.shape();
-    shares_ = rows_along(targets, 1).to(Device::cpu).clone();
-    return forward_weighted(rows_along(logits, 1), static_cast<double>(shares_.dim(0)));
+    const Tensor<T> rows = rows_along(logits, 1), target_rows = rows_along(targets, 1);
+    return this->reduce(losses_by_shares(rows, target_rows.data(), nullptr),
+                        static_cast<double>(rows.dim(0)));
 }
 
-/// From shares_ = t on, with the logits as rows.
+/// With v from targets as rows, or from labels.
 template <class T>
-Tensor<T> CrossEntropyLoss<T>::forward_weighted(const Tensor<T>& rows, double count) {
+Tensor<T> CrossEntropyLoss<T>::losses_by_shares(const Tensor<T>& rows, const T* targets,
+                                                const std::int32_t* labels) {
     const Index n = rows.dim(0), classes = rows.dim(1);
-    const T kept = static_cast<T>(1 - label_smoothing_);
-    const T spread = static_cast<T>(label_smoothing_ / static_cast<double>(classes));
-    for (Index r = 0; r < n; ++r)
-        for (Index c = 0; c < classes; ++c) {
-            T& v = shares_.data()[r * classes + c];
-            v = kept * v + spread;
-            if (weight_.defined()) v *= weight_.data()[c];
-        }
-    shares_ = shares_.to(rows.device());
+    const Backend<T>& device = backend<T>(rows.device());
+    weight_ = weight_.to(rows.device());
+    shares_ = Tensor<T>::empty(rows.shape(), rows.device());
+    device.class_shares(
+        shares_.data(), targets, labels, weight_.data(), static_cast<T>(1 - label_smoothing_),
+        static_cast<T>(label_smoothing_ / static_cast<double>(classes)), n, classes);
     probabilities_ = Tensor<T>::empty(rows.shape(), rows.device());
-    const Tensor<T> losses = Tensor<T>::empty(without_classes(logits_shape_), rows.device());
-    backend<T>(rows.device())
-        .soft_cross_entropy_forward(losses.data(), probabilities_.data(), rows.data(),
-                                    shares_.data(), n, classes);
-    return this->reduce(losses, count);
+    const Tensor<T> losses = this->room_for_losses(without_classes(logits_shape_), rows.device());
+    device.soft_cross_entropy_forward(losses.data(), probabilities_.data(), rows.data(),
+                                      shares_.data(), n, classes);
+    return losses;
 }
 
 template <class T>

@@ -30,10 +30,10 @@ class CrossEntropyLoss final : public Loss<T> {
     Tensor<T> input_gradient(const Tensor<T>& dlosses) override;
 
   private:
-    Tensor<T> forward_weighted(const Tensor<T>& rows, double count);
+    Tensor<T> losses_by_shares(const Tensor<T>& rows, const T* targets, const std::int32_t* labels);
 
     double label_smoothing_;
-    Tensor<T> weight_;         // (C), on the CPU, or undefined
+    Tensor<T> weight_;         // (C), or undefined
     Shape logits_shape_;       // of the last forward
     Tensor<T> probabilities_;  // softmax of its logits, as rows (N d1 ..., C)
     Labels labels_;            // of it, where neither weights nor shares came in

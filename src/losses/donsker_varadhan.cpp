@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/tensor_ops.h"
 
 // DonskerVaradhan: L = -(1/n) sum_i t[i] + log sum_j exp(t'[j]) - log n'
 //   t (n), the network on the samples of Z   t' (n'), on those of Z'
@@ -30,21 +31,17 @@ Tensor<T> DonskerVaradhan<T>::forward(const Tensor<T>& t, Index n) {
     const Tensor<T> log_sum = Tensor<T>::empty({}, t.device());
     device.sum(mean.data(), t.data(), T{1} / static_cast<T>(n), n);
     device.reduce(ReduceOp::logsumexp, log_sum.data(), t.data() + n, 1, n_ref, 1);
-    const T log_n_ref = std::log(static_cast<T>(n_ref));
-    return this->reduce(Tensor<T>::full({}, log_sum.item() - log_n_ref - mean.item(), t.device()),
-                        1);
+    return this->reduce(log_sum - std::log(static_cast<double>(n_ref)) - mean, 1);
 }
 
 template <class T>
 Tensor<T> DonskerVaradhan<T>::input_gradient(const Tensor<T>& dlosses) {
     const Tensor<T> dt = Tensor<T>::empty(t_.shape(), t_.device());
     const Index n_ref = t_.dim(0) - n_;
-    const T dl = dlosses.item();
     const Backend<T>& device = backend<T>(t_.device());
-    device.fill(dt.data(), -dl / static_cast<T>(n_), n_);
+    device.fill(dt.data(), T{-1} / static_cast<T>(n_), n_);
     device.softmax_forward(dt.data() + n_, t_.data() + n_, 1, n_ref);
-    const Tensor<T> scale = Tensor<T>::full({n_ref}, dl, t_.device());
-    device.multiply(dt.data() + n_, dt.data() + n_, scale.data(), n_ref);
+    binary_in_place("backward", BinaryOp::mul, dt, dlosses);
     return dt;
 }
 

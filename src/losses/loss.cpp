@@ -3,10 +3,13 @@
 #include <array>
 
 #include "core/error.h"
+#include "core/tensor_ops.h"
 
 // Mean and sum: L = s sum_i l_i with s = 1/count or 1
 //
 // dL/dl_i = s, hence with the gradient dL of what becomes of L, each loss receives s dL.
+//
+// On a GPU the host reads none of these numbers, for which it would have to wait.
 
 namespace handgrad {
 namespace {
@@ -32,12 +35,33 @@ std::string name_of(Reduction reduction) {
 }
 
 template <class T>
+Tensor<T> Loss<T>::room_for_losses(const Shape& shape, Device device) {
+    losses_ = {};
+    losses_ = Tensor<T>::empty(shape, device);
+    return losses_;
+}
+
+template <class T>
 Tensor<T> Loss<T>::reduce(const Tensor<T>& losses, double count) {
     losses_ = losses;
+    weights_sum_ = {};
     if (reduction_ == Reduction::none) return losses;
     scale_ = reduction_ == Reduction::mean ? static_cast<T>(1 / count) : T{1};
     Tensor<T> loss = Tensor<T>::empty({}, losses.device());
     backend<T>(losses.device()).sum(loss.data(), losses.data(), scale_, losses.size());
+    return loss;
+}
+
+template <class T>
+Tensor<T> Loss<T>::reduce(const Tensor<T>& losses, const Labels& labels, const Tensor<T>& weight) {
+    const bool by_weights = weight.defined() && reduction_ == Reduction::mean;
+    Tensor<T> loss = reduce(losses, by_weights ? 1 : static_cast<double>(labels.size()));
+    if (!by_weights) return loss;
+    weights_sum_ = Tensor<T>::empty({}, losses.device());
+    backend<T>(losses.device())
+        .sum_class_weights(weights_sum_.data(), labels.data(), weight.data(), labels.size(),
+                           weight.size());
+    binary_in_place("mean", BinaryOp::div, loss, weights_sum_);
     return loss;
 }
 
@@ -59,9 +83,16 @@ Tensor<T> Loss<T>::backward(const Tensor<T>& dloss) {
                     "dloss of shape " + (reduced ? Shape{} : losses_.shape()).str() +
                         ", that of the last loss",
                     "pass dL/dloss for what the last forward returned, or nothing where that is L");
+    if (dloss.defined() && dloss.device() != losses_.device())
+        throw Error(describe() + ".backward: the gradient is on another device",
+                    "dloss on " + std::string(name_of(dloss.device())),
+                    "dloss on " + std::string(name_of(losses_.device())), "move it with to()");
     if (!reduced) return input_gradient(dloss);
-    const T dl = dloss.defined() ? scale_ * dloss.item() : scale_;
-    return input_gradient(Tensor<T>::full(losses_.shape(), dl, losses_.device()));
+    const Tensor<T> dlosses = Tensor<T>::full(losses_.shape(), scale_, losses_.device());
+    if (weights_sum_.defined())
+        binary_in_place("backward of mean", BinaryOp::div, dlosses, weights_sum_);
+    if (dloss.defined()) binary_in_place("backward", BinaryOp::mul, dlosses, dloss);
+    return input_gradient(dlosses);
 }
 
 template <class T>
@@ -88,21 +119,15 @@ void Loss<T>::require_labels(const Tensor<T>& input, const Labels& labels) const
             "no size being 0",
             "one label for each row of scores; classes are the second axis");
     require_same_device(*this, input, labels);
-    if (labels.device() == Device::cpu) host_labels(input, labels);
-}
-
-template <class T>
-Labels Loss<T>::host_labels(const Tensor<T>& input, const Labels& labels) const {
+    if (labels.device() != Device::cpu) return;
     const Index classes = input.dim(1);
-    const Labels host = labels.to(Device::cpu);
-    for (const std::int32_t label : host.span())
+    for (const std::int32_t label : labels.span())
         if (label < 0 || label >= classes)
             throw Error(describe() + ".forward: a label is out of range",
                         "label " + std::to_string(label),
                         "labels 0 to " + std::to_string(classes - 1) + " for input of shape " +
                             input.shape().str(),
                         "give the last layer as many outputs as there are classes");
-    return host;
 }
 
 template <class T>

@@ -44,8 +44,14 @@ class Loss {
 
     [[nodiscard]] Reduction reduction() const { return reduction_; }
 
+    /// For forward: room for the losses, which reduce takes. Those of the last forward are let go
+    /// of first, so that a loop needs no memory for both.
+    Tensor<T> room_for_losses(const Shape& shape, Device device);
     /// For forward: the losses as they are, their sum, or their sum divided by count.
     Tensor<T> reduce(const Tensor<T>& losses, double count);
+    /// The same, with a loss for each label: the mean divides by their number, or by the sum of
+    /// weight[label] where there is a weight for each class.
+    Tensor<T> reduce(const Tensor<T>& losses, const Labels& labels, const Tensor<T>& weight);
     /// dL/dinput from dlosses, which has the shape of the losses given to reduce.
     virtual Tensor<T> input_gradient(const Tensor<T>& dlosses) = 0;
 
@@ -55,16 +61,15 @@ class Loss {
     /// axes after N, no size is 0, and each label is one of 0 .. C-1. Of labels on a GPU, which the
     /// host does not wait for, it leaves the last to the kernels: they give NaN.
     void require_labels(const Tensor<T>& input, const Labels& labels) const;
-    /// The labels on the CPU. Throws Error unless each is one of 0 .. C-1.
-    Labels host_labels(const Tensor<T>& input, const Labels& labels) const;
     /// For forward: throws Error unless weight, where there is one, has a number for each entry of
     /// this axis of input.
     void require_weights(const Tensor<T>& input, const Tensor<T>& weight, int axis) const;
 
   private:
     Reduction reduction_;
-    Tensor<T> losses_;  // of the last forward
-    T scale_ = 1;       // dL/dlosses, where they are reduced
+    Tensor<T> losses_;       // of the last forward
+    T scale_ = 1;            // dL/dlosses, where they are reduced; to be divided by the next
+    Tensor<T> weights_sum_;  // of the labels, or undefined
 };
 
 /// (N, d1, d2, ...): the shape of the labels for x (N, C, d1, d2, ...).

@@ -24,19 +24,11 @@ Tensor<T> NLLLoss<T>::forward(const Tensor<T>& input, const Labels& labels) {
     input_shape_ = input.shape();
     labels_ = labels.clone();  // the caller may reuse his for the next batch
     const Tensor<T> rows = rows_along(input, 1);
-    const Index n = rows.dim(0);
-    double count = static_cast<double>(n);
-    if (weight_.defined()) {
-        count = 0;
-        const Tensor<T> weight = weight_.to(Device::cpu);
-        const Labels host_labels = this->host_labels(input, labels);
-        for (const std::int32_t label : host_labels.span())
-            count += static_cast<double>(weight.data()[label]);
-    }
-    const Tensor<T> losses = Tensor<T>::empty(labels.shape(), input.device());
+    const Tensor<T> losses = this->room_for_losses(labels.shape(), input.device());
     backend<T>(input.device())
-        .nll_forward(losses.data(), rows.data(), labels_.data(), weight_.data(), n, rows.dim(1));
-    return this->reduce(losses, count);
+        .nll_forward(losses.data(), rows.data(), labels_.data(), weight_.data(), rows.dim(0),
+                     rows.dim(1));
+    return this->reduce(losses, labels_, weight_);
 }
 
 template <class T>

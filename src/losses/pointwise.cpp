@@ -15,7 +15,7 @@ Tensor<T> ElementwiseLoss<T>::forward(const Tensor<T>& input, const Tensor<T>& t
     this->require_equal_shapes(input, target);
     input_ = input;
     target_ = target;
-    const Tensor<T> losses = Tensor<T>::empty(input.shape(), input.device());
+    const Tensor<T> losses = this->room_for_losses(input.shape(), input.device());
     backend<T>(input.device())
         .pointwise_loss_forward(l_, losses.data(), input.data(), target.data(), a_, input.size());
     return this->reduce(losses, static_cast<double>(input.size()));
@@ -80,7 +80,7 @@ Tensor<T> BCEWithLogitsLoss<T>::forward(const Tensor<T>& input, const Tensor<T>&
     pos_weight_ = pos_weight_.to(input.device());
     input_ = input;
     target_ = target;
-    const Tensor<T> losses = Tensor<T>::empty(input.shape(), input.device());
+    const Tensor<T> losses = this->room_for_losses(input.shape(), input.device());
     const Index cols = input.rank() > 0 ? input.dim(-1) : 1;
     backend<T>(input.device())
         .bce_with_logits_forward(losses.data(), input.data(), target.data(), pos_weight_.data(),

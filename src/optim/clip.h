@@ -16,7 +16,8 @@ namespace handgrad {
 template <class T>
 Tensor<double> clip_grad_norm(const std::vector<Parameter<T>*>& parameters, double max_norm);
 
-/// Brings every gradient g_i into [-limit, limit]; NaN stays. Throws Error unless limit is above 0.
+/// Brings every gradient g_i into [-limit, limit]; NaN stays. Throws Error unless limit is above 0
+/// and the parameters are on one device.
 template <class T>
 void clip_grad_value(const std::vector<Parameter<T>*>& parameters, double limit);
 

@@ -9,6 +9,26 @@
 #include "report/gnuplot.h"
 
 namespace handgrad {
+namespace {
+
+Drawing multiplot(const std::vector<Drawing>& drawings, const std::string& title, int columns,
+                  int width, int panel_height) {
+    const int rows = (static_cast<int>(drawings.size()) + columns - 1) / columns;
+    Drawing all{"set multiplot layout " + format("%d,%d", rows, columns) +
+                    (title.empty() ? "" : " title " + gnuplot::quoted(title) + " font ',28'") +
+                    "\n",
+                width, rows * panel_height + (title.empty() ? 0 : 60)};
+    for (const Drawing& drawing : drawings)
+        all.script += "reset\n" + gnuplot::look() + "set title font ',24'\n" + drawing.script;
+    all.script += "unset multiplot\n";
+    return all;
+}
+
+}  // namespace
+
+Drawing elastic(const std::string& script, int width, int height) {
+    return {script, width, height, std::make_shared<Drawing>(Drawing{script, 800, 720})};
+}
 
 bool draw(const Drawing& drawing, const std::filesystem::path& path) {
     const std::string suffix = path.extension().string();
@@ -24,21 +44,16 @@ Drawing panels(const std::vector<Drawing>& drawings, const Panels& layout) {
     if (n == 0 || layout.columns < 1)
         throw Error("panels", format("%d drawings in %d columns", n, layout.columns),
                     "at least one of each");
-    const int columns = std::min(layout.columns, n), rows = (n + columns - 1) / columns;
+    const int columns = std::min(layout.columns, n);
     const int width = columns == 1 ? 1200 : columns == 2 ? 1600 : 2000;
     const int height = layout.panel_height > 0 ? layout.panel_height
                        : columns == 1          ? 520
                                                : width / columns * 3 / 4;
-    const int title = layout.title.empty() ? 0 : 60;
-    Drawing all{
-        "set multiplot layout " + format("%d,%d", rows, columns) +
-            (layout.title.empty() ? ""
-                                  : " title " + gnuplot::quoted(layout.title) + " font ',28'") +
-            "\n",
-        width, rows * height + title};
-    for (const Drawing& drawing : drawings)
-        all.script += "reset\n" + gnuplot::look() + "set title font ',24'\n" + drawing.script;
-    all.script += "unset multiplot\n";
+    Drawing all = multiplot(drawings, layout.title, columns, width, height);
+    const int few = columns <= 3 ? 1 : 2, narrow = few == 1 ? 800 : 900;
+    all.narrow = std::make_shared<Drawing>(
+        multiplot(drawings, layout.title, few, narrow,
+                  columns == 1 ? height : height * (narrow / few) / (width / columns)));
     return all;
 }
 

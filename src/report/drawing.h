@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,14 +13,21 @@ namespace handgrad {
 struct Drawing {
     std::string script = {};
     int width = 1200, height = 700;
+    /// The same for the screen of a phone, on which only a picture some 800 pixels wide has letters
+    /// that can be read; none where there is but one form.
+    std::shared_ptr<const Drawing> narrow = {};
 };
+
+/// A drawing whose commands suit any size.
+Drawing elastic(const std::string& script, int width = 1200, int height = 700);
 
 /// Draws it as PNG or SVG, by the suffix of `path`. Returns false, after saying why on stderr,
 /// where gnuplot is missing (said once in a program) or fails: a picture is not worth a training
 /// run. Throws Error for another suffix, or where the file cannot be written.
 bool draw(const Drawing& drawing, const std::filesystem::path& path);
 
-/// Several drawings in one, row by row: panels({a, b}, {.columns = 2}).
+/// Several drawings in one, row by row: panels({a, b}, {.columns = 2}). On a phone they stand below
+/// one another, or in two columns where there were more than three.
 struct Panels {
     std::string title = {};
     int columns = 1;

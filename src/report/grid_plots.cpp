@@ -172,7 +172,7 @@ ContourMap::operator Drawing() const {
                    " every ::0::0 using 1:2 with points pointtype 6 pointsize 3*dot linewidth 3 "
                    "linecolor '#ffffff' notitle";
     }
-    return {script + plotted + "\n", 1100, 850};
+    return elastic(script + plotted + "\n", 1100, 850);
 }
 
 }  // namespace handgrad

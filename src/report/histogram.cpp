@@ -117,7 +117,7 @@ Histogram::operator Drawing() const {
     }
     script += set_tics("y", 0, highest, 5);
     if (boxes.empty()) return Plot{.title = title, .x_label = x_label};
-    return {script + boxes + curves + "\n"};
+    return elastic(script + boxes + curves + "\n");
 }
 
 }  // namespace handgrad

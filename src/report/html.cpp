@@ -38,8 +38,8 @@ figure img { display: block; margin: 0 auto; max-width: 100%; height: auto; back
              border: 1px solid var(--line); border-radius: .6rem; padding: .5rem; }
 figure label { display: block; overflow-x: auto; cursor: zoom-in; }
 figure input { position: absolute; opacity: 0; }
-figure input:focus-visible + img { outline: 3px solid var(--pass); }
-figure input:checked + img { max-width: none; min-width: 60rem; cursor: zoom-out; }
+figure input:focus-visible + picture img { outline: 3px solid var(--pass); }
+figure input:checked + picture img { max-width: none; min-width: 60rem; cursor: zoom-out; }
 @media (prefers-color-scheme: dark) {
     .plot img { filter: invert(.91) hue-rotate(180deg); border-color: #fff; }
 }
@@ -137,12 +137,18 @@ void HtmlPage::table(const Row& header, const std::vector<Row>& rows) {
     body_ += "</table></div>\n";
 }
 
-void HtmlPage::figure(std::string_view picture, const std::string& caption, Picture kind) {
-    const std::string type = picture.starts_with("GIF8") ? "gif" : "png";
+void HtmlPage::figure(std::string_view picture, const std::string& caption, Picture kind,
+                      std::string_view narrow) {
+    const auto embedded = [](std::string_view bytes) {
+        return std::string("\"data:image/") + (bytes.starts_with("GIF8") ? "gif" : "png") +
+               ";base64," + base64(bytes) + "\"";
+    };
     body_ += std::string("<figure") + (kind == Picture::plot ? " class=\"plot\"" : "") +
-             "><label><input type=\"checkbox\"><img alt=\"" + escape_html(caption) +
-             "\" src=\"data:image/" + type + ";base64," + base64(picture) + "\"></label>\n" +
-             element("figcaption", caption) + "</figure>\n";
+             "><label><input type=\"checkbox\"><picture>";
+    if (!narrow.empty())
+        body_ += "<source media=\"(max-width: 40rem)\" srcset=" + embedded(narrow) + ">";
+    body_ += "<img alt=\"" + escape_html(caption) + "\" src=" + embedded(picture) +
+             "></picture></label>\n" + element("figcaption", caption) + "</figure>\n";
 }
 
 void HtmlPage::card(const std::string& link, const std::string& title, const std::string& text,

@@ -28,10 +28,10 @@ class HtmlPage {
     void table(const Row& header, const std::vector<Row>& rows);
     /// A picture, embedded: the bytes of a PNG or GIF file. It fits the page, and a click or a tap
     /// shows it large. A plot, drawn dark on white, is turned over for readers in the dark; a
-    /// photograph is not.
+    /// photograph is not. `narrow`, if there is one, is what a phone shows in its place.
     enum class Picture : std::uint8_t { plot, photograph };
     void figure(std::string_view picture, const std::string& caption,
-                Picture kind = Picture::photograph);
+                Picture kind = Picture::photograph, std::string_view narrow = {});
     /// A lesson on the index page: a link to its report, what it is about, how it went, and a
     /// picture, if there is one.
     void card(const std::string& link, const std::string& title, const std::string& text,

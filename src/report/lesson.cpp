@@ -51,6 +51,13 @@ void make_folder(const std::filesystem::path& path) {
                     "a place where folders can be made");
 }
 
+/// What a file holds; it is gone then.
+std::string taken(const std::filesystem::path& path) {
+    std::string bytes = read_file(path);
+    std::filesystem::remove(path);
+    return bytes;
+}
+
 std::string now() {
     const std::time_t time = std::time(nullptr);
     std::tm local{};
@@ -123,9 +130,10 @@ void Lesson::table(const Row& header, const std::vector<Row>& rows) {
     state_->page.table(header, rows);
 }
 
-void Lesson::show(const std::string& file, const std::string& caption, bool plot) {
+void Lesson::show(const std::string& file, const std::string& caption, bool plot,
+                  const std::string& narrow) {
     state_->page.figure(read_file(path(file)), caption,
-                        plot ? HtmlPage::Picture::plot : HtmlPage::Picture::photograph);
+                        plot ? HtmlPage::Picture::plot : HtmlPage::Picture::photograph, narrow);
     state_->figures.push_back(file);
     std::cout << "\n[" << path(file).string() << "]\n"
               << wrap(caption, terminal_width) << std::endl;
@@ -141,7 +149,9 @@ void Lesson::figure(const std::string& file, const std::string& caption, const D
         return;
     }
     draw(drawing, path(file).replace_extension(".svg"));
-    show(file, caption, true);
+    const std::filesystem::path narrow = path("narrow_" + file);
+    show(file, caption, true,
+         drawing.narrow && draw(*drawing.narrow, narrow) ? taken(narrow) : std::string());
 }
 
 void Lesson::figure(const std::string& file, const std::string& caption, const Plot& plot) {
@@ -150,10 +160,18 @@ void Lesson::figure(const std::string& file, const std::string& caption, const P
 
 void Lesson::animation(const std::string& name, const std::string& caption,
                        const std::vector<Drawing>& frames, double frame_seconds) {
-    if (const auto drawn = animate(frames, path(name), frame_seconds))
-        show(drawn->filename().string(), caption, true);
-    else
+    const auto drawn = animate(frames, path(name), frame_seconds);
+    if (!drawn) {
         state_->left_out.push_back(name + ".gif");
+        return;
+    }
+    std::vector<Drawing> narrow;
+    for (const Drawing& frame : frames)
+        if (frame.narrow) narrow.push_back(*frame.narrow);
+    std::optional<std::filesystem::path> small;
+    if (narrow.size() == frames.size())
+        small = animate(narrow, path("narrow_" + name), frame_seconds);
+    show(drawn->filename().string(), caption, true, small ? taken(*small) : std::string());
 }
 
 void Lesson::result(const std::string& name, ResultValue value) {
@@ -202,7 +220,8 @@ bool Lesson::finish() {
                           state.page.page(state.info.title, state.info.summary, verdict, footer));
     std::cout << "\n\n"
               << wrap(verdict, terminal_width) << (verdict.empty() ? "" : "\n")
-              << "Report: " << path("report.html").string() << std::endl;
+              << "Report: " << path("report.html").string()
+              << format(", after %.1f s", took.count()) << std::endl;
     return failed == 0;
 }
 

@@ -98,8 +98,9 @@ class Lesson {
     /// A picture that has been written to path(file). Throws Error where there is none.
     void figure(const std::string& file, const std::string& caption);
     /// Draws a plot of any kind (Plot, Panels, HeatMap, ...) to path(file), a .png, and shows it.
-    /// The same lies beside it as .svg. Where gnuplot cannot, the report does without, and the end
-    /// of the lesson says so.
+    /// The same lies beside it as .svg, and in the report in its narrow form, too. (Photographs are
+    /// PNG alone.) Where gnuplot cannot, the report does without, and the end of the lesson says
+    /// so.
     void figure(const std::string& file, const std::string& caption, const Drawing& drawing);
     void figure(const std::string& file, const std::string& caption, const Plot& plot);
     /// Draws frames one after another to path(name) with .gif after it, or as a strip of some of
@@ -114,7 +115,8 @@ class Lesson {
     bool check(const std::string& name, bool ok, const std::string& detail = {});
 
   private:
-    void show(const std::string& file, const std::string& caption, bool plot);
+    void show(const std::string& file, const std::string& caption, bool plot,
+              const std::string& narrow = {});
     friend int run_lesson(int argc, char** argv, const LessonInfo& info,
                           const std::function<void(Lesson&)>& story);
     Lesson(const LessonInfo& info, LessonOptions options);

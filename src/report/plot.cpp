@@ -147,7 +147,7 @@ Plot::operator Drawing() const {
         curves =
             "unset logscale\nset label 'no finite values' at graph 0.5,0.5 center\n"
             "plot [0:1] [0:1] NaN notitle";
-    return {script + curves + "\n"};
+    return elastic(script + curves + "\n");
 }
 
 bool draw(const Plot& plot, const std::filesystem::path& path) {
@@ -162,6 +162,15 @@ Series curve(const std::string& label, const std::function<double(double)>& f, A
         series.y.push_back(f(at));
     }
     return series;
+}
+
+Plot function_and_derivative(const std::string& title, const std::vector<double>& t,
+                             const std::vector<double>& function,
+                             const std::vector<double>& derivative) {
+    return {.title = title,
+            .x_label = "t",
+            .series = {{"f(t)", function, t}, {"f'(t)", derivative, t}},
+            .zero_lines = true};
 }
 
 std::vector<double> linspace(double first, double last, Index count) {

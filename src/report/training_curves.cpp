@@ -1,5 +1,6 @@
 #include "report/training_curves.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/text.h"
@@ -51,16 +52,23 @@ void log_curves(Lesson& lesson, const TrainingCurves& curves, Index every) {
                                curves.val_accuracy[i]));
 }
 
-bool check_reached(Lesson& lesson, const TrainingCurves& curves, const LossAndAccuracy& train,
-                   const LossAndAccuracy& val, double loss_tolerance) {
+bool check_reached(Lesson& lesson, const TrainingCurves& curves, bool stand_in,
+                   const std::vector<Reached>& others, double loss_tolerance) {
+    const LessonOptions& options = lesson.options();
+    const auto same = [&](const Reached& other) {
+        return other.stand_in == stand_in && other.epochs == curves.epoch.back();
+    };
+    const auto other = std::find_if(others.begin(), others.end(), same);
+    if (options.seed != 42 || options.tiny || other == others.end()) return false;
     const LossAndAccuracy fitted = curves.last_train(), validated = curves.last_val();
-    return lesson.check("numpy reaches the same, within 1 point",
-                        std::abs(fitted.accuracy - train.accuracy) < 0.01 &&
-                            std::abs(validated.accuracy - val.accuracy) < 0.01 &&
-                            std::abs(fitted.loss - train.loss) < loss_tolerance &&
-                            std::abs(validated.loss - val.loss) < loss_tolerance,
-                        format("validation accuracy %.4f and loss %.4f, numpy %.4f and %.4f",
-                               validated.accuracy, validated.loss, val.accuracy, val.loss));
+    lesson.check("numpy reaches the same, within 1 point",
+                 std::abs(fitted.accuracy - other->train.accuracy) < 0.01 &&
+                     std::abs(validated.accuracy - other->val.accuracy) < 0.01 &&
+                     std::abs(fitted.loss - other->train.loss) < loss_tolerance &&
+                     std::abs(validated.loss - other->val.loss) < loss_tolerance,
+                 format("validation accuracy %.4f and loss %.4f, numpy %.4f and %.4f",
+                        validated.accuracy, validated.loss, other->val.accuracy, other->val.loss));
+    return true;
 }
 
 }  // namespace handgrad

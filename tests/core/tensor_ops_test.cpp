@@ -41,12 +41,14 @@ TEST_CASE("tensor functions are those of each element", "[core]") {
     for (Index i = 0; i < 3; ++i) {
         CHECK(exp(x)(i) == Approx(std::exp(x(i))));
         CHECK(log(x)(i) == Approx(std::log(x(i))).margin(1e-15));
+        CHECK(log1p(x)(i) == Approx(std::log1p(x(i))));
         CHECK(sqrt(x)(i) == Approx(std::sqrt(x(i))));
         CHECK(tanh(x)(i) == Approx(std::tanh(x(i))));
         CHECK(abs(-x)(i) == x(i));
         CHECK(sign(x)(i) == (x(i) > 0 ? 1 : 0));
         CHECK(sign(-x)(i) == (x(i) > 0 ? -1 : 0));
     }
+    CHECK(log1p(Tensor<float>::full({1}, 1e-9F))(0) == 1e-9F);  // 1 + 1e-9F is 1
 }
 
 TEST_CASE("tensor arithmetic in place is seen by every handle", "[core]") {
@@ -97,7 +99,7 @@ TEST_CASE("logistic regression written as numpy runs on an emulated GPU", "[core
     random.uniform(y, 0, 1);
     const auto gradient = [&](Device device) {
         const Tensor<float> xd = x.to(device), w = Tensor<float>::full({1, 3}, 0.5F, device);
-        const Tensor<float> q = 1 / (1 + exp(-matmul(xd, w, Trans::no, Trans::yes)));
+        const Tensor<float> q = logistic(matmul(xd, w, Trans::no, Trans::yes));
         w -= 0.1 * matmul(q - y.to(device), xd, Trans::yes) / 7;
         return w.to(Device::cpu);
     };

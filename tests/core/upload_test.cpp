@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/tensor.h"
 #include "gpus.h"
+#include "kernels/emulator/watch.h"
 
 using namespace handgrad;
 
@@ -47,15 +48,21 @@ TEST_CASE("what was uploaded is there once it has arrived", "[emulated]") {
     CHECK_THROWS_AS(Upload(Device::cpu, 4), DeviceError);
 }
 
-TEST_CASE("on the emulator an upload that nobody waits for is late", "[emulated]") {
+TEST_CASE("on the emulator an upload that nobody waits for is late, and using it a mistake",
+          "[emulated]") {
     Sending s(Device::emulated);
+    const auto there = [&] { return std::vector<float>(s.there.data(), s.there.data() + n); };
     s.send(2);
-    CHECK(s.there.values() == std::vector<float>(n, 1));
+    CHECK(there() == std::vector<float>(n, 1));
     // Nor may the buffer be written before host() has waited.
     auto* const host = static_cast<float*>(s.upload.host());
-    CHECK(s.there.values() == std::vector<float>(n, 2));
+    CHECK(there() == std::vector<float>(n, 2));
     s.send(3);
     std::fill(host, host + n, 7.0F);
+    CHECK_THROWS_WITH(s.there.values(), ContainsSubstring("written in another stream"));
+    if (emulator::sees_accesses())
+        CHECK_THROWS_WITH(s.there.fill(1), ContainsSubstring("race of streams, write") &&
+                                               ContainsSubstring("fill<float>"));
     s.upload.arrive();
     CHECK(s.there.values() == std::vector<float>(n, 7));
 }

@@ -92,6 +92,36 @@ TEMPLATE_TEST_CASE("linear_forward is its definition", "[kernels]", float, doubl
     });
 }
 
+TEMPLATE_TEST_CASE("linear_backward_weight adds to both gradients", "[kernels]", float, double) {
+    using T = TestType;
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const auto& [rows, in, out] : {std::array<Index, 3>{1, 1, 1},
+                                            {0, 3, 2},
+                                            {3, 0, 2},
+                                            {5, 7, 3},
+                                            {17, 33, 10},
+                                            {40, 50, 70}}) {
+            std::vector<T> dy(at(rows * out)), x(at(rows * in)), dw(at(out * in)), db(at(out));
+            for (Index i = 0; i < rows * out; ++i) dy[at(i)] = static_cast<T>(i % 7 - 3);
+            for (Index i = 0; i < rows * in; ++i) x[at(i)] = static_cast<T>(i % 5 - 2);
+            for (Index i = 0; i < out * in; ++i) dw[at(i)] = static_cast<T>(i % 11);
+            for (Index i = 0; i < out; ++i) db[at(i)] = static_cast<T>(i % 3);
+            backend.linear_backward_weight(dw.data(), db.data(), dy.data(), x.data(), rows, in,
+                                           out);
+            for (Index o = 0; o < out; ++o) {
+                T of_bias = static_cast<T>(o % 3);
+                for (Index r = 0; r < rows; ++r) of_bias += dy[at(r * out + o)];
+                REQUIRE(db[at(o)] == of_bias);  // whole numbers: exact
+                for (Index i = 0; i < in; ++i) {
+                    T sum = static_cast<T>((o * in + i) % 11);
+                    for (Index r = 0; r < rows; ++r) sum += dy[at(r * out + o)] * x[at(r * in + i)];
+                    REQUIRE(dw[at(o * in + i)] == sum);
+                }
+            }
+        }
+    });
+}
+
 namespace {
 
 /// The activations in double, as kernels/backend.h defines them.
@@ -447,6 +477,32 @@ TEMPLATE_TEST_CASE("losses of each row and their derivatives", "[kernels]", floa
                                      cols);
                 CHECK(nll == e_nll);
                 CHECK(d_nll == e_d_nll);
+
+                auto shares = unset;
+                double total = 0;
+                for (const std::int32_t label : labels)
+                    total += double{weight[static_cast<std::size_t>(label)]};
+                for (const bool weighted : {false, true})
+                    for (const bool soft : {false, true}) {
+                        auto expected = unset;
+                        for (std::size_t i = 0; i < expected.size(); ++i) {
+                            const std::size_t c = i % static_cast<std::size_t>(cols),
+                                              r = i / static_cast<std::size_t>(cols);
+                            const bool is_label = labels[r] == static_cast<std::int32_t>(c);
+                            const T t = soft ? target[i] : is_label ? T(1) : T(0);
+                            // One rounding less where the compiler multiplies and adds in one.
+                            expected[i] = (T(0.75) * t + T(0.125)) * (weighted ? weight[c] : T(1));
+                        }
+                        shares = unset;
+                        backend.class_shares(shares.data(), soft ? target.data() : nullptr,
+                                             soft ? nullptr : labels.data(),
+                                             weighted ? weight.data() : nullptr, T(0.75), T(0.125),
+                                             rows, cols);
+                        CHECK(close(shares, expected, 2 * eps));
+                    }
+                T sum = T(not_a_number);
+                backend.sum_class_weights(&sum, labels.data(), weight.data(), rows, cols);
+                CHECK(std::abs(double{sum} - total) <= eps * (1 + std::abs(total)));
             }
     });
 }

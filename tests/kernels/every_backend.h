@@ -30,8 +30,23 @@ bool close(const std::vector<T>& got, const std::vector<T>& expected, double tol
     return got.size() == expected.size();
 }
 
-/// Calls body(backend) for each instruction set of the CPU, on one thread and on two, then for the
-/// emulated GPU, then for a real one where there is one.
+/// Calls body(backend) for the emulated GPU, then for a real one where there is one.
+template <class T, class Body>
+void on_every_gpu(Body&& body) {
+    {
+        INFO("emulated GPU");
+        body(OnHostMemory<T>(emulated::gpu(), emulated::backend<T>()));
+    }
+#ifdef HANDGRAD_CUDA
+    if (!cuda::query().found.empty()) {
+        INFO("GPU");
+        body(OnHostMemory<T>(cuda::gpu(), cuda::backend<T>()));
+    }
+#endif
+}
+
+/// Calls body(backend) for each instruction set of the CPU, on one thread and on two, then for
+/// every GPU.
 template <class T, class Body>
 void on_every_backend(Body&& body) {
     const int before = cpu::max_threads();
@@ -44,16 +59,7 @@ void on_every_backend(Body&& body) {
         }
     }
     cpu::set_max_threads(before);
-    {
-        INFO("emulated GPU");
-        body(OnHostMemory<T>(emulated::gpu(), emulated::backend<T>()));
-    }
-#ifdef HANDGRAD_CUDA
-    if (!cuda::query().found.empty()) {
-        INFO("GPU");
-        body(OnHostMemory<T>(cuda::gpu(), cuda::backend<T>()));
-    }
-#endif
+    on_every_gpu<T>(body);
 }
 
 /// Around the vector widths, and two that are worth threads or nearly.

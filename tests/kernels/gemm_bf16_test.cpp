@@ -406,11 +406,20 @@ TEST_CASE("set_precision changes the products of float, and nothing else", "[gem
                                    bias.data(), 20, 50, 33);
             return y;
         };
+        const std::vector<float> dy(bias.size() * 20, 0.3F);
+        const auto gradients = [&] {  // of the weights (33, 50), then of the bias (33)
+            std::vector<float> d(bias.size() * 51);
+            backend.linear_backward_weight(d.data(), d.data() + Index{33} * 50, dy.data(),
+                                           operands.A.data.data(), 20, 50, 33);
+            return d;
+        };
         const std::vector<float> plain = operands.product(backend, c), plain_layer = layer();
+        const std::vector<float> plain_gradients = gradients();
         const std::vector<double> plain_double = doubles.product(cpu::backend<double>(isa), c);
         for (const Precision precision : {Precision::bf16, Precision::bf16x3}) {
             cpu::set_precision(precision, cpu::Isa::portable);
             const std::vector<float> got = operands.product(backend, c), got_layer = layer();
+            const std::vector<float> got_gradients = gradients();
             const std::vector<double> got_double = doubles.product(cpu::backend<double>(isa), c);
             const bool told = cpu::precision() == precision;
             cpu::set_precision(Precision::float32);
@@ -423,6 +432,8 @@ TEST_CASE("set_precision changes the products of float, and nothing else", "[gem
             for (std::size_t i = 0; i < wanted.size(); ++i)
                 REQUIRE(got_layer[i] == wanted[i] + 0.25F);
             CHECK(got != plain);
+            CHECK(got_gradients != plain_gradients);
+            CHECK(got_gradients.back() == plain_gradients.back());
             require_same(got_double, plain_double, "double");
         }
         require_same(operands.product(backend, c), plain, "float again");

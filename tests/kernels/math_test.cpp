@@ -47,13 +47,6 @@ void run_activation(const Backend<T>& backend, T* y, const T* x, Index n) {
     backend.activation_forward(f, y, x, T{1}, std::numeric_limits<T>::infinity(), n);
 }
 
-/// The only kernel with log1p alone: a cross entropy whose targets are 0, -log(1 - p).
-template <class T>
-void run_log1p(const Backend<T>& backend, T* y, const T* x, Index n) {
-    const std::vector<T> zeros(static_cast<std::size_t>(n));
-    backend.pointwise_loss_forward(PointwiseLoss::bce, y, x, zeros.data(), T{0}, n);
-}
-
 template <class W>
 W normal_cdf(W x) {
     return std::erfc(-x / std::sqrt(W{2})) / 2;
@@ -69,10 +62,7 @@ std::vector<Function<T>> functions() {
         {"erf", 1.5, run_unary<T, UnaryOp::erf>, [](W x) { return std::erf(x); }},
         {"elu", 1.5, run_activation<T, Activation::elu>,
          [](W x) { return x > 0 ? x : std::expm1(x); }},
-        {"log1p", 1, run_log1p<T>,
-         [](W x) {
-             return x >= 0 && x <= 1 ? std::min(W{100}, W{0} - std::log1p(-x)) : W{0} / W{0};
-         }},
+        {"log1p", 1.5, run_unary<T, UnaryOp::log1p>, [](W x) { return std::log1p(x); }},
         {"sigmoid", 2.5, run_activation<T, Activation::sigmoid>,
          [](W x) { return 1 / (1 + std::exp(-x)); }},
         {"silu", 3, run_activation<T, Activation::silu>, [](W x) { return x / (1 + std::exp(-x)); },

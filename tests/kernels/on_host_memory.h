@@ -87,6 +87,13 @@ class OnHostMemory final : public Backend<T> {
                                 d.in(bias, out), rows, in, out);
         d.copy_back();
     }
+    void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
+                                Index out) const override {
+        DeviceArrays d(gpu_);
+        kernels_.linear_backward_weight(d.out(dw, out * in), d.out(db, out), d.in(dy, rows * out),
+                                        d.in(x, rows * in), rows, in, out);
+        d.copy_back();
+    }
     void fill(T* x, T value, Index n) const override {
         DeviceArrays d(gpu_);
         kernels_.fill(d.out(x, n), value, n);
@@ -235,6 +242,21 @@ class OnHostMemory final : public Backend<T> {
                                              d.in(probabilities, n), d.in(targets, n), rows, cols);
         d.copy_back();
     }
+    void class_shares(T* shares, const T* targets, const std::int32_t* labels, const T* weight,
+                      T kept, T spread, Index rows, Index cols) const override {
+        const Index n = rows * cols;
+        DeviceArrays d(gpu_);
+        kernels_.class_shares(d.out(shares, n), d.in(targets, n), d.in(labels, rows),
+                              d.in(weight, cols), kept, spread, rows, cols);
+        d.copy_back();
+    }
+    void sum_class_weights(T* out, const std::int32_t* labels, const T* weight, Index rows,
+                           Index classes) const override {
+        DeviceArrays d(gpu_);
+        kernels_.sum_class_weights(d.out(out, 1), d.in(labels, rows), d.in(weight, classes), rows,
+                                   classes);
+        d.copy_back();
+    }
     void nll_forward(T* losses, const T* x, const std::int32_t* labels, const T* weight, Index rows,
                      Index cols) const override {
         DeviceArrays d(gpu_);
@@ -293,9 +315,10 @@ class OnHostMemory final : public Backend<T> {
         kernels_.rmsprop_step(on_device(d, parameters, count).data(), count, s);
         d.copy_back();
     }
-    void add_squares(double* out, const T* x, Index n) const override {
+    void sum_squares(double* out, const ParameterArrays<T>* parameters,
+                     Index count) const override {
         DeviceArrays d(gpu_);
-        kernels_.add_squares(d.out(out, 1), d.in(x, n), n);
+        kernels_.sum_squares(d.out(out, 1), on_device(d, parameters, count).data(), count);
         d.copy_back();
     }
     void clip_gradients(const ParameterArrays<T>* parameters, Index count, const double* squares,
@@ -305,9 +328,10 @@ class OnHostMemory final : public Backend<T> {
                                 max_norm);
         d.copy_back();
     }
-    void clamp(T* x, T limit, Index n) const override {
+    void clamp_gradients(const ParameterArrays<T>* parameters, Index count,
+                         T limit) const override {
         DeviceArrays d(gpu_);
-        kernels_.clamp(d.out(x, n), limit, n);
+        kernels_.clamp_gradients(on_device(d, parameters, count).data(), count, limit);
         d.copy_back();
     }
     void unary(UnaryOp op, T* y, const T* x, Index n) const override {

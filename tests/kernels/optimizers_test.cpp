@@ -218,20 +218,25 @@ TEMPLATE_TEST_CASE("clipping kernels", "[kernels][optim]", float, double) {
     using T = TestType;
     on_every_backend<T>([](const Backend<T>& backend) {
         for (const Index n : sizes) {
-            const auto x = numbers<T>(n, 6);
-            double expected = 1, total = 1;
-            for (const T v : x) expected += double{v} * double{v};
-            backend.add_squares(&total, x.data(), n);
+            auto w = numbers<T>(n, 7), dw = numbers<T>(n, 6);
+            const auto w_before = w, dw_before = dw;
+            const auto all = parameters(w, dw);
+            double expected = 0, total = 1;
+            for (const T v : dw) expected += double{v} * double{v};
+            backend.sum_squares(&total, all.data(), 3);
             CHECK(std::abs(total - expected) <= 1e-12 * expected);
-
-            auto y = x;
-            backend.clamp(y.data(), T(0.5), n);
-            CHECK(y == by_rule(y, [&](auto i) { return std::clamp(x[i], T(-0.5), T(0.5)); }));
+            backend.clamp_gradients(all.data(), 3, T(0.5));
+            CHECK(dw ==
+                  by_rule(dw, [&](auto i) { return std::clamp(dw_before[i], T(-0.5), T(0.5)); }));
+            CHECK(w == w_before);
         }
-        std::vector<T> extremes(37, std::numeric_limits<T>::quiet_NaN());
+        double none = 1;
+        backend.sum_squares(&none, nullptr, 0);
+        CHECK(none == 0);
+        std::vector<T> extremes(37, std::numeric_limits<T>::quiet_NaN()), w = extremes;
         extremes[1] = std::numeric_limits<T>::infinity();
         extremes[2] = -std::numeric_limits<T>::infinity();
-        backend.clamp(extremes.data(), T(3), 37);
+        backend.clamp_gradients(parameters(w, extremes).data(), 3, T(3));
         CHECK(std::isnan(extremes[0]));
         CHECK(extremes[1] == 3);
         CHECK(extremes[2] == -3);
@@ -285,14 +290,20 @@ TEST_CASE("a step moves more parameters than one launch has room for", "[kernels
         for (std::size_t k = 0; k < w.size(); ++k)
             CHECK(w[k] == by_rule(w[k], [&](auto i) { return before[k][i] - 0.5F * dw[k][i]; }));
         backend.sgd_step(nullptr, 0, &step, {.lr = 0.5F});
+
+        double expected = 0, total = 0;
+        for (const auto& gradients : dw)
+            for (const float g : gradients) expected += double{g} * double{g};
+        backend.sum_squares(&total, all.data(), count);
+        CHECK(std::abs(total - expected) <= 1e-12 * expected);
     });
 }
 
 TEST_CASE("the squares of huge floats do not overflow", "[kernels][optim]") {
     on_every_backend<float>([](const Backend<float>& backend) {
-        const std::vector<float> x(37, 1e30F);
+        std::vector<float> w(37), dw(37, 1e30F);
         double total = 0;
-        backend.add_squares(&total, x.data(), 37);
+        backend.sum_squares(&total, parameters(w, dw).data(), 3);
         CHECK(std::abs(total / 37e60 - 1) < 1e-6);
     });
 }

@@ -19,6 +19,8 @@ double expected_unary(UnaryOp op, double x) {
             return std::exp(x);
         case UnaryOp::log:
             return std::log(x);
+        case UnaryOp::log1p:
+            return std::log1p(x);
         case UnaryOp::sqrt:
             return std::sqrt(x);
         case UnaryOp::tanh:
@@ -57,8 +59,9 @@ double expected_binary(BinaryOp op, double a, double b) {
     return not_a_number;
 }
 
-constexpr std::array unary_ops = {UnaryOp::neg,  UnaryOp::exp, UnaryOp::log, UnaryOp::sqrt,
-                                  UnaryOp::tanh, UnaryOp::erf, UnaryOp::abs, UnaryOp::sign};
+constexpr std::array unary_ops = {UnaryOp::neg,   UnaryOp::exp,  UnaryOp::log,
+                                  UnaryOp::log1p, UnaryOp::sqrt, UnaryOp::tanh,
+                                  UnaryOp::erf,   UnaryOp::abs,  UnaryOp::sign};
 constexpr std::array binary_ops = {BinaryOp::add,  BinaryOp::sub,    BinaryOp::mul,
                                    BinaryOp::div,  BinaryOp::pow,    BinaryOp::maximum,
                                    BinaryOp::step, BinaryOp::pow_da, BinaryOp::pow_db};
@@ -106,7 +109,7 @@ TEMPLATE_TEST_CASE("unary and select", "[kernels]", float, double) {
         for (const Index n : sizes) {
             auto x = numbers<T>(n, 1), c = numbers<T>(n, 2);
             for (const UnaryOp op : unary_ops) {
-                if (op == UnaryOp::log || op == UnaryOp::sqrt)
+                if (op == UnaryOp::log || op == UnaryOp::log1p || op == UnaryOp::sqrt)
                     for (T& v : x) v = std::abs(v) + T(0.1);
                 std::vector<T> y(x.size()), expected(x.size());
                 for (std::size_t i = 0; i < x.size(); ++i)

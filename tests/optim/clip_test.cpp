@@ -6,6 +6,7 @@
 #include "allocation_count.h"
 #include "catch.h"
 #include "core/error.h"
+#include "kernels/emulator/watch.h"
 
 using namespace handgrad;
 
@@ -53,6 +54,33 @@ TEST_CASE("clipping refuses limits that make no sense", "[optim]") {
         CHECK_THROWS_AS(clip_grad_norm(g.parameters, limit), Error);
         CHECK_THROWS_AS(clip_grad_value(g.parameters, limit), Error);
     }
+}
+
+TEST_CASE("clipping refuses gradients on two devices", "[optim][emulated]") {
+    TwoGradients g;
+    clip_grad_value<float>({}, 1);
+    g.b.grad = g.b.grad.to(Device::emulated);
+    CHECK_THROWS_WITH(clip_grad_norm(g.parameters, 1), ContainsSubstring("cpu and emulated"));
+    CHECK_THROWS_WITH(clip_grad_value(g.parameters, 1), ContainsSubstring("cpu and emulated"));
+}
+
+TEST_CASE("clipping asks a GPU for all gradients at once", "[optim][emulated]") {
+    if (!emulator::sees_accesses()) return;
+    const auto launches = [](const std::vector<Parameter<float>*>& parameters) {
+        emulator::take_traffic();
+        emulator::set_counting(true);
+        clip_grad_norm(parameters, 1);
+        clip_grad_value(parameters, 1);
+        emulator::set_counting(false);
+        std::int64_t all = 0;
+        for (const emulator::Traffic& kernel : emulator::take_traffic()) all += kernel.launches;
+        return all;
+    };
+    TwoGradients g;
+    for (Parameter<float>* parameter : g.parameters)
+        parameter->grad = parameter->grad.to(Device::emulated);
+    CHECK(launches({&g.a}) == 4);  // squares, clip, root; clamp
+    CHECK(launches(g.parameters) == 4);
 }
 
 TEST_CASE("clipping allocates nothing after the first time", "[optim]") {

@@ -48,6 +48,30 @@ TEST_CASE("draw refuses what is neither PNG nor SVG", "[drawing]") {
     REQUIRE_THROWS_AS(animate({}, "picture"), Error);
 }
 
+TEST_CASE("on a phone a drawing is less wide, and few panels stand below one another",
+          "[drawing]") {
+    const Drawing plot = rising;
+    REQUIRE(plot.width == 1200);
+    REQUIRE(plot.narrow->width == 800);
+    REQUIRE(plot.narrow->script == plot.script);
+    const auto narrow = [&](int n, const Panels& layout) {
+        return *panels(std::vector<Drawing>(static_cast<std::size_t>(n), plot), layout).narrow;
+    };
+    const Drawing two = narrow(2, {.title = "two", .columns = 2});
+    REQUIRE(two.width == 800);
+    REQUIRE(two.height == 2 * 600 + 60);
+    REQUIRE_THAT(two.script, ContainsSubstring("layout 2,1 title 'two'"));
+    REQUIRE(narrow(2, {}).height == 2 * 520);  // as high as in one wide column
+    const Drawing six = narrow(6, {.columns = 3, .panel_height = 600});
+    REQUIRE_THAT(six.script, ContainsSubstring("layout 6,1"));
+    REQUIRE(six.height == 6 * (600 * 800 / 666));
+    const Drawing ten = narrow(10, {.columns = 5, .panel_height = 400});
+    REQUIRE_THAT(ten.script, ContainsSubstring("layout 5,2"));
+    REQUIRE(ten.width == 900);
+    REQUIRE(ten.height == 5 * (400 * 450 / 400));
+    REQUIRE(Drawing{"plot x"}.narrow == nullptr);
+}
+
 TEST_CASE("without a GIF an animation is a strip of some of its frames", "[drawing]") {
     const TempDir dir;
     fake_gnuplot(dir, "cat > '" + (dir / "script").string() + "'; grep -q 'terminal gif' '" +

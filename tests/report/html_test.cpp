@@ -27,6 +27,7 @@ TEST_CASE("a page holds what was said, in order and escaped, and refers to nothi
     page.table({"name", "value"}, {{"<w>", "1.5"}, {"b"}});
     page.figure("PNG", "a \"figure\"");
     page.figure("GIF89a", "a plot", HtmlPage::Picture::plot);
+    page.figure("wide", "two forms", HtmlPage::Picture::plot, "GIF89a narrow");
     page.card("a/r.html", "Card <1>", "text & more", "2 of 2", true, "a/p.png");
     page.check("grad<ient>", false, "off by 1");
     const std::string html = page.page("T<", "S<", "1 of 1 checks failed: x.", "F<");
@@ -45,6 +46,10 @@ TEST_CASE("a page holds what was said, in order and escaped, and refers to nothi
                              "<figcaption>a &quot;figure&quot;</figcaption>",
                              "<figure class=\"plot\">",
                              "data:image/gif;base64,R0lGODlh",
+                             "<picture><source media=\"(max-width: 40rem)\" "
+                             "srcset=\"data:image/gif;base64,R0lGODlhIG5hcnJvdw==\">"
+                             "<img alt=\"two forms\" src=\"data:image/png;base64,d2lkZQ==\">"
+                             "</picture>",
                              "href=\"a/r.html\"",
                              "src=\"a/p.png\"",
                              "<h2>Card &lt;1&gt;</h2>",
@@ -57,6 +62,7 @@ TEST_CASE("a page holds what was said, in order and escaped, and refers to nothi
         at = html.find(part, at);
         REQUIRE(at != std::string::npos);
     }
+    REQUIRE(html.find("<source") == html.rfind("<source"));  // only where there are two
     for (const char* outside : {"http", "<script", "<link", "url("})
         REQUIRE(html.find(outside) == std::string::npos);
 }

@@ -287,6 +287,12 @@ TEST_CASE("a plot stands in the report as a PNG, and beside it as an SVG") {
     const Json results = Json::parse(read_file(folder / "results.json"));
     REQUIRE(results["figures"][0] == "a.png");
     REQUIRE(results["figures"].size() == 2);
+    // Plots have a form for phones, in the report alone; a heat map has but one.
+    const std::size_t narrow = html.find("<source media");
+    REQUIRE(narrow != std::string::npos);
+    REQUIRE(narrow == html.rfind("<source media"));
+    for (const auto& file : std::filesystem::directory_iterator(folder))
+        REQUIRE(file.path().filename().string().find("narrow") == std::string::npos);
 }
 
 TEST_CASE("a quick run on the emulated device is a tiny one, on the embedded data") {

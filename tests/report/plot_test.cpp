@@ -187,6 +187,14 @@ TEST_CASE("curve puts its points at equal steps, both ends included") {
                  {7}));
 }
 
+TEST_CASE("a function and its derivative stand in one picture, with the axes") {
+    const Drawing drawing = function_and_derivative("square", {-1, 0, 2}, {1, 0, 4}, {-2, 0, 4});
+    REQUIRE_THAT(drawing.script,
+                 ContainsSubstring("set title 'square'") && ContainsSubstring("-1 1\n0 0\n2 4\n") &&
+                     ContainsSubstring("-1 -2\n0 0\n2 4\n") && ContainsSubstring("title 'f(t)'") &&
+                     ContainsSubstring("title 'f''(t)'") && ContainsSubstring("set zeroaxis"));
+}
+
 TEST_CASE("an axis that belongs to one series has its colour, and round steps") {
     const Drawing drawing =
         Plot{.series = {{.y = {0, 1}}, {.y = {10, 110}, .right = true}}, .right_label = "R"};

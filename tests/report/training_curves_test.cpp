@@ -48,13 +48,19 @@ TEST_CASE("check_reached wants accuracies within a point and losses within the t
     const std::string out = dir.path().string();
     TrainingCurves curves;
     curves.add(1, {0.5, 0.75}, {0.25, 0.875});
-    const auto exit_code = [&](const LossAndAccuracy& train, const LossAndAccuracy& val) {
-        const char* arguments[] = {"lesson", "--out", out.c_str()};
+    bool compared_with_one = false;
+    const auto exit_code = [&](const LossAndAccuracy& train, const LossAndAccuracy& val,
+                               const char* seed = "42", bool stand_in = true) {
+        const char* arguments[] = {"lesson", "--out", out.c_str(), "--seed", seed};
         std::ostringstream printed;
         std::streambuf* const terminal = std::cout.rdbuf(printed.rdbuf());
-        const int code =
-            run_lesson(3, const_cast<char**>(arguments), {.name = "a", .title = "a"},
-                       [&](Lesson& lesson) { check_reached(lesson, curves, train, val, 0.01); });
+        const int code = run_lesson(
+            5, const_cast<char**>(arguments), {.name = "a", .title = "a"}, [&](Lesson& lesson) {
+                compared_with_one = check_reached(
+                    lesson, curves, stand_in,
+                    {{false, 1, {9, 0}, {9, 0}}, {true, 7, {9, 0}, {9, 0}}, {true, 1, train, val}},
+                    0.01);
+            });
         std::cout.rdbuf(terminal);
         return code;
     };
@@ -64,6 +70,14 @@ TEST_CASE("check_reached wants accuracies within a point and losses within the t
     CHECK(exit_code({0.5, 0.765}, {0.25, 0.875}) == 1);
     CHECK(exit_code({0.5, 0.75}, {0.27, 0.875}) == 1);
     CHECK(exit_code({0.5, 0.75}, {0.25, 0.86}) == 1);
-    curves.add(2, {0.5, 0.75}, {std::nan(""), 0.875});
+    CHECK(compared_with_one);
+    CHECK(exit_code({0.5, 0.75}, {0.25, 0.875}, "42", false) == 1);  // the other data
+    CHECK(exit_code({9, 0}, {9, 0}, "43") == 0);                     // another start
+    CHECK_FALSE(compared_with_one);
+    curves.epoch.back() = 2;  // other epochs
+    CHECK(exit_code({9, 0}, {9, 0}) == 0);
+    CHECK_FALSE(compared_with_one);
+    curves.epoch.back() = 1;
+    curves.val_loss.back() = std::nan("");
     CHECK(exit_code({0.5, 0.75}, {0.25, 0.875}) == 1);
 }

@@ -1,5 +1,5 @@
-// The GPU's product against the CPU's, on the emulator: around the sizes of its tiles, 16 and 64,
-// and of its slices, 16.
+// The GPU's product against the CPU's, on the emulator, and on a GPU where there is one: around the
+// sizes of its tiles, 16 and 64, and of its slices, 16.
 #include <algorithm>
 #include <limits>
 #include <vector>
@@ -59,49 +59,49 @@ void require_as_on_cpu(const Backend<T>& gpu, Size size, T alpha, T beta, Index 
         }
 }
 
-template <class T>
-OnHostMemory<T> emulated_backend() {
-    return {emulated::gpu(), emulated::backend<T>()};
-}
-
 }  // namespace
 
 TEMPLATE_TEST_CASE("the GPU's product equals the CPU's", "[gemm][emulated]", float, double) {
     using T = TestType;
-    const auto gpu = emulated_backend<T>();
-    for (const Index M : {0, 1, 15, 16, 17, 33})
-        for (const Index N : {0, 1, 7, 16, 17})
-            for (const Index K : {0, 1, 15, 16, 17, 40})
-                require_as_on_cpu<T>(gpu, {M, N, K}, 1, M % 2 == 0 ? T(0) : T(1), (M + N) % 3);
-    for (const Size size :
-         {Size{64, 64, 16}, {63, 65, 17}, {65, 64, 1}, {64, 65, 33}, {127, 129, 5}})
-        require_as_on_cpu<T>(gpu, size, 2, -1, 3);
+    on_every_gpu<T>([](const Backend<T>& gpu) {
+        for (const Index M : {0, 1, 15, 16, 17, 33})
+            for (const Index N : {0, 1, 7, 16, 17})
+                for (const Index K : {0, 1, 15, 16, 17, 40})
+                    require_as_on_cpu<T>(gpu, {M, N, K}, 1, M % 2 == 0 ? T(0) : T(1), (M + N) % 3);
+        for (const Size size :
+             {Size{64, 64, 16}, {63, 65, 17}, {65, 64, 1}, {64, 65, 33}, {127, 129, 5}})
+            require_as_on_cpu<T>(gpu, size, 2, -1, 3);
+    });
 }
 
 TEMPLATE_TEST_CASE("the GPU's product reads nothing that a zero factor makes pointless",
                    "[gemm][emulated]", float, double) {
     using T = TestType;
-    const auto gpu = emulated_backend<T>();
-    for (const Index n : {5, 70}) {
-        const auto square = static_cast<std::size_t>(n * n);
-        const std::vector<T> bad(square, not_a_number<T>), good(square, T(1));
-        std::vector<T> C = bad;
-        gpu.gemm(Trans::no, Trans::no, n, n, n, 1, good.data(), n, good.data(), n, 0, C.data(), n);
-        CHECK(C == std::vector<T>(square, static_cast<T>(n)));
-        gpu.gemm(Trans::no, Trans::no, n, n, n, 0, bad.data(), n, bad.data(), n, 2, C.data(), n);
-        CHECK(C == std::vector<T>(square, static_cast<T>(2 * n)));
-    }
+    on_every_gpu<T>([](const Backend<T>& gpu) {
+        for (const Index n : {5, 70}) {
+            const auto square = static_cast<std::size_t>(n * n);
+            const std::vector<T> bad(square, not_a_number<T>), good(square, T(1));
+            std::vector<T> C = bad;
+            gpu.gemm(Trans::no, Trans::no, n, n, n, 1, good.data(), n, good.data(), n, 0, C.data(),
+                     n);
+            CHECK(C == std::vector<T>(square, static_cast<T>(n)));
+            gpu.gemm(Trans::no, Trans::no, n, n, n, 0, bad.data(), n, bad.data(), n, 2, C.data(),
+                     n);
+            CHECK(C == std::vector<T>(square, static_cast<T>(2 * n)));
+        }
+    });
 }
 
 TEMPLATE_TEST_CASE("the GPU's product lets NaN through", "[gemm][emulated]", float, double) {
     using T = TestType;
-    const auto gpu = emulated_backend<T>();
-    for (const Index n : {17, 65}) {
-        std::vector<T> A(static_cast<std::size_t>(n * n), T(1)), C = A;
-        const auto B = A;
-        A[static_cast<std::size_t>(n * n - 1)] = not_a_number<T>;  // in the last row
-        gpu.gemm(Trans::no, Trans::no, n, n, n, 1, A.data(), n, B.data(), n, 0, C.data(), n);
-        for (Index i = 0; i < n * n; ++i)
-            CHECK(std::isnan(C[static_cast<std::size_t>(i)]) == (i >= n * (n - 1)));
-    }
+    on_every_gpu<T>([](const Backend<T>& gpu) {
+        for (const Index n : {17, 65}) {
+            std::vector<T> A(static_cast<std::size_t>(n * n), T(1)), C = A;
+            const auto B = A;
+            A[static_cast<std::size_t>(n * n - 1)] = not_a_number<T>;  // in the last row
+            gpu.gemm(Trans::no, Trans::no, n, n, n, 1, A.data(), n, B.data(), n, 0, C.data(), n);
+            for (Index i = 0; i < n * n; ++i)
+                CHECK(std::isnan(C[static_cast<std::size_t>(i)]) == (i >= n * (n - 1)));
+        }
+    });
 }

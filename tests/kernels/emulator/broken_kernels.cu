@@ -22,6 +22,17 @@ __global__ void kernel(const float* x, float* y, int n) {
         s[t] = other + 1;
         y[t] = other;
     }
+    if constexpr (which == Kernel::writer_has_read) {
+        s[t] = x[t];
+        __syncthreads();
+        if (t < 32) {
+            // A shuffle brings the lanes together, but does not order what they do to memory.
+            const float first = s[0];
+            const float other = __shfl_xor_sync(0xffffffffU, first, 1);
+            if (t == 0) s[0] = other + 1;
+            y[t] = other;
+        }
+    }
     if constexpr (which == Kernel::neighbours_in_warp || which == Kernel::syncwarp_across_warps) {
         s[t] = x[t];
         __syncwarp();
@@ -108,9 +119,21 @@ __global__ void kernel(const float* x, float* y, int n) {
         __syncthreads();
         y[t] = s[t + static_cast<unsigned>(n) - 63] + unset[t + static_cast<unsigned>(n) - 63];
     }
+    if constexpr (which == Kernel::shared_half_past_end) {
+        __shared__ float six[6];
+        if (t < 6) six[t] = x[t];
+        __syncthreads();
+        if (t < 2) {
+            const float4 four = reinterpret_cast<const float4*>(six)[t];
+            y[t] = four.x + four.w;
+        }
+    }
     if constexpr (which == Kernel::dynamic_past_end) dynamic_shared<float>()[t + 1] = x[t];
     if constexpr (which == Kernel::global_past_end)
         if (static_cast<int>(t) <= n) y[t] = x[t];  // should be <
+    if constexpr (which == Kernel::global_half_past_end)
+        if (static_cast<int>(4 * t) < n)
+            reinterpret_cast<float4*>(y)[t] = make_float4(x[t], x[t], x[t], x[t]);
     if constexpr (which == Kernel::global_before_begin) y[t] = x[static_cast<int>(t) - 1];
     if constexpr (which == Kernel::divergent_barrier) {
         if (t < 40) __syncthreads();
@@ -138,10 +161,56 @@ void run(Kernel which, const float* x, float* y, int n, unsigned threads) {
     using enum Kernel;
     run_one_of<neighbours, neighbours_in_warp, warp_functions, count_of_block, atomics, reverse,
                strided, coalesced, missing_barrier, missing_barrier_write_after_read,
-               syncwarp_across_warps, two_writers, plain_beside_atomic, never_written,
-               shared_past_end, shared_into_next_array, dynamic_past_end, global_past_end,
-               global_before_begin, divergent_barrier, different_barriers, lanes_missing,
-               missing_wait>(which, x, y, n, threads);
+               writer_has_read, syncwarp_across_warps, two_writers, plain_beside_atomic,
+               never_written, shared_past_end, shared_into_next_array, shared_half_past_end,
+               dynamic_past_end, global_past_end, global_half_past_end, global_before_begin,
+               divergent_barrier, different_barriers, lanes_missing, missing_wait>(which, x, y, n,
+                                                                                   threads);
+}
+
+TwoStreams::TwoStreams() {
+    for (void*& stream : streams_) {
+        cudaStream_t made = nullptr;
+        cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking);
+        stream = made;
+    }
+    cudaEvent_t event = nullptr;
+    cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+    event_ = event;
+    cudaMallocHost(&pinned_, 64 * sizeof(float));
+    std::memset(pinned_, 0, 64 * sizeof(float));
+}
+
+TwoStreams::~TwoStreams() {
+    for (void* stream : streams_) {
+        cudaStreamSynchronize(static_cast<cudaStream_t>(stream));
+        cudaStreamDestroy(static_cast<cudaStream_t>(stream));
+    }
+    cudaEventDestroy(static_cast<cudaEvent_t>(event_));
+    cudaFreeHost(pinned_);
+}
+
+void TwoStreams::run(int stream, const float* x, float* y) {
+    launch(kernel<Kernel::coalesced>, 1, 64, 0, static_cast<cudaStream_t>(streams_[stream]), x, y,
+           64);
+}
+
+void TwoStreams::copy(int stream, float* x) {
+    cudaMemcpyAsync(x, pinned_, 64 * sizeof(float), cudaMemcpyHostToDevice,
+                    static_cast<cudaStream_t>(streams_[stream]));
+}
+
+void TwoStreams::mark(int stream) {
+    cudaEventRecord(static_cast<cudaEvent_t>(event_), static_cast<cudaStream_t>(streams_[stream]));
+}
+
+void TwoStreams::wait_for_mark(int stream) {
+    cudaStreamWaitEvent(static_cast<cudaStream_t>(streams_[stream]),
+                        static_cast<cudaEvent_t>(event_), 0);
+}
+
+void TwoStreams::wait_on_host(int stream) {
+    cudaStreamSynchronize(static_cast<cudaStream_t>(streams_[stream]));
 }
 
 float* device_array(std::size_t n) {

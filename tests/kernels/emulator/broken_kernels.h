@@ -18,14 +18,17 @@ enum class Kernel {
     // Broken.
     missing_barrier,
     missing_barrier_write_after_read,
+    writer_has_read,  // the same, where the writer itself was the first to read
     syncwarp_across_warps,
     two_writers,
     plain_beside_atomic,
     never_written,
     shared_past_end,
     shared_into_next_array,
+    shared_half_past_end,
     dynamic_past_end,
     global_past_end,
+    global_half_past_end,
     global_before_begin,
     divergent_barrier,
     different_barriers,
@@ -35,6 +38,29 @@ enum class Kernel {
 
 /// y (n) from x, on one block of `threads`. x and y are device memory.
 void run(Kernel kernel, const float* x, float* y, int n, unsigned threads);
+
+/// Streams 0 and 1, and what is asked of them. Arrays are device memory, of 64 numbers.
+class TwoStreams {
+  public:
+    TwoStreams();
+    ~TwoStreams();
+    TwoStreams(const TwoStreams&) = delete;
+    TwoStreams& operator=(const TwoStreams&) = delete;
+
+    /// y = x, by a kernel.
+    void run(int stream, const float* x, float* y);
+    /// x = 0, by a copy from pinned memory.
+    void copy(int stream, float* x);
+    /// Records the one event: what the stream was asked for so far lies before it.
+    void mark(int stream);
+    void wait_for_mark(int stream);
+    void wait_on_host(int stream);
+
+  private:
+    void* streams_[2];
+    void* event_ = nullptr;
+    void* pinned_ = nullptr;
+};
 
 float* device_array(std::size_t n);
 void free_device_array(float* p);

@@ -1,4 +1,5 @@
 // The emulator runs right kernels rightly, and finds what is wrong with the others.
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -100,8 +101,12 @@ TEST_CASE("the emulator finds races", "[emulator]") {
     CHECK(mistake_of(Kernel::neighbours_in_warp) == "none");
     CHECK(mistake_of(Kernel::count_of_block) == "none");
     CHECK(mistake_of(Kernel::atomics) == "none");
-    CHECK(says(Kernel::missing_barrier, {"race", "s, word ", "broken_kernels.cu:", "thread ("}));
-    CHECK(says(Kernel::missing_barrier_write_after_read, {"race of a", "s, word "}));
+    CHECK(says(Kernel::missing_barrier, {"race of a write and a read", "race of a read and a write",
+                                         "s, word ", "broken_kernels.cu:", "thread ("}));
+    CHECK(says(Kernel::missing_barrier_write_after_read,
+               {"race of a write and a read", "race of a read and a write", "s, word "}));
+    CHECK(says(Kernel::writer_has_read, {"race of a read and a write", "s, word 0",
+                                         "thread (0, 0, 0)", "read by thread (31, 0, 0)"}));
     CHECK(says(Kernel::syncwarp_across_warps, {"race", "s, word 32", "thread (0, 0, 0)"}));
     CHECK(says(Kernel::two_writers,
                {"race of two writes", "s, word 0", "block (0, 0, 0), thread (1, 0, 0)",
@@ -121,16 +126,69 @@ TEST_CASE("the emulator finds accesses out of bounds", "[emulator]") {
     CHECK(says(Kernel::shared_past_end,
                {"write out of bounds", "shared memory outside every array", "thread (63, 0, 0)"}));
     CHECK(says(Kernel::shared_into_next_array, {"read out of bounds", "thread (63, 0, 0)"}));
+    CHECK(says(Kernel::shared_half_past_end,
+               {"read out of bounds", "shared memory outside every array", "thread (1, 0, 0)"}));
     CHECK(says(Kernel::dynamic_past_end, {"write out of bounds", "byte 256", "gave 256"}));
     CHECK(says(Kernel::global_past_end,
                {"write out of bounds", "0 bytes past the end of a buffer of 252 bytes",
                 "thread (63, 0, 0)"},
+               63));
+    CHECK(says(Kernel::global_half_past_end,
+               {"write out of bounds", "0 bytes past the end of a buffer of 252 bytes",
+                "thread (15, 0, 0)"},
                63));
     CHECK(
         says(Kernel::global_before_begin,
              {"read out of bounds", "4 bytes before a buffer of 8448 bytes", "thread (0, 0, 0)"}));
     // Afterwards all is as before.
     CHECK(outcome(Kernel::coalesced)[5] == 5);
+}
+
+TEST_CASE("the emulator finds streams that do not wait for each other", "[emulator]") {
+    if (!emulator::sees_accesses()) return;
+    float* const x = emulated::device_array(64);
+    float* const y = emulated::device_array(64);
+    float* const z = emulated::device_array(64);
+    const auto mistake = [](const std::function<void(emulated::TwoStreams&)>& work) {
+        emulated::TwoStreams streams;
+        try {
+            work(streams);
+        } catch (const emulator::Mistake& found) {
+            return std::string(found.what());
+        }
+        return std::string("none");
+    };
+    // Right: in order by an event, by the host, or reading alone.
+    CHECK(mistake([=](auto& s) {
+              s.copy(1, x), s.mark(1), s.wait_for_mark(0), s.run(0, x, y);
+              s.mark(0), s.wait_for_mark(1), s.copy(1, x);
+          }) == "none");
+    CHECK(mistake([=](auto& s) {
+              s.copy(1, x), s.wait_on_host(1), s.run(0, x, y), s.wait_on_host(0), s.copy(1, y);
+          }) == "none");
+    CHECK(mistake([=](auto& s) { s.run(0, x, y), s.run(1, x, z); }) == "none");
+    // Broken.
+    CHECK_THAT(mistake([=](auto& s) { s.copy(1, x), s.run(0, x, y); }),
+               Catch::Contains("race of streams, read in kernel kernel<") &&
+                   Catch::Contains("broken_kernels.cu:") &&
+                   Catch::Contains("block (0, 0, 0), thread (0, 0, 0)") &&
+                   Catch::Contains("being written in another stream"));
+    CHECK_THAT(mistake([=](auto& s) { s.copy(1, y), s.run(0, x, y); }),
+               Catch::Contains("race of streams, write") && Catch::Contains("being written"));
+    CHECK_THAT(
+        mistake([=](auto& s) { s.mark(1), s.copy(1, x), s.wait_for_mark(0), s.run(0, x, y); }),
+        Catch::Contains("race of streams, read"));
+    CHECK_THAT(mistake([=](auto& s) { s.run(0, x, y), s.copy(1, x); }),
+               Catch::Contains("copy or memset writes a buffer of 256 bytes") &&
+                   Catch::Contains("being read in another stream"));
+    CHECK_THAT(mistake([=](auto& s) { s.run(0, x, y), s.copy(1, y); }),
+               Catch::Contains("being written in another stream"));
+    CHECK_THAT(mistake([=](auto& s) { s.run(0, x, y), s.run(1, y, z); }),
+               Catch::Contains("race of streams, read") && Catch::Contains("being written"));
+    for (float* from : {z, x})  // from x, it is read first
+        CHECK_THAT(mistake([=](auto& s) { s.run(0, x, y), s.run(1, from, x); }),
+                   Catch::Contains("race of streams, write") && Catch::Contains("being read"));
+    for (float* array : {x, y, z}) emulated::free_device_array(array);
 }
 
 #if defined(__SANITIZE_ADDRESS__)
