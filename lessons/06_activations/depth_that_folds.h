@@ -37,7 +37,7 @@ inline void depth_that_folds(Lesson& lesson) {
         "them draws at most k + 1 straight pieces: width adds. A second layer bends each of those "
         "again: depth multiplies. Two ReLUs make a tent, a tent of a tent has four slopes, and "
         "so on. These weights are set by hand:");
-    const std::vector<double> at = linspace(0, 1, 1025);  // holds every fold exactly
+    const std::vector<double> at = linspace(0, 1, 257);  // holds every fold exactly
     const auto x = Tensor<double>::from({std::ssize(at), 1}, at, lesson.options().device);
     std::vector<Row> rows;
     std::vector<Drawing> plots;

@@ -50,11 +50,7 @@ void show_functions(Lesson& lesson) {
         const std::vector<double> slope = derivative.values();
         worst = worse(worst, max(abs(derivative - difference)).item());
         const auto [least, greatest] = std::minmax_element(slope.begin(), slope.end());
-        plots.push_back(Plot{.title = unit.name,
-                             .series = {{"f(t)", value, at}, {"f'(t)", slope, at, Style::dashed}},
-                             .y_range = {std::min(value.front(), *least) - 0.25,
-                                         std::max(value.back(), *greatest) + 0.25},
-                             .zero_lines = true});
+        plots.push_back(function_and_derivative(unit.name, at, value, slope));
         const double middle = f->forward(Matrix::zeros({1}, t.device())).item();
         rows.push_back(cells("%s | %.3f | %.3f | %.3f | %.4f | %.4f", unit.name.c_str(),
                              value.front(), middle, value.back(), *least, *greatest));

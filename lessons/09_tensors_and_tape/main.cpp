@@ -31,12 +31,15 @@ using Matrix = Tensor<float>;
 
 void show_tensors(Lesson& lesson, const Matrix& x) {
     lesson.section("Tensors: make, slice, reshape");
-    lesson.pre("Matrix::zeros({2, 3})\n" + Matrix::zeros({2, 3}).str() +
-               "\nMatrix::from({2, 2}, {1, 2, 3, 4})\n" + Matrix::from({2, 2}, {1, 2, 3, 4}).str() +
-               "\nx, 100 rows of 200 uniform numbers\n" + x.str() +
-               "\nthe upper left corner of x, slice(slice(x, 0, 0, 3), 1, 0, 3)\n" +
-               slice(slice(x, 0, 0, 3), 1, 0, 3).str() + "\ntranspose(x, 0, 1)\n" +
-               transpose(x, 0, 1).str());
+    const auto shown = [](const char* what, const Matrix& t) {
+        return std::string(what) + "\n" + t.str();
+    };
+    lesson.pre(shown("Matrix::zeros({2, 3})", Matrix::zeros({2, 3})));
+    lesson.pre(shown("Matrix::from({2, 2}, {1, 2, 3, 4})", Matrix::from({2, 2}, {1, 2, 3, 4})));
+    lesson.pre(shown("x, 100 rows of 200 uniform numbers", x));
+    lesson.pre(shown("slice(slice(x, 0, 0, 3), 1, 0, 3), the upper left corner of x",
+                     slice(slice(x, 0, 0, 3), 1, 0, 3)));
+    lesson.pre(shown("transpose(x, 0, 1)", transpose(x, 0, 1)));
 
     lesson.say(
         "A tensor is a handle on memory. Copies of the handle, other shapes of it and rows of it "
@@ -58,8 +61,10 @@ void show_tensors(Lesson& lesson, const Matrix& x) {
 
 void show_arithmetic(Lesson& lesson, const Matrix& x) {
     lesson.section("Tensors: arithmetic");
+    lesson.say(
+        "x + x is a new tensor. x += x writes into x (PyTorch's x.add_(x)), for all its handles:");
     const Matrix in_place = x.clone();
-    in_place += x;  // PyTorch's x.add_(x)
+    in_place += x;
     lesson.check("x + x is x added to x in place", (x + x).values() == in_place.values());
 
     const auto a = Matrix::from({3, 1}, {0, 10, 20}), b = Matrix::from({4}, {1, 2, 3, 4});
@@ -125,6 +130,9 @@ void show_gradients_that_add_up(Lesson& lesson) {
                images.name.c_str()));
     const Tensor<double> by_hand = 2 * (exp(corner) - 2 * corner) * (exp(corner) - 2);
     const Variable<double> c(corner, true);
+    const std::vector<double> values = corner.values();
+    const auto brightest =
+        static_cast<std::size_t>(std::ranges::max_element(values) - values.begin());
     std::vector<Row> rows;
     double off = 0;  // from once, twice, three times and once the gradient
     const auto run = [&](const char* when, int times) {
@@ -132,7 +140,7 @@ void show_gradients_that_add_up(Lesson& lesson) {
         const Variable<double> z = sum(y * y);
         z.backward();
         off = worse(off, relative_error(c.grad(), times * by_hand));
-        const double first = c.grad().values()[9], expected = by_hand.values()[9];
+        const double first = c.grad().values()[brightest], expected = by_hand.values()[brightest];
         rows.push_back(cells("%s | %.4f | %.4f | %.4f | %.3g", when, z.item(), first, expected,
                              first / expected));
     };

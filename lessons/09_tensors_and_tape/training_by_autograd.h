@@ -60,8 +60,8 @@ inline void training_by_autograd(Lesson& lesson) {
     lesson.say(
         "What is the NoGrad for? w.value() is a plain tensor, which no tape records, so here it "
         "could be left out. In PyTorch w is the tensor, and w - rate * w.grad would be one more "
-        "operation of the graph: the next step would go back through this one, and so on to the "
-        "first. The same in variables:");
+        "operation of the graph: the next backward would go through it, and so on to the first w, "
+        "where the gradient would arrive. The same in variables:");
     lesson.table(
         {"w - rate * gradient", "is recorded"},
         {{"as it stands", recorded ? "yes" : "no"}, {"within NoGrad", at_rest ? "yes" : "no"}});

@@ -15,10 +15,9 @@
 #include "how_far_to_step.h"
 #include "layers/linear.h"
 #include "layers/sequential.h"
-#include "losses/pointwise.h"
-#include "optim/sgd.h"
 #include "report/lesson.h"
 #include "report/plot.h"
+#include "training_by_both.h"
 
 using namespace handgrad;
 
@@ -68,19 +67,6 @@ Sequential<double> two_layers(Index inputs, Slope slope, double spread, std::uin
     model.add<Linear<double>>(hidden, 1, random, device);
     for (const Parameter<double>* p : model.parameters()) random.normal(p->value, 0, spread);
     return model;
-}
-
-/// The threes and eights among the first rows of a set: x (N, features) in [-.5, .5], y (N, 1) of
-/// 0 and 1.
-struct TwoClasses {
-    Matrix x, y;
-};
-
-TwoClasses threes_and_eights(const Dataset& set, Index rows) {
-    const Dataset two = two_classes(set.rows(0, std::min(rows, set.size())), 3, 8);
-    const std::vector<std::int32_t> labels = two.y.values();
-    const std::vector<double> y(labels.begin(), labels.end());
-    return {two.x.cast<double>() - 0.5, Matrix::from({two.size(), 1}, y)};
 }
 
 /// The unit alone, at nine points.
@@ -153,62 +139,6 @@ void locate(Lesson& lesson, const TwoClasses& data) {
                  all_pass(check_layer(mended, data.x.rows(0, 20), tape)));
 }
 
-/// Training with either gradient, as the lecture does: full batches, the hidden layer at a tenth of
-/// the rate.
-void train_both(Lesson& lesson, const TwoClasses& data) {
-    lesson.section("What it costs");
-    const LessonOptions& options = lesson.options();
-    const Matrix x = data.x.to(options.device), y = data.y.to(options.device);
-    const double rate = 2;
-    lesson.say(
-        format("Both networks from equal weights, on %td images: 5 hidden units, %d full-batch "
-               "steps at rate %g, the hidden layer once at a tenth of it, as in the lecture, and "
-               "once at all of it.",
-               x.dim(0), options.epochs, rate));
-    std::vector<Series> curves;
-    std::map<std::string, double> finals;
-    std::vector<Row> rows;
-    for (const double hidden_rate : {rate / 10, rate})
-        for (const bool book : {true, false}) {
-            Sequential<double> model = two_layers(x.dim(1), book ? book_slope : true_slope, 0.01,
-                                                  options.seed, options.device);
-            const auto p = model.parameters();
-            SGD<double> hidden({p[0], p[1]}, hidden_rate), output({p[2], p[3]}, rate);
-            BCEWithLogitsLoss<double> loss;
-            std::vector<double> losses;
-            for (int epoch = 0; epoch < options.epochs; ++epoch) {
-                hidden.zero_grad();
-                output.zero_grad();
-                losses.push_back(loss.forward(model.forward(x), y).item());
-                model.backward_parameters(loss.backward());
-                hidden.step();
-                output.step();
-            }
-            const char* by = book ? "lecture" : "true";
-            const auto settled = losses.begin() + std::min(20, options.epochs - 1);
-            rows.push_back(cells("%s | %g | %.4f | %.4f", by, hidden_rate, losses.back(),
-                                 *std::max_element(settled, losses.end())));
-            const std::string name = format("%s, hidden rate %g", by, hidden_rate);
-            finals[name] = losses.back();
-            curves.push_back({name, losses});
-        }
-    lesson.table({"gradient", "hidden rate", "final loss", "largest loss after step 20"}, rows);
-    lesson.result("final_loss", finals);
-    lesson.say(
-        "The wrong gradient still points downhill for most units most of the time, so the loss "
-        "falls and nothing looks broken; it only ends far above where it could be.");
-    lesson.check("the right gradient trains further",
-                 curves[1].y.back() < curves[0].y.back() && curves[3].y.back() < curves[2].y.back(),
-                 format("%.4f and %.4f", curves[1].y.back(), curves[3].y.back()));
-    lesson.figure("training.png",
-                  "The loss of training by the wrong gradient and by the right one.",
-                  {.title = "Training loss",
-                   .x_label = "step",
-                   .y_label = "cross entropy",
-                   .series = curves,
-                   .log_y = true});
-}
-
 void check_everything(Lesson& lesson) {
     lesson.section("Every layer and every loss");
     std::map<std::string, std::pair<double, double>> worst;  // by name: autograd, differences
@@ -259,7 +189,10 @@ int main(int argc, char** argv) {
                                                   lesson.options().tiny ? 150 : 1500);
         check_unit(lesson);
         locate(lesson, data);
-        train_both(lesson, data);
+        training_by_both(lesson, data, [&](bool book) {
+            return two_layers(data.x.dim(1), book ? book_slope : true_slope, 0.01,
+                              lesson.options().seed, lesson.options().device);
+        });
         how_far_to_step(lesson);
         check_everything(lesson);
     });

@@ -167,9 +167,18 @@ Series curve(const std::string& label, const std::function<double(double)>& f, A
 Plot function_and_derivative(const std::string& title, const std::vector<double>& t,
                              const std::vector<double>& function,
                              const std::vector<double>& derivative) {
+    double low = std::numeric_limits<double>::infinity(), high = -low;
+    for (const std::vector<double>* values : {&function, &derivative})
+        for (const double v : *values) {
+            if (!std::isfinite(v)) continue;
+            low = std::min(low, v);
+            high = std::max(high, v);
+        }
+    const double margin = (high - low) / 16;  // what is flat at an end would lie on the frame
     return {.title = title,
             .x_label = "t",
-            .series = {{"f(t)", function, t}, {"f'(t)", derivative, t}},
+            .series = {{"f(t)", function, t}, {"f'(t)", derivative, t, Style::dashed}},
+            .y_range = low < high ? AxisRange{low - margin, high + margin} : AxisRange{},
             .zero_lines = true};
 }
 

@@ -55,7 +55,7 @@ std::vector<Index> log_steps(Index last, int of_each = 10);
 Series curve(const std::string& label, const std::function<double(double)>& f, AxisRange x,
              int n = 401);
 
-/// A function and its derivative at the same places t, with the axes through 0.
+/// A function and its derivative, dashed, at the same places t, with the axes through 0.
 Plot function_and_derivative(const std::string& title, const std::vector<double>& t,
                              const std::vector<double>& function,
                              const std::vector<double>& derivative);

@@ -1,6 +1,7 @@
 #include "report/plot.h"
 
 #include <cmath>
+#include <limits>
 
 #include "catch.h"
 #include "core/error.h"
@@ -192,7 +193,12 @@ TEST_CASE("a function and its derivative stand in one picture, with the axes") {
     REQUIRE_THAT(drawing.script,
                  ContainsSubstring("set title 'square'") && ContainsSubstring("-1 1\n0 0\n2 4\n") &&
                      ContainsSubstring("-1 -2\n0 0\n2 4\n") && ContainsSubstring("title 'f(t)'") &&
-                     ContainsSubstring("title 'f''(t)'") && ContainsSubstring("set zeroaxis"));
+                     ContainsSubstring("title 'f''(t)'") && ContainsSubstring("set zeroaxis") &&
+                     ContainsSubstring("set yrange [-2.375:4.375]") &&
+                     ContainsSubstring("dashtype"));
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    const Plot flat = function_and_derivative("none", {0, 1}, {nan, 2}, {nan, 2});
+    REQUIRE_FALSE(flat.y_range.chosen());
 }
 
 TEST_CASE("an axis that belongs to one series has its colour, and round steps") {
