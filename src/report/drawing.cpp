@@ -27,7 +27,9 @@ Drawing multiplot(const std::vector<Drawing>& drawings, const std::string& title
 }  // namespace
 
 Drawing elastic(const std::string& script, int width, int height) {
-    return {script, width, height, std::make_shared<Drawing>(Drawing{script, 800, 720})};
+    // A long title would be cut off, and many tics of a logarithmic axis overlap.
+    const std::string smaller = "set title font ',24'\nset xtics font ',19'\n";
+    return {script, width, height, std::make_shared<Drawing>(Drawing{smaller + script, 800, 720})};
 }
 
 bool draw(const Drawing& drawing, const std::filesystem::path& path) {

@@ -46,9 +46,9 @@ TEST_CASE("a page holds what was said, in order and escaped, and refers to nothi
                              "<figcaption>a &quot;figure&quot;</figcaption>",
                              "<figure class=\"plot\">",
                              "data:image/gif;base64,R0lGODlh",
-                             "<picture><source media=\"(max-width: 40rem)\" "
-                             "srcset=\"data:image/gif;base64,R0lGODlhIG5hcnJvdw==\">"
-                             "<img alt=\"two forms\" src=\"data:image/png;base64,d2lkZQ==\">"
+                             "<picture><source media=\"(max-width: 40rem)\"",
+                             "srcset=\"data:image/gif;base64,R0lGODlhIG5hcnJvdw==\">",
+                             "<img alt=\"two forms\" src=\"data:image/png;base64,d2lkZQ==\">",
                              "</picture>",
                              "href=\"a/r.html\"",
                              "src=\"a/p.png\"",
