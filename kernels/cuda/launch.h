@@ -123,7 +123,7 @@ struct PartialSums {
 /// The sum of each is kept in scratch(), then one block sums those. At most 1024 blocks; where
 /// `blocks` is 0 or 1, one does it all.
 template <class S, class Step, class Finish>
-void sum_blocks(Index blocks, Step step, Finish finish) {
+void sum_of_blocks(Index blocks, Step step, Finish finish) {
     if (blocks <= 1) return step(1U, finish);
     const PartialSums<S> partial{reinterpret_cast<S*>(scratch())};
     const Index count = blocks < scratch_size ? blocks : scratch_size;
@@ -135,7 +135,7 @@ void sum_blocks(Index blocks, Step step, Finish finish) {
 /// finish(0, sum over i < n of f(i)), on the device, summed in S: the order depends on n alone.
 template <class S, class F, class Finish>
 void sum_all(Index n, F f, Finish finish) {
-    sum_blocks<S>(
+    sum_of_blocks<S>(
         n / (worth_a_block * block_threads),
         [&](unsigned blocks, auto finish_block) {
             launch(sum_kernel<S, F, decltype(finish_block)>, blocks, threads_for(n), 0, stream(), n,

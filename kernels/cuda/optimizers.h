@@ -164,7 +164,7 @@ void sum_squares(double* out, const ParameterArrays<T>* parameters, Index count)
     do {
         const bool first = begin == 0;
         const ParameterList<T> list = list_of(parameters + begin, count - begin);
-        sum_blocks<double>(
+        sum_of_blocks<double>(
             list.blocks() / worth_a_block,
             [&](unsigned blocks, auto finish) {
                 launch(squares_kernel<T, decltype(finish)>, blocks, list.threads, 0, stream(), list,
