@@ -7,6 +7,8 @@ python3-sklearn).
 
     tools/make_golden.py
     tools/make_golden.py --seed 7 --out /tmp/golden && HANDGRAD_GOLDEN=/tmp/golden make test
+
+The test golden_of_another_seed does so where it finds PyTorch.
 """
 
 import argparse
@@ -17,9 +19,6 @@ import pathlib
 
 import numpy as np
 import torch
-from sklearn.datasets import load_diabetes
-from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import MinMaxScaler
 from torch.utils.data import DataLoader
 
 
@@ -164,12 +163,11 @@ def layer(name, module, x):
     y.backward(dy)
     parameters = {n: {"value": numbers(p.detach()), "grad": numbers(p.grad)}
                   for n, p in module.named_parameters()}
-    case = {"layer": name, "x": numbers(x.detach()), "y": numbers(y.detach()), "dy": numbers(dy),
-            "dx": numbers(x.grad), "parameters": parameters}
-    buffers = {n: numbers(b) for n, b in module.named_buffers() if n.startswith("running")}
-    if buffers:  # as they are afterwards; in evaluation mode that is as they were before
-        case.update(training=module.training, buffers=buffers)
-    return case
+    # Buffers as they are afterwards; in evaluation mode that is as they were before.
+    buffers = {n: numbers(b) for n, b in module.named_buffers() if "running" in n}
+    return {"layer": name, "x": numbers(x.detach()), "y": numbers(y.detach()), "dy": numbers(dy),
+            "dx": numbers(x.grad), "parameters": parameters, "training": module.training,
+            "buffers": buffers}
 
 
 def philox(seed, call, n):
@@ -187,18 +185,32 @@ def philox(seed, call, n):
 
 
 class Drop(torch.nn.Module):
-    """torch.nn.Dropout or, of whole rows, torchvision's StochasticDepth, but for the numbers drawn:
-    PyTorch's differ from device to device."""
+    """torch.nn.Dropout or torchvision's StochasticDepth (mode "row" or "batch"), but for the numbers
+    drawn: PyTorch's differ from device to device."""
 
-    def __init__(self, p, seed, rows=False):
+    def __init__(self, seed, p=torch.nn.Dropout().p, mode=None):
         super().__init__()
-        self.p, self.seed, self.rows = p, seed, rows
+        self.p, self.seed, self.mode = p, seed, mode
 
     def forward(self, x):
-        shape = [x.shape[0]] + [1] * (x.ndim - 1) if self.rows else x.shape
+        if not self.training:
+            return x
+        rows = {"row": x.shape[0], "batch": 1}
+        shape = [rows[self.mode]] + [1] * (x.ndim - 1) if self.mode else x.shape
         drawn = torch.tensor(philox(self.seed, 1, math.prod(shape)), dtype=torch.float64)
         kept = (drawn < (1 - self.p) * 2**32).reshape(shape).to(x.dtype)
         return x * kept / (1 - self.p)
+
+
+class Residual(torch.nn.Module):
+    """He et al. 2016."""
+
+    def __init__(self, inner, shortcut=torch.nn.Identity()):
+        super().__init__()
+        self.inner, self.shortcut = inner, shortcut
+
+    def forward(self, x):
+        return self.shortcut(x) + self.inner(x)
 
 
 def layers(seed):
@@ -227,6 +239,10 @@ def layers(seed):
         yield layer("BatchNorm1d(5, eps 0.01, momentum 0.3, not affine)",
                     nn.BatchNorm1d(5, **options), inputs((2, 5, 3), -4, 4))
         yield layer("BatchNorm1d(5)", drawn(nn.BatchNorm1d(5)).eval(), inputs((4, 5), -4, 4))
+        for train in (True, False):
+            yield layer("BatchNorm1d(5, no running statistics)",
+                        drawn(nn.BatchNorm1d(5, track_running_stats=False)).train(train),
+                        inputs((4, 5), -4, 4))
         yield layer("BatchNorm2d(2)", nn.BatchNorm2d(2), inputs((2, 2, 3, 2), -4, 4))
         yield layer("BatchNorm2d(2)", drawn(nn.BatchNorm2d(2)).eval(), inputs((2, 2, 3, 2), -4, 4))
         yield layer("LayerNorm((5))", drawn(nn.LayerNorm(5)), x)
@@ -263,8 +279,29 @@ def layers(seed):
 
     def drops():  # seeded as the layers in the test are
         x = inputs((4, 3, 2), -4, 4)
-        yield layer("Dropout(0.25)", Drop(0.25, 7), x)
-        yield layer("StochasticDepth(0.4, row)", Drop(0.4, 7, rows=True), x)
+        yield layer("Dropout(0.5)", Drop(7), x)
+        yield layer("Dropout(0.25)", Drop(7, 0.25), x)
+        yield layer("Dropout(0.25)", Drop(7, 0.25).eval(), x)
+        yield layer("StochasticDepth(0.4, row)", Drop(7, 0.4, "row"), x)
+        yield layer("StochasticDepth(0.4, row)", Drop(7, 0.4, "row").eval(), x)
+        for p in (0.1, 0.9):  # one keeps the batch, one drops it
+            yield layer(f"StochasticDepth({p}, batch)", Drop(7, p, "batch"), x)
+
+    def composed():
+        x = inputs((6, 5), -1, 1)
+
+        def three(*middle, bias=True):
+            return nn.Sequential(nn.Linear(5, 4, bias), *middle, nn.Linear(4, 5))
+
+        yield layer("Sequential(Linear(5, 4), ReLU(), Linear(4, 5))", three(nn.ReLU()), x)
+        yield layer("Residual(Sequential(Linear(5, 4), Tanh(), Linear(4, 5)))",
+                    Residual(three(nn.Tanh())), x)
+        for train in (True, False):  # no bias before BatchNorm: its gradient is 0 but for rounding
+            inner = three(nn.BatchNorm1d(4), nn.ReLU(), bias=False).append(Drop(7, 0.4, "row"))
+            model = nn.Sequential(Residual(inner, nn.Linear(5, 5, bias=False)), nn.Linear(5, 2))
+            yield layer("Sequential(Residual(Sequential(Linear(5, 4, {.bias = false}), BatchNorm1d(4), ReLU(), "
+                        "Linear(4, 5), StochasticDepth(0.4, row)), Linear(5, 5, {.bias = false})), Linear(5, 2))",
+                        model if train else drawn(model).eval(), x)
 
     return {"seed": seed, "cases": [
         layer("Linear(5, 3)", nn.Linear(5, 3), inputs((4, 5), -1, 1)),
@@ -291,6 +328,7 @@ def layers(seed):
         *images(),
         *drops(),
         *along_axes(),
+        *composed(),
     ]}
 
 
@@ -390,6 +428,7 @@ def tape(seed):
                 "weights": flat(weights), "gradients": [flat(x.grad) for x in inputs]}
 
     labels, rows = torch.tensor([2, 0, 1, 1]), torch.tensor([1, 0, 1, 1])
+    index = torch.tensor([1, 0, 0, 1, 1, 1, 0, 1]).reshape(2, 4, 1)
     window = {"kernel_size": (2, 3), "stride": (2, 1), "padding": (1, 2), "dilation": (2, 1)}
     return {"seed": seed, "cases": [
         case("add", torch.add, numbers(2, 1, 3), numbers(4, 1)),
@@ -419,8 +458,11 @@ def tape(seed):
         case("transpose", lambda x: x.transpose(0, -1), numbers(2, 3, 4)),
         case("slice", lambda x: x[:, 1:3], numbers(2, 4, 3)),
         case("concat", lambda a, b: torch.cat((a, b, a), 1), numbers(2, 1, 3), numbers(2, 2, 3)),
-        case("gather", lambda x: x.gather(1, labels[:, None])[:, 0], numbers(4, 3)),
-        case("gather_rows", lambda x: x.index_select(0, rows), numbers(2, 3)),
+        case("gather of labels", lambda x: x.gather(1, labels[:, None])[:, 0], numbers(4, 3)),
+        case("gather", lambda x: x.gather(1, index), numbers(3, 2, 3)),
+        case("gather along the last axis", lambda x: x.gather(-1, index), numbers(3, 5, 2)),
+        case("index_select", lambda x: x.index_select(0, rows), numbers(2, 3)),
+        case("index_select along the last axis", lambda x: x.index_select(-1, rows), numbers(2, 3, 2)),
         case("unfold", lambda x: torch.nn.functional.unfold(x, **window), numbers(2, 2, 4, 3)),
     ]}
 
@@ -435,11 +477,15 @@ OPTIMIZERS = [
     ("SGD", {"lr": 0.02, "momentum": 0.9, "nesterov": True}),
     ("SGD", {"lr": 0.02, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
     ("SGD", {"lr": 0.1, "momentum": 0.9, "moving_average": True}, {"weight_decay": 0.1}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "moving_average": True, "nesterov": True}, {"weight_decay": 0.1}),
+    ("SGD", {"lr": 0.02, "dampening": 0.5}, {"momentum": 0.9, "dampening": 1}),
+    ("SGD", {"lr": 0.001, "momentum": 1}, {"momentum": 0.9, "dampening": -0.5}),
     ("Adam", {}, {"lr": 0.02}),
     ("Adam", {"lr": 0.005, "betas": [0.8, 0.99]}),
     ("Adam", {"lr": 0.02, "eps": 0.1}),
     ("Adam", {"lr": 0.02, "weight_decay": 0.1}),
     ("Adam", {"lr": 0.05, "amsgrad": True, "betas": [0.9, 0.9]}),
+    ("Adam", {"lr": 0.05, "amsgrad": True, "betas": [0.9, 0.9], "weight_decay": 0.1}),
     ("AdamW", {"lr": 0.02}, {"weight_decay": 0.3}),
     ("AdamW", {"lr": 0.02, "eps": 0.1}),
     ("AdamW", {"lr": 0.05, "weight_decay": 0.3, "amsgrad": True, "betas": [0.9, 0.9]}),
@@ -452,6 +498,7 @@ OPTIMIZERS = [
     ("RMSprop", {"lr": 0.002, "weight_decay": 0.1}),
     ("RMSprop", {"lr": 0.001, "centered": True}),
     ("RMSprop", {"lr": 0.002, "momentum": 0.9}),
+    ("RMSprop", {"lr": 0.001, "centered": True, "momentum": 0.9}),
     ("RMSprop", {"lr": 0.002, "centered": True, "momentum": 0.8, "weight_decay": 0.1, "alpha": 0.9,
                  "eps": 0.01}),
 ]
@@ -470,8 +517,9 @@ class MovingAverageSGD(torch.optim.SGD):
             b = group["momentum"]
             for w in group["params"]:
                 v = self.state[w].setdefault("v", torch.zeros_like(w))
-                v.mul_(b).add_(w.grad + group["weight_decay"] * w, alpha=1 - b)
-                w.sub_(v, alpha=group["lr"])
+                g = (1 - b) * (w.grad + group["weight_decay"] * w)
+                v.mul_(b).add_(g)
+                w.sub_(b * v + g if group["nesterov"] else v, alpha=group["lr"])
 
 
 def optimizers(seed):
@@ -607,6 +655,10 @@ def npy(seed):
 
 def notebook_sets(seed):
     """The notebook's get_dataset on the embedded digits, scikit-learn's splits, and its diabetes set."""
+    from sklearn.datasets import load_diabetes
+    from sklearn.model_selection import train_test_split
+    from sklearn.preprocessing import MinMaxScaler
+
     splits = []
     for n in (2, 5, 10, 11, 411, 442, 1797, 2062, 4000):
         for state in (42, seed + 1):
@@ -674,7 +726,12 @@ def main():
                        ("losses", losses), ("tape", tape), ("optimizers", optimizers),
                        ("schedules", schedules), ("clipping", clipping), ("npy", npy),
                        ("notebook_sets", notebook_sets)):
-        write(arguments.out, name, make(arguments.seed))
+        try:
+            values = make(arguments.seed)
+        except ModuleNotFoundError as error:
+            print(f"{name}: left out, since there is {error}".replace("No module", "no module"))
+            continue
+        write(arguments.out, name, values)
 
 
 if __name__ == "__main__":

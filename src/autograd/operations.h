@@ -29,8 +29,8 @@ template <class T>
 Variable<T> pow(const Variable<T>& a, const Variable<T>& b);
 template <class T>
 Variable<T> pow(const Variable<T>& a, double exponent);
-/// The greater of the two; where they are equal, each gets half of the gradient.
-/// maximum(x, 0.0) is ReLU.
+/// The greater of the two; where they are equal, each gets half of the gradient, as in PyTorch. So
+/// maximum(x, 0.0) is ReLU but for its gradient at 0, which is 0.5 here and 0 in ReLU.
 template <class T>
 Variable<T> maximum(const Variable<T>& a, const Variable<T>& b);
 template <class T>
@@ -117,12 +117,16 @@ template <class T>
 Variable<T> concat(std::initializer_list<Variable<T>> parts, int axis) {
     return concat(std::span<const Variable<T>>(parts.begin(), parts.size()), axis);
 }
-/// y[n] = x[n, labels[n]], with x (N, C), labels (N), y (N).
+/// y[i, j, ..] = x[.., index[i, j, ..], ..], the index standing at this axis. y has the shape of
+/// the index, which has the rank of x and is no longer than x along the other axes.
+template <class T>
+Variable<T> gather(const Variable<T>& x, int axis, const Tensor<Index>& index);
+/// y[n] = x[n, labels[n]], with x (N, C), labels (N), y (N): what a loss gathers.
 template <class T>
 Variable<T> gather(const Variable<T>& x, const Labels& labels);
-/// y[i, ...] = x[rows[i], ...], with x (N, ...), rows (M), y (M, ...). A row may be named often.
+/// The entries of x along an axis that the index (M) names, in its order; some often, maybe.
 template <class T>
-Variable<T> gather_rows(const Variable<T>& x, const Tensor<Index>& rows);
+Variable<T> index_select(const Variable<T>& x, int axis, const Tensor<Index>& index);
 
 struct UnfoldOptions {
     std::array<Index, 2> stride{1, 1}, padding{0, 0}, dilation{1, 1};  // of height and width

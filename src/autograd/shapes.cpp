@@ -200,11 +200,51 @@ Variable<T> scatter_by(const Variable<T>& x, const Tensor<Index>& rows, Index ro
     backend<T>(y.device())
         .add_at_rows(y.data(), x.value().data(), rows.data(), rows.size(), row_size);
     return record("scatter_add", y, {x}, [rows, row_size](Node<T>& node, const Variable<T>& dy) {
-        node.give(0, gather_by("gather_rows", dy, rows, row_size, node.input_shape(0)));
+        node.give(0, gather_by("gather", dy, rows, row_size, node.input_shape(0)));
     });
 }
 
+/// The index on the CPU. Throws Error where it names what x has not along an axis.
+template <class T>
+Tensor<Index> entries_of(const char* operation, const Variable<T>& x, int axis,
+                         const Tensor<Index>& index) {
+    Tensor<Index> host = index.to(Device::cpu);
+    for (const Index entry : host.span())
+        if (entry < 0 || entry >= x.shape()[axis])
+            throw Error(std::string(operation) + ": an entry is out of range",
+                        "entry " + std::to_string(entry),
+                        "entries 0 to " + std::to_string(x.shape()[axis] - 1) + " along axis " +
+                            std::to_string(axis) + of_shape(x.shape()));
+    return host;
+}
+
 }  // namespace
+
+// Element (i, j, ..) of y is that of x with index[i, j, ..] in the place of its own along the axis.
+template <class T>
+Variable<T> gather(const Variable<T>& x, int axis, const Tensor<Index>& index) {
+    const int along = resolve_axis("gather", x.shape(), axis);
+    bool fits = index.defined() && index.rank() == x.shape().rank();
+    for (int i = 0; fits && i < index.rank(); ++i)
+        fits = i == along || index.dim(i) <= x.shape()[i];
+    if (!fits)
+        throw Error(
+            "gather: the shapes do not fit",
+            "x" + of_shape(x.shape()) + ", index" + of_shape(index.shape()),
+            "an index of as many axes, no longer than x but along axis " + std::to_string(along));
+    const Tensor<Index> host = entries_of("gather", x, along, index);
+    const Strides xs = strides_of(x.shape()), is = strides_of(index.shape());
+    const Tensor<Index> elements = Tensor<Index>::empty({index.size()});
+    for (Index k = 0; k < index.size(); ++k) {
+        Index element = host.data()[k] * xs[at(along)], rest = k;
+        for (int i = 0; i < index.rank(); ++i) {
+            if (i != along) element += rest / is[at(i)] * xs[at(i)];
+            rest %= is[at(i)];
+        }
+        elements.data()[k] = element;
+    }
+    return gather_by("gather", x, elements.to(x.value().device()), 1, index.shape());
+}
 
 // An element of x (N, C) is a row of x seen as (N C, 1): y[n] = x[n C + labels[n]].
 template <class T>
@@ -228,20 +268,25 @@ Variable<T> gather(const Variable<T>& x, const Labels& labels) {
     return gather_by("gather", x, elements.to(x.value().device()), 1, {n});
 }
 
+// Entry i along the axis is a block of x seen as (outer axes, axis, inner axes), that is row
+// o size + i of x seen as (outer size, inner).
 template <class T>
-Variable<T> gather_rows(const Variable<T>& x, const Tensor<Index>& rows) {
-    if (!rows.defined() || x.shape().rank() == 0 || rows.rank() != 1)
-        throw Error("gather_rows: the shapes do not fit",
-                    "x of shape " + x.shape().str() + ", rows of shape " + rows.shape().str(),
-                    "x (N, ...) and rows (M)");
-    const Tensor<Index> host = rows.to(Device::cpu).clone();  // the caller may reuse his
-    for (const Index row : host.span())
-        if (row < 0 || row >= x.shape()[0])
-            throw Error("gather_rows: a row is out of range", "row " + std::to_string(row),
-                        "rows 0 to " + std::to_string(x.shape()[0] - 1) + " for x of shape " +
-                            x.shape().str());
-    return gather_by("gather_rows", x, host.to(x.value().device()), x.shape().row_size(),
-                     x.shape().with_rows(rows.size()));
+Variable<T> index_select(const Variable<T>& x, int axis, const Tensor<Index>& index) {
+    const Shape& shape = x.shape();
+    const int along = resolve_axis("index_select", shape, axis);
+    if (!index.defined() || index.rank() != 1)
+        throw Error("index_select: the shapes do not fit",
+                    "x" + of_shape(shape) + ", index" + of_shape(index.shape()),
+                    "an index of shape (M)");
+    const Tensor<Index> host = entries_of("index_select", x, along, index);
+    Index outer = 1;
+    for (int i = 0; i < along; ++i) outer *= shape[i];
+    const Tensor<Index> rows = Tensor<Index>::empty({outer * host.size()});
+    for (Index o = 0; o < outer; ++o)
+        for (Index i = 0; i < host.size(); ++i)
+            rows.data()[o * host.size() + i] = o * shape[along] + host.data()[i];
+    return gather_by("index_select", x, rows.to(x.value().device()), strides_of(shape)[at(along)],
+                     with_dim(shape, along, host.size()));
 }
 
 namespace {
@@ -326,16 +371,17 @@ Variable<T> unfold(const Variable<T>& x, std::array<Index, 2> kernel_size,
     return windows_of(image, {n, channels * kh * kw, shape[4] * shape[5]}, walks);
 }
 
-#define HANDGRAD_INSTANTIATE(T)                                                   \
-    template Variable<T> reshape(const Variable<T>&, const Shape&);               \
-    template Variable<T> expand(const Variable<T>&, const Shape&);                \
-    template Variable<T> sum_to(const Variable<T>&, const Shape&);                \
-    template Variable<T> permute(const Variable<T>&, std::initializer_list<int>); \
-    template Variable<T> transpose(const Variable<T>&, int, int);                 \
-    template Variable<T> slice(const Variable<T>&, int, Index, Index);            \
-    template Variable<T> concat(std::span<const Variable<T>>, int);               \
-    template Variable<T> gather(const Variable<T>&, const Labels&);               \
-    template Variable<T> gather_rows(const Variable<T>&, const Tensor<Index>&);   \
+#define HANDGRAD_INSTANTIATE(T)                                                       \
+    template Variable<T> reshape(const Variable<T>&, const Shape&);                   \
+    template Variable<T> expand(const Variable<T>&, const Shape&);                    \
+    template Variable<T> sum_to(const Variable<T>&, const Shape&);                    \
+    template Variable<T> permute(const Variable<T>&, std::initializer_list<int>);     \
+    template Variable<T> transpose(const Variable<T>&, int, int);                     \
+    template Variable<T> slice(const Variable<T>&, int, Index, Index);                \
+    template Variable<T> concat(std::span<const Variable<T>>, int);                   \
+    template Variable<T> gather(const Variable<T>&, int, const Tensor<Index>&);       \
+    template Variable<T> gather(const Variable<T>&, const Labels&);                   \
+    template Variable<T> index_select(const Variable<T>&, int, const Tensor<Index>&); \
     template Variable<T> unfold(const Variable<T>&, std::array<Index, 2>, const UnfoldOptions&);
 HANDGRAD_INSTANTIATE(float)
 HANDGRAD_INSTANTIATE(double)

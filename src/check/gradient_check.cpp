@@ -11,81 +11,133 @@
 namespace handgrad {
 namespace {
 
-/// (above - below) / distance, and how far rounding can be from the true slope: some units in the
-/// last place of the two, which no small gradient beside a large y can be told from.
+/// Relative errors are of this part of the largest gradient of the same output at least, and of the
+/// row's largest.
+constexpr double output_floor = 0.1, row_floor = 1e-3;
+/// Rounding may hide this part of the largest gradient of a row, no more.
+constexpr double largest_noise = 1e-3;
+
+constexpr const char* zero_both_ways = "all zero both ways: nothing was seen";
+constexpr const char* they_differ = "they differ";
+
+/// dy/dt by a central difference, and how far it may be from the true one: rounding, some units in
+/// the last place of y, which no small gradient beside a large y can be told from; and a kink.
 struct Slope {
-    double value, noise;
-    Slope(double above, double below, double distance)
-        : value((above - below) / distance),
-          noise(16 * std::numeric_limits<double>::epsilon() *
-                std::max(std::abs(above), std::abs(below)) / distance) {}
+    double value = 0, noise = 0, kink = 0;
 };
+
+/// The slopes of y(t) at t = 0, of which `at(t)` gives all numbers. `origin` is the number that is
+/// moved by t.
+///
+/// The slopes to the right and to the left differ by
+///   gap(h) = (y(h) - y(0)) / h - (y(0) - y(-h)) / h
+/// which is h y'' + O(h^3) where y is smooth, so that gap(h) - 2 gap(h/2) = O(h^3). Where y has a
+/// kink within the step, its own share of the gap does not shrink so, and is left. Where the gap is
+/// too small to matter, there is none.
+template <class At>
+std::vector<Slope> slopes(const At& at, const std::vector<double>& y, double origin, double h,
+                          double tolerance) {
+    const double distance = (origin + h) - (origin - h);  // as rounded
+    const std::vector<double> above = at(h), below = at(-h);
+    std::vector<Slope> all;
+    std::vector<double> gaps;
+    bool bent = false;
+    for (std::size_t j = 0; j < y.size(); ++j) {
+        const double noise = 16 * std::numeric_limits<double>::epsilon() *
+                             std::max(std::abs(above[j]), std::abs(below[j])) / distance;
+        all.push_back({(above[j] - below[j]) / distance, noise});
+        gaps.push_back((above[j] - 2 * y[j] + below[j]) / h);
+        if (!(std::abs(gaps[j]) <= tolerance * std::abs(all[j].value) + 4 * noise)) bent = true;
+    }
+    if (!bent) return all;
+    const std::vector<double> half_above = at(h / 2), half_below = at(-h / 2);
+    for (std::size_t j = 0; j < y.size(); ++j) {
+        const double half_gap = (half_above[j] - 2 * y[j] + half_below[j]) / (h / 2);
+        all[j].kink = std::abs(gaps[j] - 2 * half_gap) - 16 * all[j].noise;
+    }
+    return all;
+}
 
 /// Is shown pairs of numbers that should be equal, and finds the worst.
 class Comparer {
   public:
-    void see(double by_hand, const Slope& slope, Index place) {
-        see(by_hand, slope.value, place, slope.noise);
-    }
-    /// Numbers no further apart than `noise` count as equal.
-    void see(double by_hand, double other, Index place, double noise = 0) {
-        seen_.push_back({by_hand, other, noise, place});
-        largest_ = std::max({largest_, std::abs(by_hand), std::abs(other)});
-        noise_ = std::max(noise_, noise);
+    /// Gradients of the same output are told that they are by the same number.
+    void see(double by_hand, const Slope& other, Index place, std::size_t output = 0) {
+        seen_.push_back({by_hand, other, place, output});
+        if (output >= largest_of_.size()) largest_of_.resize(output + 1);
+        for (const double v : {by_hand, other.value}) {
+            if (std::abs(v) > largest_of_[output]) largest_of_[output] = std::abs(v);
+            if (std::abs(v) > largest_) largest_ = std::abs(v);
+        }
+        if (other.noise > noise_) noise_ = other.noise;
     }
 
-    /// Relative errors are of `floor` times the largest number at least. `name_of` says what stands
-    /// at a place.
+    /// `floor` is that of an output. `name_of` says what stands at a place.
     template <class NameOf>
     GradientComparison result(const std::string& of, double tolerance, double floor,
                               const NameOf& name_of) const {
         GradientComparison result{.of = of, .checked = static_cast<Index>(seen_.size())};
         const Pair* worst = nullptr;
+        Verdict verdict = Verdict::equal;
         for (const Pair& pair : seen_) {
-            const double scale =
-                std::max({std::abs(pair.by_hand), std::abs(pair.other), floor * largest_});
-            const double difference = std::abs(pair.by_hand - pair.other);
-            const double error =
-                scale == 0 || (std::isfinite(difference) && difference <= pair.noise)
-                    ? 0
-                    : difference / scale;  // inf / inf: NaN
-            // A NaN is worse than any number, and the first stays.
+            const double difference = std::abs(pair.by_hand - pair.other.value);
+            const double scale = std::max({std::abs(pair.by_hand), std::abs(pair.other.value),
+                                           floor * largest_of_[pair.output], row_floor * largest_});
+            const double error = difference == 0 ? 0 : difference / scale;
+            const Verdict found = verdict_of(pair, difference, tolerance * scale);
             if (worst != nullptr &&
-                (std::isnan(result.max_relative_error) || error <= result.max_relative_error))
+                (found < verdict || (found == verdict && !(error > result.max_relative_error))))
                 continue;
             worst = &pair;
+            verdict = found;
             result.max_relative_error = error;
         }
         if (worst != nullptr) {
             result.worst = name_of(worst->place);
             result.by_hand = worst->by_hand;
-            result.other = worst->other;
+            result.other = worst->other.value;
         }
         if (worst == nullptr)
             result.reason = "nothing to check";
-        else if (!std::isfinite(result.max_relative_error))
+        else if (verdict == Verdict::not_finite)
             result.reason = "not a finite number";
         else if (largest_ == 0)
             result.reason = zero_both_ways;
-        else if (!(largest_ > noise_))
-            result.reason = "lost in the rounding of the loss: nothing was seen";
-        else if (!(result.max_relative_error <= tolerance))
-            result.reason = "they differ";
+        else if (!(noise_ <= largest_noise * largest_))
+            result.reason = "lost in the rounding of the loss: too little was seen";
+        else if (verdict == Verdict::different)
+            result.reason = they_differ;
+        else if (verdict == Verdict::kink)
+            result.reason = "a kink within the step, where no gradient is right: move off it";
         return result;
     }
 
-    static constexpr const char* zero_both_ways = "all zero both ways: nothing was seen";
-
   private:
     struct Pair {
-        double by_hand, other, noise;
+        double by_hand;
+        Slope other;
         Index place;
+        std::size_t output;
     };
+    enum class Verdict : std::uint8_t {
+        equal,
+        kink,
+        different,
+        not_finite
+    };  // the worse the later
+
+    static Verdict verdict_of(const Pair& pair, double difference, double allowed) {
+        if (!std::isfinite(difference)) return Verdict::not_finite;
+        if (!(pair.other.kink <= allowed)) return Verdict::kink;
+        // What rounding alone may have made is no difference.
+        return difference <= std::max(allowed, pair.other.noise) ? Verdict::equal
+                                                                 : Verdict::different;
+    }
+
     std::vector<Pair> seen_;
+    std::vector<double> largest_of_;  // each output
     double largest_ = 0, noise_ = 0;
 };
-
-constexpr double difference_floor = 0.1, autograd_floor = 1e-3;
 
 std::string element_name(Index i) {
     return "element " + std::to_string(i);
@@ -97,53 +149,115 @@ double norm_of(const Tensor<double>& x) {
     return std::sqrt(sum);
 }
 
-/// Runs `at_above` with w a step above its value and `at_below` with it a step below; returns the
-/// distance of the two, as rounded.
-template <class Above, class Below>
-double move(double& w, double step, const Above& at_above, const Below& at_below) {
-    const double saved = w, h = step * std::max(1.0, std::abs(saved));
-    const double above = saved + h, below = saved - h;
-    w = above;
-    at_above();
-    w = below;
-    at_below();
-    w = saved;
-    return above - below;
+/// The slopes of all that `y` gives, as element w is moved.
+template <class Y>
+std::vector<Slope> slopes_along(double& w, const Y& y, const std::vector<double>& y_here,
+                                const GradientCheckOptions& options) {
+    const double saved = w;
+    const auto at = [&](double t) {
+        w = saved + t;
+        const std::vector<double> moved = y();
+        w = saved;
+        return moved;
+    };
+    return slopes(at, y_here, saved, options.step * std::max(1.0, std::abs(saved)),
+                  options.tolerance);
 }
 
 GradientComparison compare_elements(const Tensor<double>& values, const Tensor<double>& grads,
                                     const std::function<double()>& loss,
                                     const GradientCheckOptions& options) {
     Comparer comparer;
-    for (Index i = 0; i < values.size(); ++i) {
-        double above = 0, below = 0;
-        const double distance = move(
-            values.data()[i], options.step, [&] { above = loss(); }, [&] { below = loss(); });
-        comparer.see(grads.data()[i], Slope(above, below, distance), i);
-    }
-    return comparer.result("elements", options.tolerance, difference_floor, element_name);
+    const auto y = [&] { return std::vector<double>{loss()}; };
+    const std::vector<double> here = y();
+    for (Index i = 0; i < values.size(); ++i)
+        comparer.see(grads.data()[i], slopes_along(values.data()[i], y, here, options)[0], i);
+    return comparer.result("elements", options.tolerance, output_floor, element_name);
 }
+
+/// The gradient by hand times a direction, and the slope of the loss along it.
+class Directions {
+  public:
+    Directions(const Tensor<double>& values, const Tensor<double>& grads,
+               const std::function<double()>& loss, const GradientCheckOptions& options)
+        : values_(values), grads_(grads), loss_(loss), options_(options), here_{loss()} {}
+
+    [[nodiscard]] double by_hand(const Tensor<double>& v) const {
+        double sum = 0;
+        for (Index i = 0; i < v.size(); ++i) sum += grads_.data()[i] * v.data()[i];
+        return sum;
+    }
+    [[nodiscard]] Slope slope(const Tensor<double>& v) const {
+        const auto at = [&](double t) {
+            for (Index i = 0; i < v.size(); ++i)
+                values_.data()[i] = saved_.data()[i] + t * v.data()[i];
+            const double loss = loss_();
+            values_.copy_from(saved_);
+            return std::vector<double>{loss};
+        };
+        return slopes(at, here_, 0, options_.step, options_.tolerance)[0];
+    }
+
+    /// The element where half after half of the direction the two are furthest apart.
+    [[nodiscard]] Index furthest_element(const Tensor<double>& v) const {
+        const Tensor<double> part = Tensor<double>::zeros(v.shape());
+        Index begin = 0, end = v.size();
+        const auto apart = [&](Index from, Index to) {
+            part.fill(0);
+            std::copy(v.data() + from, v.data() + to, part.data() + from);
+            return std::abs(by_hand(part) - slope(part).value);
+        };
+        while (end - begin > 1) {
+            const Index middle = begin + (end - begin) / 2;
+            if (apart(begin, middle) >= apart(middle, end))
+                end = middle;
+            else
+                begin = middle;
+        }
+        return begin;
+    }
+
+  private:
+    const Tensor<double>&values_, &grads_;
+    const std::function<double()>& loss_;
+    const GradientCheckOptions& options_;
+    Tensor<double> saved_ = values_.clone();
+    std::vector<double> here_;
+};
 
 GradientComparison compare_directions(const Tensor<double>& values, const Tensor<double>& grads,
                                       const std::function<double()>& loss,
                                       const GradientCheckOptions& options, Random& random) {
+    const Directions directions(values, grads, loss, options);
     Comparer comparer;
-    const Tensor<double> saved = values.clone(), v = Tensor<double>::empty(values.shape());
-    const auto loss_at = [&](double h) {
-        for (Index i = 0; i < values.size(); ++i)
-            values.data()[i] = saved.data()[i] + h * v.data()[i];
-        return loss();
-    };
-    for (int direction = 0; direction < options.directions; ++direction) {
+    const Tensor<double> v = Tensor<double>::empty(values.shape()), furthest = v.clone();
+    double most = -1;
+    for (int number = 0; number < options.directions; ++number) {
         random.uniform(v, -1, 1);
-        double by_hand = 0;
-        for (Index i = 0; i < v.size(); ++i) by_hand += grads.data()[i] * v.data()[i];
-        const double above = loss_at(options.step), below = loss_at(-options.step);
-        comparer.see(by_hand, Slope(above, below, 2 * options.step), direction);
+        const double by_hand = directions.by_hand(v);
+        const Slope slope = directions.slope(v);
+        comparer.see(by_hand, slope, number);
+        if (std::abs(by_hand - slope.value) > most) {
+            most = std::abs(by_hand - slope.value);
+            furthest.copy_from(v);
+        }
     }
-    values.copy_from(saved);
-    return comparer.result("directions", options.tolerance, difference_floor,
-                           [](Index i) { return "direction " + std::to_string(i); });
+    GradientComparison result =
+        comparer.result("random directions", options.tolerance, output_floor, [](Index number) {
+            return "random direction " + std::to_string(number) + ", through all elements";
+        });
+    const auto all = grads.span();
+    const auto wrong =
+        std::find_if(all.begin(), all.end(), [](double g) { return !std::isfinite(g); });
+    if (wrong == all.end() && result.reason != they_differ) return result;
+    const Index i =
+        wrong == all.end() ? directions.furthest_element(furthest) : wrong - all.begin();
+    const Tensor<double> alone = Tensor<double>::zeros(values.shape());
+    alone.data()[i] = 1;
+    result.worst = element_name(i);
+    result.by_hand = grads.data()[i];
+    result.other = directions.slope(alone).value;
+    return result;
 }
 
 void require_gradient(const Layer<double>& layer, const std::string& name,
@@ -156,17 +270,22 @@ void require_gradient(const Layer<double>& layer, const std::string& name,
                                 : "a Parameter's value and grad are made together, equally large");
 }
 
-/// x and dy belong to others, who use them, too: the layer before, a branch beside.
-void require_unwritten(const Layer<double>& layer, const std::string& name,
-                       const Tensor<double>& now, const Tensor<double>& before) {
+/// Throws Error, "check_layer: LAYER DOES", where an element is not what it was.
+void require_same(const Layer<double>& layer, const std::string& does, const Tensor<double>& now,
+                  const Tensor<double>& before, const std::string& needs, const std::string& hint) {
     for (Index i = 0; i < now.size(); ++i) {
         const double was = before.data()[i], is = now.data()[i];
         if (was == is || (std::isnan(was) && std::isnan(is))) continue;
-        throw Error("check_layer: " + layer.describe() + " writes to " + name,
-                    format("element %td of it was %g and is %g", i, was, is),
-                    name + " as it came, since others read it, too",
-                    "write to a tensor of its own");
+        throw Error("check_layer: " + layer.describe() + " " + does,
+                    format("element %td of it was %.10g and is %.10g", i, was, is), needs, hint);
     }
+}
+
+/// x and dy belong to others, who use them, too: the layer before, a branch beside.
+void require_unwritten(const Layer<double>& layer, const std::string& name,
+                       const Tensor<double>& now, const Tensor<double>& before) {
+    require_same(layer, "writes to " + name, now, before,
+                 name + " as it came, since others read it, too", "write to a tensor of its own");
 }
 
 /// dL/dx and dL/dw of every parameter, from dL/dy.
@@ -176,11 +295,13 @@ std::vector<Tensor<double>> gradients_by_hand(Layer<double>& layer, const Tensor
     const Tensor<double> dx = layer.backward(dy);
     require_gradient(layer, "x", dx, x.shape());
     std::vector<Tensor<double>> gradients = {dx.clone()};
-    // Gradients are added to: twice the same is double, which a layer that overwrites would miss.
+    // Gradients are added to: thrice the same is threefold, which a layer that overwrites would
+    // miss, and one whose backward_parameters is another.
     layer.backward(dy);
+    layer.backward_parameters(dy);
     for (const Parameter<double>* parameter : layer.parameters()) {
         gradients.push_back(parameter->grad.clone());
-        for (double& g : gradients.back().span()) g /= 2;
+        for (double& g : gradients.back().span()) g /= 3;
     }
     return gradients;
 }
@@ -199,21 +320,20 @@ std::vector<GradientComparison> compare_jacobians(Layer<double>& layer, const Te
         by_hand.push_back(gradients_by_hand(layer, x, dy));
         dy_j = 0;
     }
+    const auto y = [&] { return layer.forward(x).values(); };
+    const std::vector<double> here = y();
     std::vector<GradientComparison> results;
     for (std::size_t p = 0; p < all.size(); ++p) {
         Comparer comparer;
         const Index size = all[p]->value.size();
         for (Index i = 0; i < size; ++i) {
-            Tensor<double> above, below;
-            const double distance = move(
-                all[p]->value.data()[i], options.step, [&] { above = layer.forward(x).clone(); },
-                [&] { below = layer.forward(x).clone(); });
-            for (Index j = 0; j < dy.size(); ++j)
-                comparer.see(by_hand[static_cast<std::size_t>(j)][p].data()[i] / s,
-                             Slope(above.data()[j], below.data()[j], distance), j * size + i);
+            const auto column = slopes_along(all[p]->value.data()[i], y, here, options);
+            for (std::size_t j = 0; j < column.size(); ++j)
+                comparer.see(by_hand[j][p].data()[i] / s, column[j],
+                             static_cast<Index>(j) * size + i, j);
         }
-        results.push_back(comparer.result(
-            "Jacobian entries", options.tolerance, difference_floor, [&](Index place) {
+        results.push_back(
+            comparer.result("Jacobian entries", options.tolerance, output_floor, [&](Index place) {
                 return format("dy[%td]/d%s[%td]", place / size, all[p]->name.c_str(), place % size);
             }));
     }
@@ -226,8 +346,8 @@ GradientComparison compare_with_tape(const Tensor<double>& by_hand, const Tensor
         return {.of = "elements", .reason = "autograd has no such gradient"};
     Comparer comparer;
     for (Index i = 0; i < by_hand.size(); ++i)
-        comparer.see(by_hand.data()[i], by_tape.data()[i], i);
-    return comparer.result("elements", options.autograd_tolerance, autograd_floor, element_name);
+        comparer.see(by_hand.data()[i], {.value = by_tape.data()[i]}, i);
+    return comparer.result("elements", options.autograd_tolerance, row_floor, element_name);
 }
 
 /// Adds what autograd says to each row; `all` are the input and the parameters, with gradients.
@@ -239,7 +359,7 @@ void add_autograd(std::vector<GradientRow>& rows, const std::vector<Parameter<do
     const Variable<double> by_tape =
         tape(variables[0], TapeParameters(std::span(variables).subspan(1)));
     GradientComparison output = compare_with_tape(y, by_tape.value(), options);
-    if (!output.pass() && output.reason != Comparer::zero_both_ways) {  // an output may be zero
+    if (!output.pass() && output.reason != zero_both_ways) {  // an output may be zero
         output.reason = "autograd computes another y: " + output.reason;
         for (GradientRow& row : rows) row.autograd = output;
         return;
@@ -295,6 +415,10 @@ std::vector<GradientRow> check_layer(Layer<double>& layer, const Tensor<double>&
     const Tensor<double> dy_before = dy.clone();
     std::vector<Parameter<double>> checked = {{"x", x, {}}};
     for (const Parameter<double>* parameter : layer.parameters()) checked.push_back(*parameter);
+    require_unwritten(layer, "x", x, x_before);
+    require_same(layer, "gives another y each time", layer.forward(x), y,
+                 "one y for one x, lest nothing can be told from two of them",
+                 "does it draw numbers? Draw the same at each forward, or check it in eval()");
     const std::vector<Tensor<double>> by_hand = gradients_by_hand(layer, x, dy);
     require_unwritten(layer, "x", x, x_before);
     require_unwritten(layer, "dy", dy, dy_before);

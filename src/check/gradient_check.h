@@ -17,7 +17,8 @@ struct GradientCheckOptions {
     /// gradient of L = sum r y for one random r.
     Index max_jacobian = 2000;
     /// Up to so many elements, each is moved by itself; beyond it, all of them together along
-    /// random directions v, and the slope of L is held against the gradient's product with v.
+    /// random directions v, and the slope of L is held against the gradient's product with v. Where
+    /// they differ, halving v finds an element.
     Index max_elements = 500;
     int directions = 20;
     /// A move is step * max(1, |value|) to either side. The error of a central difference falls
@@ -30,11 +31,13 @@ struct GradientCheckOptions {
 
 /// The gradient by hand against one other way.
 struct GradientComparison {
-    std::string of;  // what was compared: "Jacobian entries", "elements", "directions"
+    std::string of;  // what was compared: "Jacobian entries", "elements", "random directions"
     Index checked = 0;
-    /// The largest |by hand - other| over the greater of the two in magnitude. What is small beside
-    /// the largest element of the row is a difference of larger numbers, and is divided by a tenth
-    /// of that one (against autograd, which has no noise, a thousandth).
+    /// The largest |by hand - other| over the greater of the two in magnitude, among those that
+    /// fail if any do. What is small beside its neighbours is a difference of larger numbers, and
+    /// is divided by a tenth of the largest gradient of the same output (of all, where they are
+    /// those of L) or a thousandth of the row's. Against autograd, which has no noise, by the
+    /// latter. It may be above the tolerance in a row that passes: see check_gradients.
     double max_relative_error = 0;
     std::string worst{};            // where that is, in row-major order: "element 3", "dy[1]/dx[3]"
     double by_hand = 0, other = 0;  // there
@@ -60,8 +63,10 @@ struct GradientRow {
 /// call. In double: float has too few digits for a difference of two losses.
 ///
 /// A row fails beyond the tolerance, on a NaN, and where every gradient tried is zero both ways:
-/// such a check has seen nothing. No difference is what the rounding of the two losses can make of
-/// a slope, some 16 epsilon |loss| / 2h; a row whose gradients are all below that fails, too.
+/// such a check has seen nothing. It fails where the loss has a kink within the step, however well
+/// the numbers agree: at a kink no gradient is the right one. What the rounding of the two losses
+/// can make of a slope, some 16 epsilon |loss| / 2h, is no difference; where that is more than a
+/// thousandth of the largest gradient, the row has seen too little and fails.
 /// Values are restored. An input is checked like a parameter: Parameter<double>{"x", x, dx}.
 std::vector<GradientRow> check_gradients(const std::vector<Parameter<double>*>& parameters,
                                          const std::function<double()>& loss,
@@ -88,12 +93,14 @@ using TapeForwardOf =
     std::function<Variable<T>(const Variable<T>& x, const TapeParametersOf<T>& parameters)>;
 using TapeForward = TapeForwardOf<double>;
 
-/// Checks a layer alone: a row for the input x and one for each parameter. Backward runs twice, as
-/// gradients of parameters must add up. With `tape`, by autograd too; then the outputs must agree
-/// as well, and a gradient that the tape has not found is a failure. The parameters' gradients are
-/// overwritten, and running statistics move. Throws Error where a gradient is missing or has
-/// another shape than what it belongs to, and where the layer writes to x or to dy. A loss is
-/// checked as a LossLayer (check/loss_layer.h).
+/// Checks a layer alone: a row for the input x and one for each parameter. Backward runs twice, and
+/// backward_parameters once, as gradients of parameters must add up. With `tape`, by autograd too;
+/// then the outputs must agree as well, and a gradient that the tape has not found is a failure, as
+/// is a parameter that the tape asks for and parameters() does not list: without the tape, nobody
+/// misses that one. The parameters' gradients are overwritten, and running statistics move. Throws
+/// Error where a gradient is missing or has another shape than what it belongs to, and where the
+/// layer writes to x or to dy or gives another y for the same x. A loss is checked as a LossLayer
+/// (check/loss_layer.h).
 std::vector<GradientRow> check_layer(Layer<double>& layer, const Tensor<double>& x,
                                      const TapeForward& tape = {},
                                      const GradientCheckOptions& options = {});

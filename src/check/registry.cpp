@@ -232,25 +232,31 @@ void draw_state(Layer<T>& layer, Random& random) {
 /// values, the normalisation leaves next to nothing of dy, and little to check.
 template <class Norm, class T>
 void add_batch_norm(Cases<T>& cases, const std::vector<Shape>& shapes, int lowest, int highest) {
-    for (const bool training : {true, false})
-        for (const bool affine : {true, false})
-            cases.add(shapes, {.lowest = lowest, .highest = highest}, [&](const Shape& s) {
-                BatchNormOptions options;
-                options.affine = affine;
-                const auto norm = std::make_shared<Norm>(s[1], options);
-                draw_state(*norm, cases.random());
-                norm->train(training);
-                const auto tape = [=](const auto& x, const auto& w) {
-                    const Variable<T> weight = affine ? w[0] : Variable<T>(),
-                                      bias = affine ? w[1] : Variable<T>();
-                    if (training) return F::batch_norm(x, weight, bias);
-                    return F::batch_norm(x, weight, bias, 1e-5, norm->running_mean.value,
-                                         norm->running_var.value);
-                };
-                LayerCase<T> made = on<T>(norm, cases.input(s.with_rows(s[0] + 3), -3, 3), tape);
-                if (!training) made.name += " in evaluation";
-                return made;
-            });
+    struct Kind {
+        bool training, affine, tracked;
+    };
+    const Kind kinds[] = {{true, true, true},   {true, false, true},  {false, true, true},
+                          {false, false, true}, {true, false, false}, {false, true, false}};
+    for (const Kind& kind : kinds)
+        cases.add(shapes, {.lowest = lowest, .highest = highest}, [&](const Shape& s) {
+            const BatchNormOptions options{.eps = kind.tracked ? 1e-5 : 0.01,
+                                           .affine = kind.affine,
+                                           .track_running_stats = kind.tracked};
+            const auto norm = std::make_shared<Norm>(s[1], options);
+            draw_state(*norm, cases.random());
+            norm->train(kind.training);
+            const auto tape = [=](const auto& x, const auto& w) {
+                const Variable<T> weight = kind.affine ? w[0] : Variable<T>(),
+                                  bias = kind.affine ? w[1] : Variable<T>();
+                if (kind.training || !kind.tracked)
+                    return F::batch_norm(x, weight, bias, options.eps);
+                return F::batch_norm(x, weight, bias, options.eps, norm->running_mean.value,
+                                     norm->running_var.value);
+            };
+            LayerCase<T> made = on<T>(norm, cases.input(s.with_rows(s[0] + 3), -3, 3), tape);
+            if (!kind.training) made.name += " in evaluation";
+            return made;
+        });
 }
 
 template <class T>
@@ -262,19 +268,56 @@ void add_layer_norm(Cases<T>& cases) {
                           std::vector<Index> last;
                           for (int axis = -axes; axis < 0; ++axis) last.push_back(shape[axis]);
                           const Shape normalized{std::span<const Index>(last)};
-                          const auto norm = std::make_shared<LayerNorm<T>>(
-                              normalized, LayerNormOptions{.elementwise_affine = affine});
+                          const LayerNormOptions options{.eps = affine ? 1e-5 : 0.01,
+                                                         .elementwise_affine = affine};
+                          const auto norm = std::make_shared<LayerNorm<T>>(normalized, options);
                           draw_state(*norm, cases.random());
                           return on<T>(
                               norm, cases.input(shape, -3, 3), [=](const auto& x, const auto& w) {
                                   return F::layer_norm(x, normalized, affine ? w[0] : Variable<T>(),
-                                                       affine ? w[1] : Variable<T>());
+                                                       affine ? w[1] : Variable<T>(), options.eps);
                               });
                       });
 }
 
+/// Keeps all that reaches a ReLU of the model away from its kink? And is some of it let through?
+template <class T>
+bool fits_relu(const Sequential<T>& model, Tensor<T> x) {
+    for (std::size_t i = 0; i < model.size(); ++i) {
+        if (dynamic_cast<const ReLU<T>*>(&model[i]) != nullptr) {
+            const auto all = x.span();
+            const auto near = [](T v) { return std::abs(v) < 1e-4; };
+            if (std::any_of(all.begin(), all.end(), near) ||
+                std::all_of(all.begin(), all.end(), [](T v) { return v < 0; }))
+                return false;
+        }
+        x = model[i].forward(x);
+    }
+    return true;
+}
+
 template <class T>
 void add_residuals(Cases<T>& cases) {
+    // Inside others, with a kink deep down.
+    cases.add({{1, 3}, {5, 7}}, {.lowest = 2, .highest = 2}, [&](const Shape& s) {
+        const Tensor<T> x = cases.input(s, -1, 1);
+        std::unique_ptr<Sequential<T>> branch;
+        do {
+            branch = std::make_unique<Sequential<T>>();
+            branch->template add<Linear<T>>(s[1], 4, cases.random());
+            branch->template add<ReLU<T>>();
+            branch->template add<Linear<T>>(4, s[1], cases.random());
+        } while (!fits_relu(*branch, x));
+        auto inner = std::make_unique<Sequential<T>>();
+        inner->template add<Residual<T>>(std::move(branch));
+        auto model = std::make_shared<Sequential<T>>();
+        model->append(std::move(inner));
+        model->template add<Linear<T>>(s[1], 2, cases.random());
+        return on<T>(model, x, [](const auto& v, const auto& w) {
+            const Variable<T> h = v + F::linear(F::relu(F::linear(v, w[0], w[1])), w[2], w[3]);
+            return F::linear(h, w[4], w[5]);
+        });
+    });
     cases.add({{1, 3}, {5, 7}}, {.lowest = 2, .highest = 2}, [&](const Shape& s) {
         auto branch = std::make_unique<Sequential<T>>();
         branch->template add<Linear<T>>(s[1], 3, cases.random());
@@ -498,12 +541,16 @@ void add_layers(Cases<T>& cases) {
     add_layer_norm(cases);
     add_residuals(cases);
 
-    const std::vector<Index> widths = {13, 11, 5, 3};
-    cases.add(on<T>(std::make_shared<Sequential<T>>(mlp<T>(widths, cases.random())),
-                    cases.input({6, 13}, -1, 1), [](const auto& x, const auto& w) {
-                        const Variable<T> h = F::relu(F::linear(x, w[0], w[1]));
-                        return F::linear(F::relu(F::linear(h, w[2], w[3])), w[4], w[5]);
-                    }));
+    cases.add({{6, 13}}, {.lowest = 2, .highest = 2}, [&](const Shape& s) {
+        const std::vector<Index> widths = {s[1], 11, 5, 3};
+        const Tensor<T> x = cases.input(s, -1, 1);
+        auto model = std::make_shared<Sequential<T>>(mlp<T>(widths, cases.random()));
+        while (!fits_relu(*model, x)) *model = mlp<T>(widths, cases.random());
+        return on<T>(model, x, [](const auto& v, const auto& w) {
+            const Variable<T> h = F::relu(F::linear(v, w[0], w[1]));
+            return F::linear(F::relu(F::linear(h, w[2], w[3])), w[4], w[5]);
+        });
+    });
     cases.add({{4, 3}}, {.lowest = 2, .highest = 2}, [&](const Shape& shape) {
         auto model = std::make_shared<Sequential<T>>();
         model->template add<Linear<T>>(shape[1], 7, cases.random());

@@ -28,8 +28,9 @@ struct CaseOptions {
 };
 
 /// All of them at awkward shapes, then each at random ones. Inputs keep a distance of 0.01 from
-/// every kink of the first layer, and no gradient is zero throughout. It drives the tests, `make
-/// gradcheck` and bench/layers.cpp; a new layer is checked and measured once it stands here.
+/// every kink of the first layer and 0.0001 from those further in, and no gradient is zero
+/// throughout. It drives the tests, `make gradcheck` and bench/layers.cpp; a new layer is checked
+/// and measured once it stands here.
 template <class T>
 std::vector<LayerCase<T>> layer_cases(const CaseOptions& options);
 

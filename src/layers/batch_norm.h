@@ -17,7 +17,8 @@ struct BatchNormOptions {
 ///   running_mean = (1 - momentum) running_mean + momentum mean
 ///   running_var  = (1 - momentum) running_var  + momentum var n / (n - 1)
 /// with n the values of a channel. In evaluation the running statistics take the place of mean and
-/// var. Source: Ioffe and Szegedy 2015; names and defaults are PyTorch's.
+/// var. Source: Ioffe and Szegedy 2015; names and defaults are PyTorch's, whose momentum = None, an
+/// average of all batches alike, is not here: nothing counts them.
 template <class T>
 class BatchNorm : public Layer<T> {
   public:

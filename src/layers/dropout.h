@@ -1,6 +1,8 @@
 // Dropout: in training, each input is dropped with probability p
 #pragma once
 
+#include <concepts>
+
 #include "layers/layer.h"
 
 namespace handgrad {
@@ -35,6 +37,8 @@ class Dropout final : public Layer<T> {
   public:
     /// The layer draws from a stream of its own, seeded here. Throws Error unless 0 <= p <= 1.
     explicit Dropout(double p, std::uint64_t seed);
+    /// p is 0.5.
+    explicit Dropout(std::integral auto seed) : Dropout(0.5, static_cast<std::uint64_t>(seed)) {}
 
     Tensor<T> forward(const Tensor<T>& x) override;
     Tensor<T> backward(const Tensor<T>& dy) override;

@@ -12,6 +12,9 @@ namespace handgrad {
 
 template <class T>
 void Sequential<T>::append(std::unique_ptr<Layer<T>> layer) {
+    if (!layer)
+        throw Error("Sequential.append: no such layer", "a null pointer", "a layer",
+                    "was it moved from?");
     // The last layer before it that changes the number of features decides what comes in.
     for (std::size_t i = layers_.size(); i-- > 0;) {
         const std::optional<Index> given = layers_[i]->features().out;

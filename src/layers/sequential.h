@@ -30,6 +30,7 @@ class Sequential final : public Layer<T> {
         append(std::move(layer));
         return added;
     }
+    /// Throws Error also on a null pointer.
     void append(std::unique_ptr<Layer<T>> layer);
 
     Tensor<T> forward(const Tensor<T>& x) override;

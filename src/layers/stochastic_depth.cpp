@@ -14,9 +14,7 @@ namespace handgrad {
 
 template <class T>
 StochasticDepth<T>::StochasticDepth(double p, Mode mode, std::uint64_t seed)
-    : dropper_("StochasticDepth", p, seed), mode_(mode) {
-    if (p == 1) throw Error("StochasticDepth: no such probability", number_str(p), "0 <= p < 1");
-}
+    : dropper_("StochasticDepth", p, seed), mode_(mode) {}
 
 template <class T>
 Tensor<T> StochasticDepth<T>::forward(const Tensor<T>& x) {

@@ -19,7 +19,7 @@ class StochasticDepth final : public Layer<T> {
     /// Drops the whole batch at once, as in the paper, or each sample (row) on its own.
     enum class Mode : std::uint8_t { batch, row };
 
-    /// The layer draws from a stream of its own, seeded here. Throws Error unless 0 <= p < 1.
+    /// The layer draws from a stream of its own, seeded here. Throws Error unless 0 <= p <= 1.
     StochasticDepth(double p, Mode mode, std::uint64_t seed);
 
     Tensor<T> forward(const Tensor<T>& x) override;

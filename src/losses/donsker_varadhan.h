@@ -8,7 +8,9 @@ namespace handgrad {
 /// A network t that is trained on samples Z of one distribution and Z' of another to make
 ///   mean t(Z) - (logsumexp t(Z') - log n')
 /// large estimates their Kullback-Leibler divergence D(P_Z || P_Z') from below. The loss is the
-/// negative of it. Source: Donsker and Varadhan 1983; Belghazi et al. 2018.
+/// negative of it, since optimisers make losses small. It takes no Reduction: the logarithm joins
+/// all samples of Z' to one number, of which none has a share of its own. Source: Donsker and
+/// Varadhan 1983; Belghazi et al. 2018.
 ///
 /// Both samples go through the network in one batch, so that one backward serves both:
 ///

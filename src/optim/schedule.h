@@ -14,6 +14,12 @@
 //       return epoch < 5 ? LinearLR{}(lr, epoch) : CosineAnnealingLR{.T_max = 45}(lr, epoch - 5);
 //   });
 //
+// A run that goes on from a file makes the optimiser and the schedule as the first run did, and
+// only then loads: the rates that the file holds are those of its epoch, no start.
+//
+//   sgd.load_state(state);
+//   schedule.set_epoch(epoch);
+//
 // Names and defaults are PyTorch's; schedule.cpp has the formulas. Each throws Error on an option
 // out of its range when it is called, so already by the constructor of Schedule.
 #pragma once
@@ -54,6 +60,7 @@ struct CosineAnnealingLR {
 };
 
 /// Warm-up: from start_factor lr to end_factor lr in total_iters equal steps, and then steady.
+/// Any factors from 0 on; PyTorch wants start_factor in (0, 1].
 struct LinearLR {
     double start_factor = 1.0 / 3;
     double end_factor = 1;
@@ -66,7 +73,8 @@ class Schedule {
   public:
     using Function = std::function<double(double lr, Index epoch)>;
 
-    /// Takes each group's rate as the one it starts from, and sets that of epoch 0.
+    /// Takes each group's rate as the one it starts from, and sets that of epoch 0. So it is made
+    /// before load_state.
     Schedule(LearningRates& rates, Function function);
 
     /// The next epoch begins.

@@ -1,5 +1,7 @@
 #include "optim/sgd.h"
 
+#include <cmath>
+
 #include "core/error.h"
 
 // SGD, with g = dL/dw + weight_decay w
@@ -23,21 +25,20 @@
 namespace handgrad {
 
 void SGDOptions::require_valid() const {
-    require_fraction(optimizer, "momentum", momentum);
-    require_fraction(optimizer, "dampening", dampening);
+    require_not_negative(optimizer, "momentum", momentum);
+    require_option(optimizer, "dampening", dampening, std::isfinite(dampening), "a finite number");
     require_not_negative(optimizer, "weight decay", weight_decay);
     const auto refuse = [](const char* got, const char* needs, const char* hint) {
         throw Error("SGD: options that do not go together", got, needs, hint);
     };
     if (nesterov && momentum == 0)
         refuse("nesterov without momentum", "a momentum above 0", "momentum = 0.9 is usual");
-    if (moving_average && momentum == 0)
-        refuse("moving_average without momentum", "a momentum above 0", "momentum = 0.9 is usual");
-    if (dampening > 0 && momentum == 0)
-        refuse("dampening without momentum", "a momentum above 0", "dampening weakens momentum");
-    if (dampening > 0 && nesterov)
+    if (moving_average && (momentum == 0 || momentum >= 1))
+        refuse("moving_average without such a momentum", "a momentum above 0 and below 1",
+               "momentum = 0.9 is usual");
+    if (dampening != 0 && nesterov)
         refuse("nesterov with dampening", "dampening = 0", "leave one of the two out");
-    if (dampening > 0 && moving_average)
+    if (dampening != 0 && moving_average)
         refuse("moving_average with dampening", "dampening = 0",
                "a moving average weakens the gradient by 1 - momentum already");
 }

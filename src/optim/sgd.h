@@ -8,11 +8,12 @@ namespace handgrad {
 /// PyTorch's names and defaults, but for moving_average. sgd.cpp has the formulas.
 struct SGDOptions {
     double lr = 1e-3;
-    double momentum = 0;          // in [0, 1); 0 keeps no velocity
-    double dampening = 0;         // in [0, 1), with momentum
+    double momentum = 0;          // 0 keeps no velocity; from 1 on it never fades
+    double dampening = 0;         // of the gradients that momentum sums up
     double weight_decay = 0;      // adds weight_decay w to the gradient
     bool nesterov = false;        // with momentum, without dampening
-    bool moving_average = false;  // v averages the gradients instead of summing them up
+    bool moving_average = false;  // v averages the gradients instead of summing them up; momentum
+                                  // in (0, 1), without dampening
 
     static constexpr std::string_view optimizer = "SGD";
     void require_valid() const;

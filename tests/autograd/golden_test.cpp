@@ -15,6 +15,13 @@ namespace {
 using Var = Variable<double>;
 using Inputs = std::vector<Var>;
 
+Tensor<Index> index_of_four() {
+    return Tensor<Index>::from({4}, {1, 0, 1, 1});
+}
+Tensor<Index> index_of_eight() {
+    return Tensor<Index>::from({2, 4, 1}, {1, 0, 0, 1, 1, 1, 0, 1});
+}
+
 const std::map<std::string, std::function<Var(const Inputs&)>> operations = {
     {"add", [](auto& x) { return x[0] + x[1]; }},
     {"sub", [](auto& x) { return x[0] - x[1]; }},
@@ -60,14 +67,15 @@ const std::map<std::string, std::function<Var(const Inputs&)>> operations = {
      [](auto& x) {
          return concat({x[0], x[1], x[0]}, 1);
      }},
-    {"gather",
+    {"gather of labels",
      [](auto& x) {
          return gather(x[0], Labels::from({4}, {2, 0, 1, 1}));
      }},
-    {"gather_rows",
-     [](auto& x) {
-         return gather_rows(x[0], Tensor<Index>::from({4}, {1, 0, 1, 1}));
-     }},
+    {"gather", [](auto& x) { return gather(x[0], 1, index_of_eight()); }},
+    {"gather along the last axis", [](auto& x) { return gather(x[0], -1, index_of_eight()); }},
+    {"index_select", [](auto& x) { return index_select(x[0], 0, index_of_four()); }},
+    {"index_select along the last axis",
+     [](auto& x) { return index_select(x[0], -1, index_of_four()); }},
     {"unfold",
      [](auto& x) {
          return unfold(x[0], {2, 3}, {.stride = {2, 1}, .padding = {1, 2}, .dilation = {2, 1}});

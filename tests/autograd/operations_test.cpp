@@ -231,8 +231,15 @@ TEST_CASE("operations that move elements against finite differences", "[autograd
     const Labels labels = Labels::from({5}, {2, 0, 1, 1, 0});
     check_operation("gather", {matrix}, [=](auto& v) { return gather(v[0], labels); });
     const auto rows = Tensor<Index>::from({4}, {1, 0, 1, 1});
-    check_operation("gather_rows", {x},
-                    [=](auto& v) { return gather_rows(v[0], rows) + mean(v[0]); });
+    for (const int axis : {0, 1, 2, -1})
+        check_operation("index_select", {x},
+                        [=](auto& v) { return index_select(v[0], axis, rows) + mean(v[0]); });
+    for (const int axis : {0, 1, -2, -1}) {
+        const auto index = Tensor<Index>::from({2, 1, 4, 3}, std::vector<Index>(24, 0));
+        for (Index i = 0; i < index.size(); ++i) index.data()[i] = i * i % 7 % 2;
+        check_operation("gather", {x},
+                        [=](auto& v) { return gather(v[0], axis, index) + mean(v[0]); });
+    }
 }
 
 TEST_CASE("moving elements by hand", "[autograd]") {
@@ -245,8 +252,14 @@ TEST_CASE("moving elements by hand", "[autograd]") {
     REQUIRE(concat({x, slice(x, 1, 0, 1)}, -1).value().values() == Values{1, 2, 3, 1, 4, 5, 6, 4});
     REQUIRE(gather(x, Labels::from({2}, {2, 0})).value().values() == Values{3, 4});
     const auto rows = Tensor<Index>::from({3}, {1, 1, 0});
-    REQUIRE(gather_rows(x, rows).value().values() == Values{4, 5, 6, 4, 5, 6, 1, 2, 3});
-    REQUIRE(grad_of(x, gather_rows(x, rows)) == Values{1, 1, 1, 2, 2, 2});
+    REQUIRE(index_select(x, 0, rows).value().values() == Values{4, 5, 6, 4, 5, 6, 1, 2, 3});
+    REQUIRE(grad_of(x, index_select(x, 0, rows)) == Values{1, 1, 1, 2, 2, 2});
+    REQUIRE(index_select(x, 1, rows).value().values() == Values{2, 2, 1, 5, 5, 4});
+    REQUIRE(index_select(x, -1, Tensor<Index>::empty({0})).shape() == Shape{2, 0});
+    const auto index = Tensor<Index>::from({1, 3}, {1, 0, 1});
+    REQUIRE(gather(x, 0, index).value().values() == Values{4, 2, 6});
+    REQUIRE(gather(x, 1, index).value().values() == Values{2, 1, 2});
+    REQUIRE(grad_of(x, gather(x, 1, index)) == Values{1, 2, 0, 0, 0, 0});
     REQUIRE(grad_of(x, slice(x, 1, 1, 3)) == Values{0, 1, 1, 0, 1, 1});
     REQUIRE(grad_of(x, transpose(x, 0, 1) * leaf({3, 2}, {1, 2, 3, 4, 5, 6})) ==
             Values{1, 3, 5, 2, 4, 6});
@@ -257,7 +270,8 @@ TEST_CASE("rules keep labels and conditions as they were in forward", "[autograd
     const Labels labels = Labels::from({1}, {1});
     const auto rows = Tensor<Index>::from({1}, {0});
     const auto condition = Tensor<double>::from({2}, {1, 0});
-    const Var y = sum(gather(x, labels)) + sum(gather_rows(x, rows)) + sum(where(condition, x, -x));
+    const Var y =
+        sum(gather(x, labels)) + sum(index_select(x, 0, rows)) + sum(where(condition, x, -x));
     labels.fill(0);
     rows.fill(5);
     condition.fill(0);
@@ -377,9 +391,19 @@ TEST_CASE("errors name the operation and the shapes", "[autograd]") {
     REQUIRE(refusal([&] { gather(a, Labels::zeros({3})); }, "gather", "(3)") == "");
     REQUIRE(refusal([&] { gather(a, Labels::full({2}, 3)); }, "gather", "label 3") == "");
     REQUIRE(refusal([&] { gather(a, Labels::full({2}, -1)); }, "gather", "label -1") == "");
-    REQUIRE(refusal([&] { gather_rows(a, Tensor<Index>::full({1}, 2)); }, "gather_rows", "row 2") ==
-            "");
-    REQUIRE_THROWS_AS(gather_rows(a, Tensor<Index>{}), Error);
+    const auto full = [](const Shape& shape, Index entry) {
+        return Tensor<Index>::full(shape, entry);
+    };
+    REQUIRE(refusal([&] { gather(a, 0, full({1, 1}, 2)); }, "gather", "entry 2") == "");
+    REQUIRE(refusal([&] { gather(a, 1, full({2, 3}, -1)); }, "gather", "entry -1") == "");
+    REQUIRE(refusal([&] { gather(a, 0, full({2}, 0)); }, "gather", "index of shape (2)") == "");
+    REQUIRE(refusal([&] { gather(a, 0, full({1, 4}, 0)); }, "gather", "(1, 4)") == "");
+    REQUIRE_THROWS_AS(gather(a, 0, Tensor<Index>{}), Error);
+    REQUIRE_THROWS_AS(gather(a, 2, full({1, 1}, 0)), Error);
+    REQUIRE(refusal([&] { index_select(a, 0, full({1}, 2)); }, "index_select", "entry 2") == "");
+    REQUIRE(refusal([&] { index_select(a, -1, full({1}, 3)); }, "index_select", "(2, 3)") == "");
+    REQUIRE(refusal([&] { index_select(a, 0, full({1, 1}, 0)); }, "index_select", "(1, 1)") == "");
+    REQUIRE_THROWS_AS(index_select(a, 0, Tensor<Index>{}), Error);
     REQUIRE(refusal([&] { unfold(a, {1, 1}); }, "unfold", "(2, 3)") == "");
     const Var image(Tensor<double>::zeros({1, 1, 4, 4}));
     REQUIRE(refusal([&] { unfold(image, {5, 1}); }, "unfold", "(5, 1)") == "");

@@ -9,7 +9,11 @@
 #include "catch.h"
 #include "check/loss_layer.h"
 #include "core/error.h"
+#include "layers/activations.h"
+#include "layers/dropout.h"
 #include "layers/linear.h"
+#include "layers/residual.h"
+#include "layers/sequential.h"
 #include "losses/pointwise.h"
 
 using namespace handgrad;
@@ -66,20 +70,83 @@ TEST_CASE("a gradient small beside its loss is judged by what rounding leaves of
     };
     CHECK(reason(1, 1e-6) == "");
     CHECK(reason(1, 1.01e-6) == "they differ");
+    // Rounding may make 2e-8 of a slope here, in which 1 % too much would be lost.
+    CHECK_THAT(reason(100, 1.01e-6), ContainsSubstring("lost in the rounding"));
+    CHECK_THAT(reason(100, 1e-6), ContainsSubstring("lost in the rounding"));
     CHECK_THAT(reason(1e6, 1e-6), ContainsSubstring("lost in the rounding"));
     CHECK_THAT(reason(1e6, 0), ContainsSubstring("nothing was seen"));
 }
 
+TEST_CASE("what rounding explains is recorded as it is", "[check]") {
+    // Of a loss of 1e3 rounding may make a slope of 2e-7.
+    Parameter<double> w{"w", Tensor<double>::from({1}, {0.3}), Tensor<double>::from({1}, {1})};
+    const auto check = [&](double by_hand) {
+        w.grad(0) = by_hand;
+        return check_gradients({&w}, [&] { return 1e3 + 1e-3 * w.value(0); })[0].differences;
+    };
+    CHECK(check(1e-3 + 1e-7).pass());
+    CHECK(check(1e-3 + 1e-7).max_relative_error > 5e-5);
+    CHECK(check(1e-3 + 1e-6).reason == "they differ");
+}
+
+TEST_CASE("a point on a kink is refused, even where the numbers agree", "[check]") {
+    const auto reason = [](double at, double by_hand, const auto& loss) {
+        Parameter<double> w{"w", Tensor<double>::from({2}, {at, 0.7}),
+                            Tensor<double>::from({2}, {by_hand, 2})};
+        return check_gradients({&w}, [&] { return loss(w.value(0)) + 2 * w.value(1); })[0]
+            .differences.reason;
+    };
+    const auto relu = [](double v) { return std::max(v, 0.0); };
+    for (const double by_hand : {0.0, 0.5, 1.0})  // the difference at 0 is 0.5
+        CHECK_THAT(reason(0, by_hand, relu), ContainsSubstring("kink"));
+    for (const double at : {3e-6, -3e-6, 9e-6, -9e-6, 1e-9}) {
+        CHECK_THAT(reason(at, at > 0, relu), ContainsSubstring("kink"));
+        CHECK_THAT(reason(at, at > 0 ? 1 : -1, [](double v) { return std::abs(v); }),
+                   ContainsSubstring("kink"));
+    }
+    CHECK(reason(1.1e-5, 1, relu) == "");
+    CHECK(reason(-1.1e-5, 0, relu) == "");
+    CHECK(reason(1.1e-5, 1.1, relu) == "they differ");
+    CHECK_THAT(reason(0, 0, [](double v) { return v < 0 ? 0.0 : 1e-3; }),  // a leap
+               ContainsSubstring("kink"));
+    // Bent, but smooth.
+    CHECK(reason(0, 0, [](double v) { return 1e3 * v * v; }) == "");
+    CHECK(reason(0, 1, [](double v) { return std::exp(v) + 100 * v * v; }) == "");
+}
+
+TEST_CASE("a kink deep inside a network is refused, and named", "[check]") {
+    Random random(1);
+    auto branch = std::make_unique<Sequential<double>>();
+    auto& linear = branch->add<Linear<double>>(2, 2, random);
+    branch->add<ReLU<double>>();
+    linear.weight.value.copy_from(Tensor<double>::from({2, 2}, {1, 1, 1, -1}));
+    linear.bias.value.fill(0);
+    Sequential<double> model;
+    model.add<Residual<double>>(std::move(branch));
+    CHECK(all_pass(check_layer(model, Tensor<double>::from({1, 2}, {0.5, 0.25}))));
+    const auto rows = check_layer(model, Tensor<double>::from({1, 2}, {0.5, 0.5}));  // x0 - x1 = 0
+    INFO(table(rows));
+    for (const GradientRow& row : rows) CHECK_FALSE(row.pass());
+    CHECK_THAT(table(rows), ContainsSubstring("0.inner.0.bias: a kink") &&
+                                ContainsSubstring("dy[1]/d0.inner.0.bias[1]"));
+}
+
 TEST_CASE("NaN, zero against zero and nothing at all fail", "[check]") {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
     Sines sines;
-    sines.w.grad(2) = std::numeric_limits<double>::quiet_NaN();
-    REQUIRE_FALSE(sines.check().pass());
+    sines.w.grad(2) = nan;
     REQUIRE(sines.check().differences.worst == "element 2");
+    REQUIRE(sines.check().differences.reason == "not a finite number");
+    sines.w.grad.fill(nan);
+    REQUIRE(sines.check().differences.reason == "not a finite number");
+    sines.w.grad.fill(INFINITY);
+    REQUIRE(sines.check().differences.reason == "not a finite number");
     sines.w.grad.fill(0);
-    const GradientRow nothing = check_gradients({&sines.w}, [] { return 1.0; })[0];
-    REQUIRE_FALSE(nothing.pass());
-    REQUIRE_THAT(nothing.differences.reason, ContainsSubstring("zero"));
-    REQUIRE_FALSE(check_gradients({&sines.w}, [] { return std::nan(""); })[0].pass());
+    for (const double loss : {nan, double{INFINITY}})
+        REQUIRE(check_gradients({&sines.w}, [&] { return loss; })[0].differences.reason ==
+                "not a finite number");
+    REQUIRE_THAT(check_gradients({&sines.w}, [] { return 1.0; })[0].differences.reason,
+                 ContainsSubstring("all zero both ways"));
     REQUIRE_FALSE(all_pass({}));
     Parameter<double> empty{"e", Tensor<double>::empty({0}), Tensor<double>::empty({0})};
     REQUIRE_FALSE(check_gradients({&empty}, [] { return 1.0; })[0].pass());
@@ -131,6 +198,25 @@ TEST_CASE("a small layer is checked by its whole Jacobian", "[check]") {
                                   ContainsSubstring("]/dweight[5]"));
 }
 
+TEST_CASE("a small output is not judged by a large one beside it", "[check]") {
+    struct TwoScales final : public Layer<double> {
+        Tensor<double> forward(const Tensor<double>& x) override {
+            return Tensor<double>::from({2}, {1e3 * x(0), x(1) + x(0)});
+        }
+        Tensor<double> backward(const Tensor<double>& dy) override {
+            return Tensor<double>::from({2}, {1e3 * dy(0) + dy(1), wrong * dy(1)});
+        }
+        [[nodiscard]] std::string describe() const override { return "TwoScales"; }
+        double wrong = 1;
+    } layer;
+    const auto x = Tensor<double>::from({2}, {0.5, -0.7});
+    REQUIRE(all_pass(check_layer(layer, x)));
+    layer.wrong = 1 + 5e-6;  // a tenth of a thousand times the tolerance is 1e-4
+    const auto rows = check_layer(layer, x);
+    REQUIRE(rows[0].differences.worst == "dy[1]/dx[1]");
+    REQUIRE_FALSE(rows[0].pass());
+}
+
 TEST_CASE("a large layer is checked along random directions", "[check]") {
     WrongLinear layer;
     GradientCheckOptions options;
@@ -143,10 +229,14 @@ TEST_CASE("a large layer is checked along random directions", "[check]") {
     layer.error = 1e-3;
     const auto rows = check_layer(layer, some_x, {}, options);
     INFO(table(rows));
-    REQUIRE(rows[1].differences.of == "directions");
+    REQUIRE(rows[1].differences.of == "random directions");
     REQUIRE(rows[1].differences.checked == options.directions);
     REQUIRE_FALSE(rows[1].pass());
-    REQUIRE_THAT(table(rows), ContainsSubstring("direction "));
+    REQUIRE(rows[1].differences.worst == "element 5");
+    REQUIRE(std::abs(rows[1].differences.by_hand - rows[1].differences.other - 1e-3) < 1e-9);
+    layer.error = std::numeric_limits<double>::quiet_NaN();
+    REQUIRE(check_layer(layer, some_x, {}, options)[1].differences.worst == "element 5");
+    REQUIRE(layer.inner.weight.value.values() == before);
 }
 
 TEST_CASE("what autograd finds is a column of its own", "[check]") {
@@ -233,6 +323,33 @@ TEST_CASE("a layer that writes to its input or to dy is refused", "[check]") {
     layer.to_x = true;
     REQUIRE_THROWS_WITH(check_layer(layer, x), ContainsSubstring("InPlace writes to x") &&
                                                    ContainsSubstring("element 1 of it was -2"));
+}
+
+TEST_CASE("a layer that gives another y each time is refused", "[check]") {
+    Dropout<double> dropout(0.5, 1);
+    const auto x = Tensor<double>::full({20}, 1);
+    REQUIRE_THROWS_WITH(check_layer(dropout, x),
+                        ContainsSubstring("Dropout(0.5) gives another y each time"));
+    dropout.eval();
+    REQUIRE(all_pass(check_layer(dropout, x)));
+}
+
+TEST_CASE("a backward_parameters that adds something else is caught", "[check]") {
+    struct Other final : public Layer<double> {
+        Tensor<double> forward(const Tensor<double>& x) override { return inner.forward(x); }
+        Tensor<double> backward(const Tensor<double>& dy) override { return inner.backward(dy); }
+        void backward_parameters(const Tensor<double>& dy) override {
+            inner.backward_parameters(dy);
+            inner.bias.grad(1) += 1e-4;
+        }
+        std::vector<Parameter<double>*> parameters() override { return inner.parameters(); }
+        [[nodiscard]] std::string describe() const override { return "Other"; }
+        Random random{1};
+        Linear<double> inner{3, 2, random};
+    } layer;
+    const auto rows = check_layer(layer, some_x);
+    INFO(table(rows));
+    REQUIRE((rows[0].pass() && rows[1].pass() && !rows[2].pass()));
 }
 
 TEST_CASE("a layer that forgets to list a parameter is found out by the tape", "[check]") {

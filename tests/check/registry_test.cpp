@@ -21,16 +21,17 @@ TEST_CASE("every layer and loss passes the gradient check, at several seeds and 
         }
 }
 
-TEST_CASE("gradients by hand agree with autograd at 50 random shapes of every layer and loss",
+TEST_CASE("every layer and loss passes the gradient check at 50 random shapes",
           "[check][gradient]") {
-    GradientCheckOptions options;
+    GradientCheckOptions options;  // differences along some directions: for speed
     options.max_jacobian = options.max_elements = 0;
-    options.directions = 1;  // differences are not what this is about
+    options.directions = 3;
     for (const GradientCase& gradient_case : gradient_cases(3, 50)) {
         const auto rows =
             check_layer(*gradient_case.layer, gradient_case.x, gradient_case.tape, options);
         INFO(gradient_case.name << "\n" << table(rows));
-        for (const GradientRow& row : rows) REQUIRE((row.autograd && row.autograd->pass()));
+        for (const GradientRow& row : rows) REQUIRE(row.autograd);
+        REQUIRE(all_pass(rows));
     }
 }
 

@@ -4,8 +4,13 @@
 #include <set>
 
 #include "catch.h"
+#include "check/loss_layer.h"
 #include "check/registry.h"
 #include "core/error.h"
+#include "losses/cross_entropy.h"
+#include "losses/donsker_varadhan.h"
+#include "losses/nll.h"
+#include "losses/pointwise.h"
 
 using namespace handgrad;
 
@@ -91,4 +96,66 @@ TEST_CASE("shape errors of every layer and loss name it, both shapes and what to
     CHECK(take_any_shape == std::set<std::string>{"Dropout", "ELU", "GELU", "Identity", "L1Penalty",
                                                   "L2Penalty", "LeakyReLU", "ReLU", "SiLU",
                                                   "Sigmoid", "Softplus", "Tanh"});
+}
+
+TEST_CASE("losses refuse targets, labels and weights that do not fit, naming both shapes",
+          "[check][errors]") {
+    using T = Tensor<double>;
+    const Shape rows{2, 3}, pixels{2, 3, 2, 4};
+    int refused = 0;
+    const auto refuse = [&](const auto& loss, const auto& target, const Shape& x,
+                            const std::string& got) {
+        LossLayer<double> layer(loss, "", target);
+        INFO(layer.describe() << ", x " << x.str() << ", " << got);
+        CHECK(refuses(layer, "forward", got, "", [&] { layer.forward(T::full(x, 0.5)); }));
+        ++refused;
+    };
+    const auto refuse_targets = [&](const auto& loss) {
+        for (const Shape& x : {rows, pixels}) {
+            for (const Shape& target : other_shapes(x))
+                refuse(loss, T::zeros(target), x, "target of shape " + target.str());
+            refuse(loss, T{}, x, "undefined");
+        }
+    };
+    const auto refuse_labels = [&](const auto& loss) {
+        for (const Shape& x : {rows, pixels}) {
+            for (const Shape& labels : other_shapes(without_classes(x)))
+                refuse(loss, Labels::zeros(labels), x, "labels of shape " + labels.str());
+            refuse(loss, Labels{}, x, "undefined");
+        }
+        refuse(loss, Labels::zeros({}), {3}, "input of shape (3)");  // no batch
+    };
+    const auto refuse_weights = [&](const auto& make, const auto& target, Index right) {
+        for (const Shape& weight : {Shape{}, Shape{right + 1}, Shape{right - 1}, Shape{1, right}})
+            refuse(make(T::full(weight, 1)), target, rows, "weights of shape " + weight.str());
+    };
+    for (const Reduction reduction : {Reduction::none, Reduction::mean, Reduction::sum}) {
+        refuse_targets(std::make_shared<MSELoss<double>>(reduction));
+        refuse_targets(std::make_shared<L1Loss<double>>(reduction));
+        refuse_targets(std::make_shared<SmoothL1Loss<double>>(reduction));
+        refuse_targets(std::make_shared<BCELoss<double>>(reduction));
+        refuse_targets(std::make_shared<BCEWithLogitsLoss<double>>(reduction));
+        refuse_targets(std::make_shared<CrossEntropyLoss<double>>(reduction));
+        refuse_targets(std::make_shared<CrossEntropyLoss<double>>(reduction, 0.1));
+        refuse_labels(std::make_shared<CrossEntropyLoss<double>>(reduction));
+        refuse_labels(std::make_shared<CrossEntropyLoss<double>>(reduction, 0.1));
+        refuse_labels(std::make_shared<NLLLoss<double>>(reduction));
+        refuse_weights(
+            [&](const T& weight) {
+                return std::make_shared<BCEWithLogitsLoss<double>>(reduction, weight);
+            },
+            T::zeros(rows), 3);
+        const auto cross_entropy = [&](const T& weight) {
+            return std::make_shared<CrossEntropyLoss<double>>(reduction, 0, weight);
+        };
+        refuse_weights(cross_entropy, T::zeros(rows), 3);
+        refuse_weights(cross_entropy, Labels::zeros({2}), 3);
+        refuse_weights(
+            [&](const T& weight) { return std::make_shared<NLLLoss<double>>(reduction, weight); },
+            Labels::zeros({2}), 3);
+    }
+    const auto dv = std::make_shared<DonskerVaradhan<double>>();
+    for (const Index n : {0, -1, 5, 6}) refuse(dv, n, {5, 1}, "t of shape (5, 1), of which");
+    for (const Shape& x : {Shape{}, Shape{5, 2}, Shape{5, 1, 1}}) refuse(dv, Index{2}, x, x.str());
+    CHECK(refused > 200);
 }

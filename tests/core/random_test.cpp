@@ -67,7 +67,7 @@ void check_digest(const std::vector<Index>& order, const nlohmann::json& digest)
 
 }  // namespace
 
-TEST_CASE("Random repeats PyTorch's streams") {
+TEST_CASE("Random repeats PyTorch's streams", "[golden]") {
     const nlohmann::json values = golden("random");
     REQUIRE(values["streams"].size() >= 10);
     for (const auto& stream : values["streams"]) {
@@ -76,7 +76,7 @@ TEST_CASE("Random repeats PyTorch's streams") {
     }
 }
 
-TEST_CASE("Random repeats PyTorch's long permutations") {
+TEST_CASE("Random repeats PyTorch's long permutations", "[golden]") {
     const nlohmann::json values = golden("random");
     REQUIRE(values["long_permutations"].size() >= 2);
     for (const auto& digest : values["long_permutations"]) {
@@ -87,7 +87,7 @@ TEST_CASE("Random repeats PyTorch's long permutations") {
     }
 }
 
-TEST_CASE("numpy_permutation repeats numpy's") {
+TEST_CASE("numpy_permutation repeats numpy's", "[golden]") {
     const nlohmann::json values = golden("random");
     REQUIRE(values["numpy_permutations"].size() >= 7);
     for (const auto& digest : values["numpy_permutations"])
@@ -104,7 +104,7 @@ TEST_CASE("numpy_permutation gives the notebooks' splits") {
     REQUIRE(head(2062) == std::vector<Index>{1303, 2027, 693, 1914, 29});
 }
 
-TEST_CASE("init::linear_default repeats the weights of torch.nn.Linear") {
+TEST_CASE("init::linear_default repeats the weights of torch.nn.Linear", "[golden]") {
     const nlohmann::json values = golden("linear_init");
     REQUIRE(values["layers"].size() >= 7);
     for (const auto& layer : values["layers"]) {

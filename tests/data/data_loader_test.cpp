@@ -49,7 +49,7 @@ Epoch epoch_of(DataLoader& loader) {
 
 }  // namespace
 
-TEST_CASE("DataLoader gives the batches of PyTorch's, epoch after epoch") {
+TEST_CASE("DataLoader gives the batches of PyTorch's, epoch after epoch", "[golden]") {
     const nlohmann::json values = golden("data_loader");
     REQUIRE(values["loaders"].size() >= 4);
     for (const auto& golden_loader : values["loaders"]) {

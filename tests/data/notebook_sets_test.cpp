@@ -47,7 +47,7 @@ bool same_rows(const std::vector<Index>& rows, const nlohmann::json& expected) {
 
 }  // namespace
 
-TEST_CASE("split_rows gives scikit-learn's rows", "[notebook_sets]") {
+TEST_CASE("split_rows gives scikit-learn's rows", "[notebook_sets][golden]") {
     const auto splits = golden("notebook_sets")["splits"];
     for (const auto& split : splits) {
         const Index n = split["train"]["n"].get<Index>() + split["val"]["n"].get<Index>();
@@ -67,7 +67,7 @@ TEST_CASE("split_rows gives scikit-learn's rows", "[notebook_sets]") {
     REQUIRE_THROWS_AS(split_rows(0), Error);
 }
 
-TEST_CASE("get_dataset gives scikit-learn's numbers", "[notebook_sets]") {
+TEST_CASE("get_dataset gives scikit-learn's numbers", "[notebook_sets][golden]") {
     const TrainVal<Dataset> parts = get_dataset(load_digits());
     const auto digits = golden("notebook_sets")["digits"];
     for (const auto& expected : digits) {

@@ -51,8 +51,8 @@ bool equal(const Tensor<T>& a, const Tensor<T>& b) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("read_npy reads what numpy wrote, of every type, order and version", "[npy]",
-                   float, double, std::int32_t, Index) {
+TEMPLATE_TEST_CASE("read_npy reads what numpy wrote, of every type, order and version",
+                   "[npy][golden]", float, double, std::int32_t, Index) {
     const TempDir dir;
     const auto cases = golden("npy")["cases"];
     REQUIRE(cases.size() > 35);
@@ -185,7 +185,7 @@ TEST_CASE("read_npy believes no header that its file does not bear out", "[npy]"
     check_refused(dir.write("x.npy", "\x93NUMPY\2\0\xff\xff\xff\xff{'descr'"s), "4294967295");
 }
 
-TEST_CASE("NpzFile reads what numpy stored and deflated", "[npy]") {
+TEST_CASE("NpzFile reads what numpy stored and deflated", "[npy][golden]") {
     const TempDir dir;
     const auto values = golden("npy");
     const auto pixels = values["images"].get<std::vector<float>>();

@@ -9,7 +9,7 @@
 
 using namespace handgrad;
 
-TEST_CASE("the embedded diabetes set is scikit-learn's", "[regression]") {
+TEST_CASE("the embedded diabetes set is scikit-learn's", "[regression][golden]") {
     const auto expected = golden("notebook_sets")["diabetes"];
     const RegressionSet set = load_diabetes();
     REQUIRE(set.size() == 442);

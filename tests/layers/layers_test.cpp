@@ -69,6 +69,8 @@ TEST_CASE("Dropout keeps the mean, repeats its mask in backward and rests in eva
     REQUIRE(dropout.forward(ones).values() == ones.values());
     REQUIRE(dropout.backward(ones).values() == ones.values());
     REQUIRE_THROWS_AS(Dropout<float>(1.1, 0), Error);
+    REQUIRE(Dropout<float>(7).describe() == "Dropout(0.5)");
+    STATIC_REQUIRE_FALSE(std::is_constructible_v<Dropout<float>, double>);  // 0.3: p, or a seed?
     REQUIRE(Dropout<float>(1, 0).forward(Tensor<float>::full({3}, 2)).values() ==
             std::vector<float>{0, 0, 0});
     REQUIRE_THROWS_AS(Dropout<float>(std::nan(""), 0), Error);
@@ -158,6 +160,9 @@ TEST_CASE("Sequential refuses widths that do not fit, naming both layers", "[lay
     REQUIRE(model.features().out == 10);
     REQUIRE(count_parameters(model) == 101'770);
     REQUIRE_THROWS_AS(model[3], Error);
+    REQUIRE_THROWS_WITH(model.append(nullptr), ContainsSubstring("Sequential.append") &&
+                                                   ContainsSubstring("null pointer"));
+    REQUIRE(model.size() == 3);
     REQUIRE_THAT(model.summary({16, 784}),
                  ContainsSubstring("Linear(784, 128)") && ContainsSubstring("(16, 128)") &&
                      ContainsSubstring("100480") && ContainsSubstring("101770"));

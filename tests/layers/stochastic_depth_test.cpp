@@ -54,8 +54,17 @@ TEST_CASE("StochasticDepth rests in evaluation mode, and at p = 0", "[layers][st
     }
 }
 
+TEST_CASE("at p = 1 StochasticDepth drops all", "[layers][stochastic_depth]") {
+    for (const Mode mode : {Mode::row, Mode::batch}) {
+        StochasticDepth<float> always(1, mode, 0);
+        const auto x = Tensor<float>::full({3, 2}, 5);
+        REQUIRE(always.forward(x).values() == std::vector<float>(6, 0));
+        REQUIRE(always.backward(x).values() == std::vector<float>(6, 0));
+    }
+}
+
 TEST_CASE("StochasticDepth names what does not fit", "[layers][stochastic_depth]") {
-    REQUIRE_THROWS_AS(StochasticDepth<float>(1, Mode::row, 0), Error);
+    REQUIRE_THROWS_AS(StochasticDepth<float>(1.1, Mode::row, 0), Error);
     REQUIRE_THROWS_AS(StochasticDepth<float>(-0.1, Mode::row, 0), Error);
     REQUIRE_THROWS_AS(StochasticDepth<float>(std::nan(""), Mode::row, 0), Error);
     StochasticDepth<float> depth(0.5, Mode::row, 0);

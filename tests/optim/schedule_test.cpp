@@ -60,6 +60,28 @@ TEST_CASE("schedules are plain functions, and join into others", "[optim]") {
     CHECK(rates == std::vector<double>{0, 0.125, 0.25, 0.375, 0.5, 0.25, 0.125});
 }
 
+TEST_CASE("a run goes on from a file: schedule, load_state, set_epoch", "[optim]") {
+    const StepLR rule{.step_size = 2, .gamma = 0.5};
+    TwoGroups first;
+    Schedule schedule(first.sgd, rule);
+    for (int epoch = 0; epoch < 5; ++epoch) schedule.step();
+    const auto state = first.sgd.state();
+
+    TwoGroups next;
+    Schedule resumed(next.sgd, rule);
+    next.sgd.load_state(state);
+    CHECK(next.sgd.lr(0) == first.sgd.lr(0));
+    resumed.set_epoch(5);
+    for (int epoch = 5; epoch < 9; ++epoch, schedule.step(), resumed.step())
+        for (const std::size_t group : {0, 1}) CHECK(next.sgd.lr(group) == first.sgd.lr(group));
+
+    TwoGroups wrong;  // the other order: what was decayed already is decayed again
+    wrong.sgd.load_state(state);
+    Schedule late(wrong.sgd, rule);
+    late.set_epoch(5);
+    CHECK(wrong.sgd.lr(0) == 0.25 * 0.25);
+}
+
 TEST_CASE("schedules refuse options that make no sense", "[optim]") {
     TwoGroups two;
     const auto refused = [&](const Schedule::Function& function) {

@@ -86,15 +86,17 @@ TEST_CASE("SGD refuses options that make no sense", "[optim]") {
     CHECK(refused({.lr = -1}));
     CHECK(refused({.lr = std::nan("")}));
     CHECK(refused({.lr = INFINITY}));
-    CHECK(refused({.momentum = 1}));
     CHECK(refused({.momentum = -0.1}));
-    CHECK(refused({.momentum = 0.9, .dampening = 1}));
+    CHECK(refused({.momentum = std::nan("")}));
+    CHECK(refused({.momentum = 0.9, .dampening = std::nan("")}));
     CHECK(refused({.weight_decay = -1e-4}));
     CHECK(refused({.nesterov = true}));
     CHECK(refused({.moving_average = true}));
-    CHECK(refused({.dampening = 0.5}));
+    CHECK(refused({.momentum = 1, .moving_average = true}));
     CHECK(refused({.momentum = 0.9, .dampening = 0.5, .nesterov = true}));
     CHECK(refused({.momentum = 0.9, .dampening = 0.5, .moving_average = true}));
     CHECK_FALSE(refused({.lr = 0}));
     CHECK_FALSE(refused({}));
+    CHECK_FALSE(refused({.dampening = 0.5}));
+    CHECK_FALSE(refused({.momentum = 1.5, .dampening = 1}));
 }
