@@ -7,7 +7,6 @@
 // training_by_both.h trains with it and without, how_far_to_step.h measures the best step of a
 // difference. README.md has the derivation. Checks run on the CPU, since they move one number at a
 // time; training runs on --device.
-#include <cmath>
 #include <map>
 
 #include "autograd/functional.h"
@@ -19,6 +18,7 @@
 #include "layers/sequential.h"
 #include "report/lesson.h"
 #include "report/plot.h"
+#include "train/metrics.h"
 #include "training_by_both.h"
 
 using namespace handgrad;
@@ -144,17 +144,14 @@ void locate(Lesson& lesson, const TwoClasses& data) {
 void check_everything(Lesson& lesson) {
     lesson.section("Every layer and every loss");
     std::map<std::string, std::pair<double, double>> worst;  // by name: autograd, differences
-    const auto grow = [](double& largest, double error) {
-        if (!(error <= largest) && !std::isnan(largest)) largest = error;  // NaN is the worst
-    };
     Index cases = 0, failed = 0;
     for (const GradientCase& gradient_case : gradient_cases(lesson.options().seed)) {
         const auto rows = check_layer(*gradient_case.layer, gradient_case.x, gradient_case.tape);
         auto& [autograd, differences] =
             worst[gradient_case.name.substr(0, gradient_case.name.find('('))];
         for (const GradientRow& row : rows) {
-            grow(autograd, row.autograd->max_relative_error);
-            grow(differences, row.differences.max_relative_error);
+            autograd = worse(autograd, row.autograd->max_relative_error);
+            differences = worse(differences, row.differences.max_relative_error);
         }
         ++cases;
         failed += !all_pass(rows);
