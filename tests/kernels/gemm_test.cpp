@@ -22,7 +22,8 @@ void require_exact(const Case& c, int first_rung = 1) {
     for (const auto isa : supported_isas()) {
         const std::string name = std::string(cpu::name_of(isa)) + " " + c.name();
         require_same(operands.product(cpu::backend<T>(isa), c), wanted, name);
-        for (int number = first_rung; number <= ladder::last_rung; ++number)
+        // Rung 8 is what the backend runs.
+        for (int number = first_rung; number < ladder::last_rung; ++number)
             require_same(operands.product(ladder::rung<T>(number, isa), c), wanted,
                          "rung " + std::to_string(number) + " " + name);
     }
@@ -92,10 +93,13 @@ TEMPLATE_TEST_CASE("gemm is exact on whole numbers for all small sizes", "[gemm]
 }
 
 TEMPLATE_TEST_CASE("gemm is exact around the sizes of tiles and blocks", "[gemm]", float, double) {
-    // Of a shape's four transpositions, rungs 1 to 4 see one where they are slow, in turn.
+    // Where all is slow, shapes take turns with their four transpositions: each has two, and one in
+    // rungs 1 to 4.
     const std::vector<Case> cases = edge_cases();
-    for (std::size_t i = 0; i < cases.size(); ++i)
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+        if (sanitized && (i + i / 4) % 2 != 0) continue;
         require_exact<TestType>(cases[i], sanitized && i % 4 != i / 4 % 4 ? 5 : 1);
+    }
 }
 
 TEST_CASE("gemm is exact where B comes from memory, its rows a multiple of a page apart",
@@ -119,7 +123,9 @@ TEMPLATE_TEST_CASE("gemm's epilogue adds the bias, then cuts at zero", "[gemm]",
             cases.push_back(c);
             cases.back().trans_a = trans_a;
         }
-    for (Case c : cases) {
+    // A step of three meets every transposition, and every third shape of each.
+    for (std::size_t at = 0; at < cases.size(); at += sanitized ? 3 : 1) {
+        Case c = cases[at];
         c.gap = 0;
         c.beta = 0;
         const Operands<T> operands(c, WholeNumbers{});
