@@ -1,5 +1,7 @@
-// Layers and losses as expressions of the tape's operations. Names and defaults are PyTorch's
-// torch.nn.functional.
+// Layers and losses as expressions of the tape's operations. Names are those of PyTorch's
+// torch.nn.functional, and so are defaults, but: windows of pools have stride 1 unless told,
+// softmax works along the last axis, flatten starts at axis 1 as nn.Flatten does, and gelu_tanh is
+// its gelu(approximate='tanh').
 //
 // Nothing here is derived by hand: backward() finds the gradients. The gradient check
 // (check/registry.h) holds the layers of the same names against these, so a formula here is written

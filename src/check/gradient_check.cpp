@@ -126,12 +126,13 @@ class Comparer {
         not_finite
     };  // the worse the later
 
-    static Verdict verdict_of(const Pair& pair, double difference, double allowed) {
+    [[nodiscard]] Verdict verdict_of(const Pair& pair, double difference, double allowed) const {
         if (!std::isfinite(difference)) return Verdict::not_finite;
         if (!(pair.other.kink <= allowed)) return Verdict::kink;
-        // What rounding alone may have made is no difference.
-        return difference <= std::max(allowed, pair.other.noise) ? Verdict::equal
-                                                                 : Verdict::different;
+        // What rounding alone may have made is no difference, where it hides little of the output.
+        if (pair.other.noise <= largest_noise * largest_of_[pair.output])
+            allowed = std::max(allowed, pair.other.noise);
+        return difference <= allowed ? Verdict::equal : Verdict::different;
     }
 
     std::vector<Pair> seen_;
@@ -292,12 +293,15 @@ void require_unwritten(const Layer<double>& layer, const std::string& name,
 std::vector<Tensor<double>> gradients_by_hand(Layer<double>& layer, const Tensor<double>& x,
                                               const Tensor<double>& dy) {
     for (const Parameter<double>* parameter : layer.parameters()) parameter->grad.fill(0);
+    const Tensor<double> same_dy =
+        dy.clone();  // check_layer looks for a backward that writes to it
     const Tensor<double> dx = layer.backward(dy);
     require_gradient(layer, "x", dx, x.shape());
     std::vector<Tensor<double>> gradients = {dx.clone()};
     // Gradients are added to: thrice the same is threefold, which a layer that overwrites would
     // miss, and one whose backward_parameters is another.
-    layer.backward(dy);
+    require_same(layer, "gives another dx each time", layer.backward(same_dy), gradients[0],
+                 "one dx for one dy", "does backward write to what forward kept?");
     layer.backward_parameters(dy);
     for (const Parameter<double>* parameter : layer.parameters()) {
         gradients.push_back(parameter->grad.clone());
@@ -308,11 +312,13 @@ std::vector<Tensor<double>> gradients_by_hand(Layer<double>& layer, const Tensor
 
 /// Row j of each Jacobian by hand is what backward makes of dy = (0, .., s, .., 0), s at place j,
 /// divided by s: were it a whole number, a backward that forgets its dy could pass. Column i by
-/// differences is how far all of y moves with element i.
+/// differences is how far all of y moves with element i. One dy_j at a time cannot show a sum over
+/// the outputs that is missing, so L = sum r y is held, too.
 std::vector<GradientComparison> compare_jacobians(Layer<double>& layer, const Tensor<double>& x,
                                                   const std::vector<Parameter<double>*>& all,
+                                                  const Tensor<double>& r,
                                                   const GradientCheckOptions& options) {
-    const Tensor<double> dy = Tensor<double>::zeros(layer.forward(x).shape());
+    const Tensor<double> dy = Tensor<double>::zeros(r.shape());
     std::vector<std::vector<Tensor<double>>> by_hand;  // [j][of which]
     constexpr double s = 0.73;
     for (double& dy_j : dy.span()) {
@@ -328,13 +334,21 @@ std::vector<GradientComparison> compare_jacobians(Layer<double>& layer, const Te
         const Index size = all[p]->value.size();
         for (Index i = 0; i < size; ++i) {
             const auto column = slopes_along(all[p]->value.data()[i], y, here, options);
-            for (std::size_t j = 0; j < column.size(); ++j)
+            Slope of_sum;
+            for (std::size_t j = 0; j < column.size(); ++j) {
                 comparer.see(by_hand[j][p].data()[i] / s, column[j],
                              static_cast<Index>(j) * size + i, j);
+                of_sum.value += r.data()[j] * column[j].value;
+                of_sum.noise += std::abs(r.data()[j]) * column[j].noise;
+                of_sum.kink += std::abs(r.data()[j]) * std::max(0.0, column[j].kink);
+            }
+            comparer.see(all[p]->grad.data()[i], of_sum, r.size() * size + i, column.size());
         }
         results.push_back(
             comparer.result("Jacobian entries", options.tolerance, output_floor, [&](Index place) {
-                return format("dy[%td]/d%s[%td]", place / size, all[p]->name.c_str(), place % size);
+                const std::string of =
+                    place / size < r.size() ? format("dy[%td]", place / size) : "dL";
+                return of + format("/d%s[%td]", all[p]->name.c_str(), place % size);
             }));
     }
     return results;
@@ -432,7 +446,7 @@ std::vector<GradientRow> check_layer(Layer<double>& layer, const Tensor<double>&
 
     std::vector<GradientRow> rows;
     if (y.size() * elements <= options.max_jacobian) {
-        const auto comparisons = compare_jacobians(layer, x, all, options);
+        const auto comparisons = compare_jacobians(layer, x, all, dy, options);
         for (std::size_t i = 0; i < all.size(); ++i)
             rows.push_back(
                 {all[i]->name, all[i]->value.shape(), norm_of(by_hand[i]), comparisons[i]});

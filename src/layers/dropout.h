@@ -37,7 +37,8 @@ class Dropout final : public Layer<T> {
   public:
     /// The layer draws from a stream of its own, seeded here. Throws Error unless 0 <= p <= 1.
     explicit Dropout(double p, std::uint64_t seed);
-    /// p is 0.5.
+    /// p is PyTorch's default, 0.5. A whole number is the seed: PyTorch's Dropout(1) is
+    /// Dropout(1.0, seed).
     explicit Dropout(std::integral auto seed) : Dropout(0.5, static_cast<std::uint64_t>(seed)) {}
 
     Tensor<T> forward(const Tensor<T>& x) override;

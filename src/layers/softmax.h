@@ -27,7 +27,8 @@ class SoftmaxLayer : public Layer<T> {
 };
 
 /// y sums to 1 along the axis dim, which may count from the end, -1 being the last. For training,
-/// prefer CrossEntropyLoss on the scores themselves.
+/// prefer CrossEntropyLoss on the scores themselves. PyTorch has no default for dim that it
+/// recommends: by rank, it is axis 0 or 1.
 template <class T>
 class Softmax final : public SoftmaxLayer<T> {
   public:

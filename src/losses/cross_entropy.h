@@ -20,7 +20,7 @@ class CrossEntropyLoss final : public Loss<T> {
                               Tensor<T> weight = {});
 
     /// Throws Error where the shapes do not fit, the batch is empty, or a label is not one of
-    /// 0 .. C-1.
+    /// 0 .. C-1. There is no ignore_index: PyTorch's default, -100, is such a label.
     Tensor<T> forward(const Tensor<T>& logits, const Labels& labels);
     Tensor<T> forward(const Tensor<T>& logits, const Tensor<T>& targets);
 

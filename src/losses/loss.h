@@ -10,6 +10,8 @@
 //
 //   const Tensor<float> value = loss.forward(model.forward(x), target);
 //   model.backward(loss.backward());
+//
+// A target is data: there is no gradient with respect to it, which PyTorch has.
 #pragma once
 
 #include <string>

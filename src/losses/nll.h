@@ -16,7 +16,7 @@ class NLLLoss final : public Loss<T> {
     explicit NLLLoss(Reduction reduction = Reduction::mean, Tensor<T> weight = {});
 
     /// Throws Error where the shapes do not fit, the batch is empty, or a label is not one of
-    /// 0 .. C-1.
+    /// 0 .. C-1. There is no ignore_index: PyTorch's default, -100, is such a label.
     Tensor<T> forward(const Tensor<T>& input, const Labels& labels);
 
     [[nodiscard]] std::string describe() const override;

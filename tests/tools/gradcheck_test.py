@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,14 @@ class Gradcheck(unittest.TestCase):
             self.assertLess(row["autograd"]["max_relative_error"], 1e-10)
             self.assertLess(row["differences"]["max_relative_error"], 1e-6)
 
+    def test_every_layer_and_loss_stands_in_the_table(self):
+        source = Path(__file__).resolve().parents[2] / "src"
+        classes = {name for folder in ("layers", "losses") for header in (source / folder).glob("*.h")
+                   for name in re.findall(r"^class (\w+) final : public", header.read_text(), re.M)}
+        listed = set(re.findall(r"^(\w+)\(.* on \(", self.run_it(expect=0), re.M))
+        self.assertGreater(len(classes), 30)
+        self.assertEqual(classes - listed, set())
+
     def test_a_failure_is_exit_code_1(self):
         # No difference is right to thirty digits.
         text = self.run_it("--filter", "Sigmoid", "--tolerance", "1e-30", expect=1)
@@ -56,7 +65,7 @@ class Gradcheck(unittest.TestCase):
 
     def test_wrong_flags_are_exit_code_2(self):
         for flags in (("--shapes", "round"), ("--shapes", "random:0"), ("--seed", "-1"),
-                      ("--seed", "many"), ("--colour", "red"),
+                      ("--seed", "many"), ("--colour", "red"), ("--tolerance", "inf"),
                       ("--json", "/no/such/folder/rows.json")):
             self.run_it(*flags, expect=2)
 
