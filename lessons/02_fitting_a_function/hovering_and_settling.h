@@ -59,7 +59,8 @@ inline void hovering_and_settling(Lesson& lesson, const Samples& samples) {
                    .x_label = "passes over all samples",
                    .y_label = "error",
                    .series = curves,
-                   .log_y = true});
+                   .log_y = true,
+                   .y_range = {0.006, 0.2}});
     lesson.check("a larger rate hovers wider than 0.01",
                  mean_of_last["0.05"] > mean_of_last["0.01"]);
     lesson.check("a falling rate settles", mean_of_last["0.03, falling"] < mean_of_last["0.03"] &&

@@ -113,7 +113,8 @@ inline void loss_as_a_surface(Lesson& lesson, const Samples& samples) {
                              .log_z = true});
     lesson.table({"", "steps", "loss at the end", "distance from the minimum"}, rows);
     lesson.say(
-        "All at once goes straight down, and has hardly set out. Sixteen at a time has arrived. "
+        "All at once goes straight down, and has gone part of the way. Sixteen at a time has "
+        "arrived. "
         "One at a time arrived in the first pass, and has strayed about the minimum since: each "
         "sample has a trough of its own, and each step goes towards another.");
     lesson.result("distance_from_minimum", distances);

@@ -114,6 +114,12 @@ inline void train_dogs(Lesson& lesson, const TrainVal<Dataset>& dogs, bool real,
         compare(lesson, train, dogs, {.epochs = epochs, .lr = rate}, "dogs.png",
                 real && full ? "By the notebook's gradient even the training loss rises in the end."
                              : "Both gradients.");
+    if (real && full) {
+        const std::vector<double>& loss = runs[1].curves.train_loss;
+        const double least = *std::min_element(loss.begin(), loss.end()), end = loss.back();
+        lesson.check("by the notebook's gradient the training loss rises in the end",
+                     end > least + 0.001, format("from %.4f to %.4f", least, end));
+    }
     lesson.result("dogs_val_accuracy", runs[0].curves.last_val().accuracy);
     check_reached(lesson, runs[0].curves, !real,
                   {{false, 500, {0.635291, 0.65094}, {0.699170, 0.55875}},

@@ -138,6 +138,7 @@ void check_gradient(Lesson& lesson, const Dataset& images) {
         function_and_derivative("A hidden unit", at, h.values(), ((1 - h * h) / 2).values());
     unit.series.push_back(
         {"the notebook's f'(t)", ((1 - h) * (1 - h)).values(), at, Style::dashed});
+    unit.y_range = {-1.3, 4.3};  // of the notebook's slope, too
     lesson.figure("unit.png", "The hidden unit, its slope, and what the notebook takes for it.",
                   unit);
 }

@@ -37,6 +37,7 @@ inline void fan_in_times_variance(Lesson& lesson) {
         by_variance.push_back(a);
         by_product.push_back(b);
     }
+    by_product.push_back({"fan_in Var(w) = 2", {1e-9, 1e6}, {2, 2}, Style::dashed});
     const auto plot = [](const char* x_label, const std::vector<Series>& curves) {
         return Plot{.title = "Size of the signal after 20 layers",
                     .x_label = x_label,
