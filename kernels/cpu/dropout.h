@@ -70,7 +70,7 @@ inline void philox(std::uint32_t* bits, std::uint64_t seed, std::uint64_t c, Ind
     // A counter's four words lie beside each other: two in a lane, and two in the next.
     for (Index v = 0; v < philox_vectors; ++v) {
         PhiloxWords words[2];
-        for (int half = 0; half < 2; ++half)
+        for (Index half = 0; half < 2; ++half)
             words[half] = (w[2 * half][v] & 0xffffffffU) | (w[2 * half + 1][v] << 32);
         store_interleaved(bits + 4 * v * lanes<std::uint64_t>, words[0], words[1],
                           std::make_integer_sequence<int, lanes<std::uint64_t>>{});
