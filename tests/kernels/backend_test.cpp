@@ -483,19 +483,19 @@ TEMPLATE_TEST_CASE("losses of each row and their derivatives", "[kernels]", floa
                 for (const std::int32_t label : labels)
                     total += double{weight[static_cast<std::size_t>(label)]};
                 for (const bool weighted : {false, true})
-                    for (const bool soft : {false, true}) {
+                    for (const bool by_targets : {false, true}) {
                         auto expected = unset;
                         for (std::size_t i = 0; i < expected.size(); ++i) {
                             const std::size_t c = i % static_cast<std::size_t>(cols),
                                               r = i / static_cast<std::size_t>(cols);
                             const bool is_label = labels[r] == static_cast<std::int32_t>(c);
-                            const T t = soft ? target[i] : is_label ? T(1) : T(0);
+                            const T t = by_targets ? target[i] : is_label ? T(1) : T(0);
                             // One rounding less where the compiler multiplies and adds in one.
                             expected[i] = (T(0.75) * t + T(0.125)) * (weighted ? weight[c] : T(1));
                         }
                         shares = unset;
-                        backend.class_shares(shares.data(), soft ? target.data() : nullptr,
-                                             soft ? nullptr : labels.data(),
+                        backend.class_shares(shares.data(), by_targets ? target.data() : nullptr,
+                                             by_targets ? nullptr : labels.data(),
                                              weighted ? weight.data() : nullptr, T(0.75), T(0.125),
                                              rows, cols);
                         CHECK(close(shares, expected, 2 * eps));
