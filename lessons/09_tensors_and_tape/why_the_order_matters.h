@@ -98,6 +98,17 @@ inline void why_the_order_matters(Lesson& lesson) {
     lesson.check("the naive orders are wrong", at_two[0] == 6 && at_two[1] == 2,
                  format("da = %g and %g for 4", at_two[0], at_two[1]));
     lesson.check("the topological one is right", at_two[2] == 4 && at_two[3] == 4);
+    const auto in_a_chain = [](auto walk) {
+        const Number a = 0.5, c = tanh(tanh(a));
+        walk(c);
+        return a.grad();
+    };
+    std::unordered_set<Entry*> seen;
+    const double right = in_a_chain([](const Number& c) { backward(c); });
+    const double all = in_a_chain([](const Number& c) { pass_on_at_once(*c.entry, 1); });
+    const double once = in_a_chain([&](const Number& c) { pass_on_once(*c.entry, 1, seen); });
+    lesson.check("in a chain without branches both wrong orders are right",
+                 all == right && once == right, format("%.6f by each", right));
     const Number a = 1, b = a + a, c = b + b;
     backward(c);
     lesson.figure("order.png", "b = a + a, c = b + b, after backward.",
