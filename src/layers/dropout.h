@@ -1,8 +1,6 @@
 // Dropout: in training, each input is dropped with probability p
 #pragma once
 
-#include <concepts>
-
 #include "layers/layer.h"
 
 namespace handgrad {
@@ -35,11 +33,9 @@ class Dropper {
 template <class T>
 class Dropout final : public Layer<T> {
   public:
-    /// The layer draws from a stream of its own, seeded here. Throws Error unless 0 <= p <= 1.
+    /// The layer draws from a stream of its own, seeded here. p has no default, where PyTorch's is
+    /// 0.5: a lone number could be p or the seed. Throws Error unless 0 <= p <= 1.
     explicit Dropout(double p, std::uint64_t seed);
-    /// p is PyTorch's default, 0.5. A whole number is the seed: PyTorch's Dropout(1) is
-    /// Dropout(1.0, seed).
-    explicit Dropout(std::integral auto seed) : Dropout(0.5, static_cast<std::uint64_t>(seed)) {}
 
     Tensor<T> forward(const Tensor<T>& x) override;
     Tensor<T> backward(const Tensor<T>& dy) override;

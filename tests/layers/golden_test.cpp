@@ -88,7 +88,7 @@ std::vector<std::shared_ptr<Layer<T>>> all_layers() {
         std::make_shared<Flatten<T>>(-2),
         std::make_shared<Flatten<T>>(0, 2),
         std::make_shared<BatchNorm1d<T>>(5, BatchNormOptions{.track_running_stats = false}),
-        std::make_shared<Dropout<T>>(7),
+        std::make_shared<Dropout<T>>(0.5, 7),
         std::make_shared<Dropout<T>>(0.25, 7),
         std::make_shared<Depth>(0.4, Depth::Mode::row, 7),
         std::make_shared<Depth>(0.1, Depth::Mode::batch, 7),
