@@ -94,10 +94,13 @@ TEMPLATE_TEST_CASE("gemm is exact on whole numbers for all small sizes", "[gemm]
 
 TEMPLATE_TEST_CASE("gemm is exact around the sizes of tiles and blocks", "[gemm]", float, double) {
     // Where all is slow, shapes take turns with their four transpositions: each has two, and one in
-    // rungs 1 to 4.
+    // rungs 1 to 4. The largest takes as long as all others, and is there for A' B.
     const std::vector<Case> cases = edge_cases();
     for (std::size_t i = 0; i < cases.size(); ++i) {
-        if (sanitized && (i + i / 4) % 2 != 0) continue;
+        const Case& c = cases[i];
+        const bool taken = c.M * c.N * c.K > 100'000'000 ? c.trans_a == yes && c.trans_b == no
+                                                         : (i + i / 4) % 2 == 0;
+        if (sanitized && !taken) continue;
         require_exact<TestType>(cases[i], sanitized && i % 4 != i / 4 % 4 ? 5 : 1);
     }
 }
@@ -105,7 +108,7 @@ TEMPLATE_TEST_CASE("gemm is exact around the sizes of tiles and blocks", "[gemm]
 TEST_CASE("gemm is exact where B comes from memory, its rows a multiple of a page apart",
           "[gemm]") {
     const Index N = 4096, beyond = cpu::caches().l3 / 2 / (N * Index{sizeof(float)}) + 7;
-    const Index K = std::min<Index>(beyond, 8192);
+    const Index K = std::min<Index>(beyond, sanitized ? 2048 : 8192);
     for (const Trans trans_a : both)
         require_exact<float>({.trans_a = trans_a, .M = 3, .N = N, .K = K});
 }
