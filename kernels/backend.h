@@ -321,17 +321,13 @@ class Backend {
     /// dx[r, c] = -dlosses[r] weight[c] [c == labels[r]]
     virtual void nll_backward(T* dx, const T* dlosses, const std::int32_t* labels, const T* weight,
                               Index rows, Index cols) const = 0;
-    /// out[0] += strength R(w), n elements
-    virtual void penalty_forward(Penalty R, T* out, const T* w, T strength, Index n) const = 0;
-    /// dw[i] += strength dR/dw[i], n elements; 0 where |w| has its kink.
-    virtual void penalty_backward(Penalty R, T* dw, const T* w, T strength, Index n) const = 0;
     /// out[0] = scale * sum_i x[i]
     virtual void sum(T* out, const T* x, T scale, Index n) const = 0;
 
     // ---- optimiser steps ------------------------------------------------------------------------
     // Of `count` parameters in one call, one pass over memory: w and what is kept are read and
     // written in place. g = dw[i] + weight_decay w[i]. step[0] is the number of this step, from 1
-    // on, in the device's memory. Formulas and their sources stand in src/optim/.
+    // on, in the device's memory. Formulas and their sources stand in src/optim/ and src/losses/.
 
     /// dw[i] = 0
     virtual void zero_gradients(const ParameterArrays<T>* parameters, Index count) const = 0;
@@ -366,6 +362,13 @@ class Backend {
     /// dw[i] = min(max(dw[i], -limit), limit); NaN stays NaN.
     virtual void clamp_gradients(const ParameterArrays<T>* parameters, Index count,
                                  T limit) const = 0;
+
+    /// out[0] = strength sum R(w), over all parameters
+    virtual void penalty_forward(Penalty R, T* out, const ParameterArrays<T>* parameters,
+                                 Index count, T strength) const = 0;
+    /// dw[i] += strength dR/dw[i]; 0 where |w| has its kink.
+    virtual void penalty_backward(Penalty R, const ParameterArrays<T>* parameters, Index count,
+                                  T strength) const = 0;
 
     // ---- primitives of the tape -----------------------------------------------------------------
     // A walk has `rank` axes, 1 to 6, the last one the fastest.

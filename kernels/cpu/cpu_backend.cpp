@@ -195,12 +195,6 @@ class CpuBackend final : public Backend<T> {
                       Index rows, Index cols) const override {
         HANDGRAD_ISA::nll_backward(dx, dlosses, labels, weight, rows, cols);
     }
-    void penalty_forward(Penalty R, T* out, const T* w, T strength, Index n) const override {
-        HANDGRAD_ISA::penalty_forward(R, out, w, strength, n);
-    }
-    void penalty_backward(Penalty R, T* dw, const T* w, T strength, Index n) const override {
-        HANDGRAD_ISA::penalty_backward(R, dw, w, strength, n);
-    }
     void sum(T* out, const T* x, T scale, Index n) const override {
         HANDGRAD_ISA::sum(out, x, scale, n);
     }
@@ -256,6 +250,14 @@ class CpuBackend final : public Backend<T> {
     void clamp_gradients(const ParameterArrays<T>* parameters, Index count,
                          T limit) const override {
         HANDGRAD_ISA::clamp_gradients(parameters, count, limit);
+    }
+    void penalty_forward(Penalty R, T* out, const ParameterArrays<T>* parameters, Index count,
+                         T strength) const override {
+        HANDGRAD_ISA::penalty_forward(R, out, parameters, count, strength);
+    }
+    void penalty_backward(Penalty R, const ParameterArrays<T>* parameters, Index count,
+                          T strength) const override {
+        HANDGRAD_ISA::penalty_backward(R, parameters, count, strength);
     }
 };
 

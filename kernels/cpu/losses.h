@@ -1,4 +1,4 @@
-// Losses and penalties: their formulas and derivatives stand in src/losses/.
+// Losses: their formulas and derivatives stand in src/losses/.
 #pragma once
 
 #include "kernels/cpu/softmax.h"
@@ -190,24 +190,6 @@ void nll_backward(T* dx, const T* dlosses, const std::int32_t* labels, const T* 
         const T w = weight != nullptr ? weight[labels[r]] : T{1};
         dx[r * cols + labels[r]] = -w * dlosses[r];
     }
-}
-
-template <class T>
-void penalty_forward(Penalty R, T* out, const T* w, T strength, Index n) {
-    using V = Vector<T>;
-    out[0] += strength * (R == Penalty::l1 ? sum_of(w, n, [](V v) { return fabs<T>(v); })
-                                           : sum_of(w, n, [](V v) { return v * v; }));
-}
-
-template <class T>
-void penalty_backward(Penalty R, T* dw, const T* w, T strength, Index n) {
-    using V = Vector<T>;
-    if (R == Penalty::l1)
-        map_vectors(
-            n, 0, [=](V d, V v) { return d + strength * sign<T>(v); }, dw, dw, w);
-    else
-        map_vectors(
-            n, 0, [=](V d, V v) { return d + 2 * strength * v; }, dw, dw, w);
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -1,5 +1,5 @@
-// Optimiser steps: one pass over memory each, which is what bounds them. Every loop is written for
-// the compiler to vectorise.
+// Optimiser steps and penalties: one pass over memory each, which is what bounds them. Every loop
+// is written for the compiler to vectorise.
 //
 // A loop stands in a function of its own, with its arrays __restrict and its numbers passed by
 // value: the compiler then knows that no store changes them. Arrays that may be absent are template
@@ -238,6 +238,36 @@ void clamp_gradients(const ParameterArrays<T>* parameters, Index count, T limit)
                            p.dw[i] = below < -limit ? -limit : below;
                        }
                    });
+}
+
+// ---- penalties ----------------------------------------------------------------------------------
+
+template <class T>
+void penalty_forward(Penalty R, T* out, const ParameterArrays<T>* parameters, Index count,
+                     T strength) {
+    using V = Vector<T>;
+    T sum = 0;
+    for (Index k = 0; k < count; ++k) {
+        const T* const w = parameters[k].w;
+        const Index n = parameters[k].n;
+        sum += R == Penalty::l1 ? sum_of(w, n, [](V v) { return fabs<T>(v); })
+                                : sum_of(w, n, [](V v) { return v * v; });
+    }
+    out[0] = strength * sum;
+}
+
+template <class T>
+void penalty_backward(Penalty R, const ParameterArrays<T>* parameters, Index count, T strength) {
+    using V = Vector<T>;
+    for (Index k = 0; k < count; ++k) {
+        const auto& [w, dw, kept, n] = parameters[k];
+        if (R == Penalty::l1)
+            map_vectors(
+                n, 0, [=](V d, V v) { return d + strength * sign<T>(v); }, dw, dw, w);
+        else
+            map_vectors(
+                n, 0, [=](V d, V v) { return d + 2 * strength * v; }, dw, dw, w);
+    }
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

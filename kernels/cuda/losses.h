@@ -1,4 +1,4 @@
-// Losses and penalties: their formulas and derivatives stand in src/losses/.
+// Losses: their formulas and derivatives stand in src/losses/.
 #pragma once
 
 #include "kernels/cuda/rows.h"
@@ -172,20 +172,6 @@ void nll_backward(T* dx, const T* dlosses, const std::int32_t* labels, const T* 
         const Index r = i / cols, c = i % cols;
         const T w = weight != nullptr ? weight[c] : T(1);
         dx[i] = c == labels[r] ? -w * dlosses[r] : T(0);
-    });
-}
-
-template <class T>
-void penalty_forward(Penalty R, T* out, const T* w, T strength, Index n) {
-    sum_all<T>(
-        n, [=] __device__(Index i) { return R == Penalty::l1 ? fabs(w[i]) : w[i] * w[i]; },
-        [=] __device__(unsigned, T sum) { out[0] += strength * sum; });
-}
-
-template <class T>
-void penalty_backward(Penalty R, T* dw, const T* w, T strength, Index n) {
-    each(n, [=] __device__(Index i) {
-        dw[i] += R == Penalty::l1 ? strength * sign(w[i]) : 2 * strength * w[i];
     });
 }
 

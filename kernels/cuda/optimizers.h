@@ -1,5 +1,5 @@
-// Optimiser steps: one pass over memory each, of all parameters together. Formulas stand in
-// kernels/backend.h.
+// Optimiser steps and penalties: one pass over memory each, of all parameters together. Formulas
+// stand in kernels/backend.h.
 #pragma once
 
 #include "kernels/cuda/math.h"
@@ -142,37 +142,48 @@ void rmsprop_step(const ParameterArrays<T>* parameters, Index count,
     });
 }
 
-template <class T, class Finish>
+template <class T, class F, class Finish>
 __global__ void __launch_bounds__(block_threads)
-    squares_kernel(const __grid_constant__ ParameterList<T> list, Finish finish) {
+    sum_parameters_kernel(const __grid_constant__ ParameterList<T> list, F f, Finish finish) {
     double sum = 0;
     int k = 0;
     for (unsigned block = blockIdx.x; block < list.first_block[ParameterList<T>::most];
          block += gridDim.x)
-        at_element(list, block, k, [&](const ParameterArrays<T>& p, Index i) {
-            const double value = static_cast<double>(p.dw[i]);
-            sum += value * value;
-        });
+        at_element(list, block, k, [&](const ParameterArrays<T>& p, Index i) { sum += f(p, i); });
     sum = block_sum(sum);
     if (threadIdx.x == 0) finish(blockIdx.x, sum);
 }
 
-/// In as many launches as sum_all makes, for every 64 parameters.
-template <class T>
-void sum_squares(double* out, const ParameterArrays<T>* parameters, Index count) {
+/// finish(first, the sum over all elements of f(parameter, i)), on the device: in as many launches
+/// as sum_all makes, for every 64 parameters, of which the first come with `first`.
+template <class T, class F, class Finish>
+void sum_parameters(const ParameterArrays<T>* parameters, Index count, F f, Finish finish) {
+    static_assert(sizeof(ParameterList<T>) + sizeof(F) + sizeof(Finish) <= 4096,
+                  "a kernel's arguments");
     Index begin = 0;
     do {
         const bool first = begin == 0;
         const ParameterList<T> list = list_of(parameters + begin, count - begin);
         sum_of_blocks<double>(
             list.blocks() / worth_a_block,
-            [&](unsigned blocks, auto finish) {
-                launch(squares_kernel<T, decltype(finish)>, blocks, list.threads, 0, stream(), list,
-                       finish);
+            [&](unsigned blocks, auto finish_block) {
+                launch(sum_parameters_kernel<T, F, decltype(finish_block)>, blocks, list.threads, 0,
+                       stream(), list, f, finish_block);
             },
-            [=] __device__(unsigned, double sum) { out[0] = first ? sum : out[0] + sum; });
+            [=] __device__(unsigned, double sum) { finish(first, sum); });
         begin += ParameterList<T>::most;
     } while (begin < count);
+}
+
+template <class T>
+void sum_squares(double* out, const ParameterArrays<T>* parameters, Index count) {
+    sum_parameters(
+        parameters, count,
+        [=] __device__(const ParameterArrays<T>& p, Index i) {
+            const double value = static_cast<double>(p.dw[i]);
+            return value * value;
+        },
+        [=] __device__(bool first, double sum) { out[0] = first ? sum : out[0] + sum; });
 }
 
 template <class T>
@@ -190,6 +201,28 @@ void clamp_gradients(const ParameterArrays<T>* parameters, Index count, T limit)
     each_parameter(parameters, count, [=] __device__(const ParameterArrays<T>& p, Index i) {
         const T below = p.dw[i] > limit ? limit : p.dw[i];
         p.dw[i] = below < -limit ? -limit : below;
+    });
+}
+
+template <class T>
+void penalty_forward(Penalty R, T* out, const ParameterArrays<T>* parameters, Index count,
+                     T strength) {
+    sum_parameters(
+        parameters, count,
+        [=] __device__(const ParameterArrays<T>& p, Index i) {
+            const double w = static_cast<double>(p.w[i]);
+            return R == Penalty::l1 ? fabs(w) : w * w;
+        },
+        [=] __device__(bool first, double sum) {
+            const T part = static_cast<T>(static_cast<double>(strength) * sum);
+            out[0] = first ? part : out[0] + part;
+        });
+}
+
+template <class T>
+void penalty_backward(Penalty R, const ParameterArrays<T>* parameters, Index count, T strength) {
+    each_parameter(parameters, count, [=] __device__(const ParameterArrays<T>& p, Index i) {
+        p.dw[i] += R == Penalty::l1 ? strength * sign(p.w[i]) : 2 * strength * p.w[i];
     });
 }
 

@@ -105,10 +105,12 @@ History train(Sequential<float>& model, const Data& data, const Settings& settin
         for (const Batch& batch : loader) {
             optimizer.zero_grad();
             const Tensor<float> logits = model.forward(batch.x);  // (B, 10)
-            const double value = loss.forward(logits, batch.y).item();
+            const Tensor<float> batch_loss = loss.forward(logits, batch.y);
             model.backward_parameters(loss.backward());  // from dlogits down to dW
             optimizer.step();
 
+            // Read last: a GPU has been asked for the whole step before the host waits for it.
+            const double value = batch_loss.item();
             history.batch_loss.push_back(value);
             sum += value;
             history.samples += batch.y.size();

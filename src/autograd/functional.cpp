@@ -15,12 +15,10 @@ Variable<T> negative_part(const Variable<T>& x) {
     return -maximum(-x, 0.0);
 }
 
-/// 1 where x > limit, else 0.
+/// 1 where x > limit, else 0. A step is 1/2 where both are equal.
 template <class T>
 Tensor<T> above(const Variable<T>& x, double limit) {
-    const Tensor<T> values = x.value().to(Device::cpu), y = Tensor<T>::empty(x.shape());
-    for (Index i = 0; i < y.size(); ++i) y.data()[i] = values.data()[i] > T(limit) ? 1 : 0;
-    return y.to(x.value().device());
+    return step(step(x.value(), limit), 0.75);
 }
 
 /// log(1 + e^z), for any z
@@ -31,14 +29,14 @@ Variable<T> log_1_exp(const Variable<T>& z) {
 
 /// The losses themselves, their sum, or their sum divided by count.
 template <class T>
-Variable<T> reduce(const Variable<T>& losses, Reduction reduction, double count) {
+Variable<T> reduce(const Variable<T>& losses, Reduction reduction, const Variable<T>& count) {
     if (reduction == Reduction::none) return losses;
     return reduction == Reduction::sum ? sum(losses) : sum(losses) / count;
 }
 
 template <class T>
 Variable<T> reduce(const Variable<T>& losses, Reduction reduction) {
-    return reduce(losses, reduction, static_cast<double>(losses.value().size()));
+    return reduce(losses, reduction, constant(static_cast<double>(losses.value().size()), losses));
 }
 
 /// x (N, C, d1, ...) as rows (N d1 ..., C).
@@ -50,18 +48,10 @@ Variable<T> rows_of_classes(const Variable<T>& x) {
 
 /// weight[labels[n]] (N); ones without weights.
 template <class T>
-Tensor<T> weights_of(const Labels& labels, const Tensor<T>& weight) {
-    const Tensor<T> y = Tensor<T>::full(labels.shape(), 1);
-    if (weight.defined())
-        for (Index i = 0; i < y.size(); ++i) y.data()[i] = weight(labels(i));
-    return y;
-}
-
-template <class T>
-double total(const Tensor<T>& x) {
-    double sum = 0;
-    for (const T v : x.span()) sum += static_cast<double>(v);
-    return sum;
+Variable<T> weights_of(const Labels& labels, const Tensor<T>& weight) {
+    const Index n = labels.size();
+    if (!weight.defined()) return Variable<T>(Tensor<T>::full({n}, 1, labels.device()));
+    return gather(expand(Variable<T>(weight), {n, weight.size()}), labels);
 }
 
 }  // namespace
@@ -294,12 +284,12 @@ template <class T>
 Variable<T> cross_entropy(const Variable<T>& logits, const Labels& labels, Reduction reduction,
                           double label_smoothing, const Tensor<T>& weight) {
     const Labels y = labels.reshape({labels.size()});
-    const Variable<T> log_q = log_softmax(rows_of_classes(logits)), w(weights_of(y, weight));
+    const Variable<T> log_q = log_softmax(rows_of_classes(logits)), w = weights_of(y, weight);
     const Variable<T> right = -w * gather(log_q, y);
     const Variable<T> of_all =
         weight.defined() ? -mean(Variable<T>(weight) * log_q, {1}) : -mean(log_q, {1});
     const Variable<T> losses = (1 - label_smoothing) * right + label_smoothing * of_all;
-    return reduce(reshape(losses, labels.shape()), reduction, total(w.value()));
+    return reduce(reshape(losses, labels.shape()), reduction, sum(w));
 }
 
 template <class T>
@@ -317,9 +307,9 @@ template <class T>
 Variable<T> nll_loss(const Variable<T>& log_probabilities, const Labels& labels,
                      Reduction reduction, const Tensor<T>& weight) {
     const Labels y = labels.reshape({labels.size()});
-    const Variable<T> w(weights_of(y, weight));
+    const Variable<T> w = weights_of(y, weight);
     const Variable<T> losses = -w * gather(rows_of_classes(log_probabilities), y);
-    return reduce(reshape(losses, labels.shape()), reduction, total(w.value()));
+    return reduce(reshape(losses, labels.shape()), reduction, sum(w));
 }
 
 template <class T>

@@ -121,7 +121,8 @@ Variable<T> concat(std::initializer_list<Variable<T>> parts, int axis) {
 /// the index, which has the rank of x and is no longer than x along the other axes.
 template <class T>
 Variable<T> gather(const Variable<T>& x, int axis, const Tensor<Index>& index);
-/// y[n] = x[n, labels[n]], with x (N, C), labels (N), y (N): what a loss gathers.
+/// y[n] = x[n, labels[n]], with x (N, C), labels (N), y (N): what a loss gathers. A label out of
+/// range throws Error; on a GPU, which the host does not wait for, it gives NaN.
 template <class T>
 Variable<T> gather(const Variable<T>& x, const Labels& labels);
 /// The entries of x along an axis that the index (M) names, in its order; some often, maybe.

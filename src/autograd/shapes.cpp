@@ -247,6 +247,10 @@ Variable<T> gather(const Variable<T>& x, int axis, const Tensor<Index>& index) {
 }
 
 // An element of x (N, C) is a row of x seen as (N C, 1): y[n] = x[n C + labels[n]].
+//
+// Labels on a GPU the host does not read, for which it would have to wait. There
+//   y[n] = sum_c h[n,c] x[n,c] over the c with h[n,c] != 0,  h[n,c] = 1 where c = labels[n], else 0
+// and a label out of range makes h[n,:] NaN.
 template <class T>
 Variable<T> gather(const Variable<T>& x, const Labels& labels) {
     if (!labels.defined() || x.shape().rank() != 2 || labels.rank() != 1 ||
@@ -255,6 +259,13 @@ Variable<T> gather(const Variable<T>& x, const Labels& labels) {
                     "x of shape " + x.shape().str() + ", labels of shape " + labels.shape().str(),
                     "x (N, C) and labels (N)");
     const Index n = x.shape()[0], classes = x.shape()[1];
+    const Device device = x.value().device();
+    if (device != Device::cpu && labels.device() == device) {
+        const Tensor<T> h = Tensor<T>::empty({n, classes}, device);
+        backend<T>(device).class_shares(h.data(), nullptr, labels.data(), nullptr, 1, 0, n,
+                                        classes);
+        return sum(where(h, Variable<T>(h) * x, constant(0, x)), {1});
+    }
     const Labels host = labels.to(Device::cpu);
     const Tensor<Index> elements = Tensor<Index>::empty({n});
     for (Index i = 0; i < n; ++i) {
@@ -265,7 +276,7 @@ Variable<T> gather(const Variable<T>& x, const Labels& labels) {
                             x.shape().str());
         elements.data()[i] = i * classes + label;
     }
-    return gather_by("gather", x, elements.to(x.value().device()), 1, {n});
+    return gather_by("gather", x, elements.to(device), 1, {n});
 }
 
 // Entry i along the axis is a block of x seen as (outer axes, axis, inner axes), that is row

@@ -1,5 +1,6 @@
 #include "losses/penalty.h"
 
+#include <iterator>
 #include <utility>
 
 #include "core/error.h"
@@ -21,27 +22,36 @@ WeightPenalty<T>::WeightPenalty(const std::string& name, Penalty R,
 }
 
 template <class T>
-Tensor<T> WeightPenalty<T>::forward() const {
+typename WeightPenalty<T>::Arrays WeightPenalty<T>::arrays() const {
     const Device device = parameters_[0]->value.device();
-    Tensor<T> sum = Tensor<T>::zeros({}, device);
-    for (const Parameter<T>* parameter : parameters_)
-        if (parameter->value.device() != device)
+    Arrays all;
+    all.reserve(parameters_.size());
+    for (const Parameter<T>* parameter : parameters_) {
+        const Tensor<T>&w = parameter->value, &dw = parameter->grad;
+        if (w.device() != device)
             throw Error(describe() + ": parameters on two devices",
-                        std::string(name_of(device)) + " and " +
-                            std::string(name_of(parameter->value.device())),
+                        std::string(name_of(device)) + " and " + std::string(name_of(w.device())),
                         "one device", "make a penalty for the parameters of each device");
-    for (const Parameter<T>* parameter : parameters_)
-        backend<T>(device).penalty_forward(R_, sum.data(), parameter->value.data(),
-                                           static_cast<T>(strength_), parameter->value.size());
-    return sum;
+        all.push_back({.w = w.data(), .dw = dw.data(), .kept = {}, .n = w.size()});
+    }
+    return all;
+}
+
+template <class T>
+Tensor<T> WeightPenalty<T>::forward() const {
+    const Arrays all = arrays();
+    const Device device = parameters_[0]->value.device();
+    Tensor<T> value = Tensor<T>::empty({}, device);
+    backend<T>(device).penalty_forward(R_, value.data(), all.data(), std::ssize(all),
+                                       static_cast<T>(strength_));
+    return value;
 }
 
 template <class T>
 void WeightPenalty<T>::backward() const {
-    for (const Parameter<T>* parameter : parameters_)
-        backend<T>(parameter->value.device())
-            .penalty_backward(R_, parameter->grad.data(), parameter->value.data(),
-                              static_cast<T>(strength_), parameter->value.size());
+    const Arrays all = arrays();
+    backend<T>(parameters_[0]->value.device())
+        .penalty_backward(R_, all.data(), std::ssize(all), static_cast<T>(strength_));
 }
 
 template <class T>

@@ -12,9 +12,11 @@ namespace handgrad {
 /// data's loss plus the penalty:
 ///
 ///   L2Penalty<float> penalty({&linear.weight}, 1e-4);   // weights only: biases are left alone
-///   const float value = loss.forward(...).item() + penalty.forward().item();
+///   const Tensor<float> value = loss.forward(...) + penalty.forward();
 ///   model.backward(loss.backward());
 ///   penalty.backward();
+///
+/// On a GPU each is one launch for all parameters (of 64).
 template <class T>
 class WeightPenalty {
   public:
@@ -39,6 +41,10 @@ class WeightPenalty {
     [[nodiscard]] double strength() const { return strength_; }
 
   private:
+    /// Where the parameters are now. Throws Error where they are on two devices.
+    using Arrays = std::vector<ParameterArrays<T>, CachedAllocator<ParameterArrays<T>>>;
+    [[nodiscard]] Arrays arrays() const;
+
     Penalty R_;
     std::vector<Parameter<T>*> parameters_;
     double strength_;

@@ -506,30 +506,3 @@ TEMPLATE_TEST_CASE("losses of each row and their derivatives", "[kernels]", floa
             }
     });
 }
-
-TEMPLATE_TEST_CASE("penalties and their derivatives", "[kernels]", float, double) {
-    using T = TestType;
-    constexpr double eps = std::numeric_limits<T>::epsilon();
-    on_every_backend<T>([](const Backend<T>& backend) {
-        for (const Index n : sizes)
-            for (const Penalty R : {Penalty::l1, Penalty::l2}) {
-                const auto w = numbers<T>(n, 22), before = numbers<T>(n, 23);
-                auto dw = before, expected = before;
-                double sum = 0;
-                for (std::size_t i = 0; i < w.size(); ++i) {
-                    const double v = double{w[i]};
-                    sum += R == Penalty::l1 ? std::abs(v) : v * v;
-                    expected[i] += static_cast<T>(R == Penalty::l1 ? (v > 0   ? 0.25
-                                                                      : v < 0 ? -0.25
-                                                                              : 0)
-                                                                   : 0.5 * v);
-                }
-                T total = 1;
-                backend.penalty_forward(R, &total, w.data(), T(0.25), n);
-                CHECK(std::abs(double{total} - 1 - 0.25 * sum) <=
-                      static_cast<double>(n + 1) * eps * (1 + sum));
-                backend.penalty_backward(R, dw.data(), w.data(), T(0.25), n);
-                CHECK(close(dw, expected, 4 * eps));
-            }
-    });
-}

@@ -271,16 +271,6 @@ class OnHostMemory final : public Backend<T> {
                               d.in(weight, cols), rows, cols);
         d.copy_back();
     }
-    void penalty_forward(Penalty R, T* out, const T* w, T strength, Index n) const override {
-        DeviceArrays d(gpu_);
-        kernels_.penalty_forward(R, d.out(out, 1), d.in(w, n), strength, n);
-        d.copy_back();
-    }
-    void penalty_backward(Penalty R, T* dw, const T* w, T strength, Index n) const override {
-        DeviceArrays d(gpu_);
-        kernels_.penalty_backward(R, d.out(dw, n), d.in(w, n), strength, n);
-        d.copy_back();
-    }
     void sum(T* out, const T* x, T scale, Index n) const override {
         DeviceArrays d(gpu_);
         kernels_.sum(d.out(out, 1), d.in(x, n), scale, n);
@@ -332,6 +322,20 @@ class OnHostMemory final : public Backend<T> {
                          T limit) const override {
         DeviceArrays d(gpu_);
         kernels_.clamp_gradients(on_device(d, parameters, count).data(), count, limit);
+        d.copy_back();
+    }
+    void penalty_forward(Penalty R, T* out, const ParameterArrays<T>* parameters, Index count,
+                         T strength) const override {
+        DeviceArrays d(gpu_);
+        const auto there = on_device(d, parameters, count);
+        kernels_.penalty_forward(R, d.out(out, 1), there.data(), count, strength);
+        d.copy_back();
+    }
+    void penalty_backward(Penalty R, const ParameterArrays<T>* parameters, Index count,
+                          T strength) const override {
+        DeviceArrays d(gpu_);
+        const auto there = on_device(d, parameters, count);
+        kernels_.penalty_backward(R, there.data(), count, strength);
         d.copy_back();
     }
     void unary(UnaryOp op, T* y, const T* x, Index n) const override {

@@ -272,6 +272,35 @@ TEMPLATE_TEST_CASE("gradients are set to zero and clipped by their norm", "[kern
     });
 }
 
+TEMPLATE_TEST_CASE("penalties and their derivatives", "[kernels][optim]", float, double) {
+    using T = TestType;
+    constexpr double eps = std::numeric_limits<T>::epsilon();
+    on_every_backend<T>([](const Backend<T>& backend) {
+        for (const Index n : sizes)
+            for (const Penalty R : {Penalty::l1, Penalty::l2}) {
+                auto w = numbers<T>(n, 22), dw = numbers<T>(n, 23);
+                if (n > 2) w[2] = 0;  // the kink
+                const auto before = dw;
+                const auto all = parameters(w, dw);
+                double sum = 0;
+                for (const T v : w) sum += R == Penalty::l1 ? std::abs(double{v}) : double{v} * v;
+                T total = std::numeric_limits<T>::quiet_NaN();
+                backend.penalty_forward(R, &total, all.data(), 3, T(0.25));
+                CHECK(std::abs(double{total} - 0.25 * sum) <=
+                      static_cast<double>(n + 1) * eps * (1 + sum));
+                backend.penalty_backward(R, all.data(), 3, T(0.25));
+                CHECK(close(
+                    dw,
+                    by_rule(dw,
+                            [&](auto i) {
+                                const double v = double{w[i]}, sign = v > 0 ? 1 : v < 0 ? -1 : 0;
+                                return before[i] + (R == Penalty::l1 ? 0.25 * sign : 0.5 * v);
+                            }),
+                    4 * eps));
+            }
+    });
+}
+
 TEST_CASE("a step moves more parameters than one launch has room for", "[kernels][optim]") {
     on_every_backend<float>([](const Backend<float>& backend) {
         constexpr Index count = 131;  // two launches of 64, and three
@@ -296,6 +325,17 @@ TEST_CASE("a step moves more parameters than one launch has room for", "[kernels
             for (const float g : gradients) expected += double{g} * double{g};
         backend.sum_squares(&total, all.data(), count);
         CHECK(std::abs(total - expected) <= 1e-12 * expected);
+
+        double size = 0;
+        for (const auto& values : w)
+            for (const float v : values) size += std::abs(double{v});
+        float penalty = 0;
+        backend.penalty_forward(Penalty::l1, &penalty, all.data(), count, 0.5F);
+        CHECK(std::abs(double{penalty} - 0.5 * size) <= 1e-5 * size);
+        const auto dw_before = dw;
+        backend.penalty_backward(Penalty::l2, all.data(), count, 0.5F);
+        for (std::size_t k = 0; k < dw.size(); ++k)
+            CHECK(dw[k] == by_rule(dw[k], [&](auto i) { return dw_before[k][i] + w[k][i]; }));
     });
 }
 

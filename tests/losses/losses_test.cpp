@@ -8,7 +8,9 @@
 #include "allocation_count.h"
 #include "catch.h"
 #include "core/error.h"
+#include "kernels/emulator/watch.h"
 #include "layers/linear.h"
+#include "layers/mlp.h"
 #include "layers/softmax.h"
 #include "losses/cross_entropy.h"
 #include "losses/donsker_varadhan.h"
@@ -216,6 +218,30 @@ TEST_CASE("penalties by hand, on chosen parameters", "[losses]") {
     REQUIRE_THROWS_AS(L1Penalty<double>({nullptr}, 1), Error);
     REQUIRE_THROWS_WITH(L2Penalty<double>({&w1}, -1), ContainsSubstring("strength"));
     REQUIRE_THROWS_AS(L2Penalty<double>({&w1}, not_a_number), Error);
+}
+
+TEST_CASE("a penalty of many parameters is one launch on a GPU", "[losses][emulated]") {
+    if (!emulator::sees_accesses()) return;
+    Random random(0);
+    Sequential<double> model =
+        mlp<double>(std::vector<Index>{7, 5, 3}, random, 0, Device::emulated);
+    const L2Penalty<double> penalty(model.parameters(), 0.5);
+    emulator::take_traffic();
+    emulator::set_counting(true);
+    const Tensor<double> value = penalty.forward();
+    penalty.backward();
+    emulator::set_counting(false);
+    const auto traffic = emulator::take_traffic();
+    REQUIRE(traffic.size() == 2);
+    CHECK(traffic[0].launches == 1);
+    CHECK(traffic[1].launches == 1);
+    double squares = 0;
+    for (const Parameter<double>* parameter : model.parameters()) {
+        const auto w = parameter->value.values(), dw = parameter->grad.values();
+        for (const double v : w) squares += v * v;
+        CHECK(dw == w);
+    }
+    CHECK(std::abs(value.item() - 0.5 * squares) <= 1e-14 * squares);
 }
 
 namespace {
