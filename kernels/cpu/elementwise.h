@@ -48,28 +48,33 @@ template <class T>
 /// Results wait here for copy_past_caches: in L1 where an item is no larger than usual.
 inline constexpr Index usual_buffer = 4 << 10, largest_buffer = 128 << 10;
 
-/// Makes n results of `size` elements each, one behind the other in y: body(to, begin, end) makes
-/// those of [begin, end), at `to`, which is a buffer where they go past the caches.
+/// Makes results [begin, end) of `size` elements each, one behind the other in y, on this thread:
+/// body(to, begin, end) makes those of [begin, end), at `to`, which is a buffer where they go past
+/// the caches.
+template <class T, class Body>
+void make_results(Index begin, Index end, Index size, T* y, bool past_caches, Body body) {
+    const Index bytes = size * Index{sizeof(T)};
+    if (!past_caches || bytes > largest_buffer) return body(y + begin * size, begin, end);
+    // As many items as are whole vectors, where there may be several.
+    Index some = larger(1, usual_buffer / bytes);
+    some -= some > lanes<T> ? some % lanes<T> : 0;
+    T* const buffer = static_cast<T*>(
+        scratch(Scratch::results, static_cast<std::size_t>(larger(usual_buffer, bytes))));
+    for (Index i = begin; i < end; i += some) {
+        const Index count = smaller(some, end - i);
+        body(buffer, i, i + count);
+        copy_past_caches(y + i * size, buffer, count * size);
+    }
+    end_of_stores_past_caches();
+}
+
+/// The same for all n results, on threads.
 template <class T, class Body>
 void each_result(Index n, Index size, T* y, bool in_place, Cost cost, Index grain, Body body) {
-    const Index bytes = size * Index{sizeof(T)};
-    const bool past_caches = !in_place && beyond_caches(cost) && bytes <= largest_buffer;
+    const bool past_caches = !in_place && beyond_caches(cost);
     parallel_ranges(
         n, cost,
-        [=](Index begin, Index end) {
-            if (!past_caches) return body(y + begin * size, begin, end);
-            // As many items as are whole vectors, where there may be several.
-            Index some = larger(1, usual_buffer / bytes);
-            some -= some > lanes<T> ? some % lanes<T> : 0;
-            T* const buffer = static_cast<T*>(
-                scratch(Scratch::results, static_cast<std::size_t>(larger(usual_buffer, bytes))));
-            for (Index i = begin; i < end; i += some) {
-                const Index count = smaller(some, end - i);
-                body(buffer, i, i + count);
-                copy_past_caches(y + i * size, buffer, count * size);
-            }
-            end_of_stores_past_caches();
-        },
+        [=](Index begin, Index end) { make_results(begin, end, size, y, past_caches, body); },
         grain);
 }
 
@@ -149,11 +154,11 @@ inline int parts_of_sum(Index n) {
 
 /// body(part, range) for each part of [0, n), on threads.
 template <class Body>
-void each_part(Index n, int parts, Cost cost, Body body) {
+void each_part(Index n, int parts, Cost cost, Body body, Index grain = 64) {
     if (parts == 1) return body(0, Range{0, n});
     const auto some = [&](Index begin, Index end) {
         for (int part = static_cast<int>(begin); part < end; ++part)
-            body(part, share_of(n, part, parts, 64));
+            body(part, share_of(n, part, parts, grain));
     };
     parallel_ranges(parts, cost, some, 1);
 }

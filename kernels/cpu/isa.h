@@ -74,6 +74,12 @@ template <class T>
 #endif
 }
 
+/// Asks for the cache line at p ahead of its use, such as the next row's while this one is in work.
+/// p may be beyond an array's end.
+[[gnu::always_inline]] inline void prefetch(const void* p) {
+    __builtin_prefetch(p);
+}
+
 [[gnu::always_inline]] inline Index smaller(Index a, Index b) {
     return a < b ? a : b;
 }

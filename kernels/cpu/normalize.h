@@ -78,13 +78,22 @@ template <int... lane>
     return x.part[0];
 }
 
+template <class T>
+[[gnu::always_inline]] inline double sum_of_wide(Wide<T> x) {
+    Vector<double> sum = x.part[0];
+    for (int i = 1; i < Wide<T>::parts; ++i) sum += x.part[i];
+    return sum_of_lanes<double>(sum);
+}
+
 /// The first n lanes, the others zero.
 template <class T>
 [[gnu::always_inline]] inline Wide<T> first_lanes(Wide<T> x, Index n) {
     if (n >= lanes<T>) return x;
-    for (int i = 0; i < Wide<T>::parts; ++i)
-        for (int lane = 0; lane < lanes<double>; ++lane)
-            if (i * lanes<double> + lane >= n) x.part[i][lane] = 0;
+    Vector<double> number;
+    HANDGRAD_UNROLL
+    for (int lane = 0; lane < lanes<double>; ++lane) number[lane] = lane;
+    for (int i = 0; i < Wide<T>::parts; ++i, number += lanes<double>)
+        x.part[i] = number < static_cast<double>(n) ? x.part[i] : Vector<double>{};
     return x;
 }
 
@@ -109,11 +118,7 @@ class Sums {
         if (i < n) add(run, f(i, n - i));
         add(sums_, run);
     }
-    [[nodiscard]] double operator[](int s) const {
-        Vector<double> sum = sums_.term[s].part[0];
-        for (int i = 1; i < Wide<T>::parts; ++i) sum += sums_.term[s].part[i];
-        return sum_of_lanes<double>(sum);
-    }
+    [[nodiscard]] double operator[](int s) const { return sum_of_wide(sums_.term[s]); }
 
   private:
     [[gnu::always_inline]] static void add(Terms<T, count>& sums, const Terms<T, count>& t) {
@@ -216,6 +221,7 @@ template <class T, int count, class F>
 template <class T>
 void channel_moments(T* mean, T* var, const T* x, Channels size) {
     const double count = static_cast<double>(size.count());
+    const Index next = size.channels * size.inner;  // a channel's way to the next sample
     const auto body = [=](Index first, Index n) {
         OfChannels<T> shift;
         const Channels some = {smaller(size.outer, larger(1, 16 / size.inner)), size.channels,
@@ -229,9 +235,10 @@ void channel_moments(T* mean, T* var, const T* x, Channels size) {
         OfChannels<double> sums[2];  // of d and d^2
         sum_channels<T>(
             sums, first, n, size, [=, &shift](Index, Index k, bool one_each, Index j, Index left) {
-                const Vector<T> s = shift.at(k, one_each);
+                // Exact wherever that counts: where x is far from 0, it is near the shift.
                 const Wide<T> d =
-                    first_lanes<T>(widen(load_padded(x + j, left, T{0})) - widen(s), left);
+                    widen(load_padded(x + j, left, shift.of[k]) - shift.at(k, one_each));
+                prefetch(x + j + next);
                 return Terms<T, 2>{d, d * d};
             });
         for (Index k = 0; k < n; ++k) {
@@ -278,6 +285,7 @@ template <class T>
 void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
                          const T* var, const T* weight, T eps, bool of_batch, Channels size) {
     const double count = static_cast<double>(size.count());
+    const Index next = size.channels * size.inner;  // a channel's way to the next sample
     const auto body = [=](Index first, Index n) {
         OfChannels<T> m, rstd, scale, mean_dy, mean_dy_xn;
         for (Index k = 0; k < n; ++k) {
@@ -292,6 +300,8 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
                 const Vector<T> xn =
                     (load_padded(x + j, left, T{0}) - m.at(k, one_each)) * rstd.at(k, one_each);
                 const Wide<T> d = widen(load_padded(dy + j, left, T{0}));
+                prefetch(x + j + next);
+                prefetch(dy + j + next);
                 return Terms<T, 2>{d, d * widen(xn)};
             });
         for (Index k = 0; k < n; ++k) {
@@ -318,29 +328,28 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
 
 // ---- layer normalisation ---------------------------------------------------------------------
 
-/// Rows of few columns: lanes<T> of them at once, one in each lane.
+/// Rows of few columns.
 template <class T>
 void layer_norm_short_rows(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias,
                            T eps, Index rows, Index cols) {
-    Vector<T> columns[few_cols];
     const double share = 1 / static_cast<double>(cols);
-    for (Index r = 0; r < rows; r += lanes<T>) {
-        load_columns(columns, x + r * cols, rows - r, cols);
+    const auto body = [=](auto& columns, Index r) {
+        auto& v = columns[0];
         Wide<T> sum = {}, squares = {};
-        for (Index c = 0; c < cols; ++c) sum = sum + widen(columns[c]);
+        for (Index c = 0; c < cols; ++c) sum = sum + widen(v[c]);
         const Wide<T> m = sum * share;
         for (Index c = 0; c < cols; ++c) {
-            const Wide<T> d = widen(columns[c]) - m;
+            const Wide<T> d = widen(v[c]) - m;
             squares = squares + d * d;
         }
         const Vector<T> mr = narrow(m), s = T{1} / sqrt_of<T>(narrow(squares * share) + eps);
         for (Index c = 0; c < cols; ++c)
-            columns[c] = (columns[c] - mr) * s * (weight != nullptr ? weight[c] : T{1}) +
-                         (bias != nullptr ? bias[c] : T{0});
-        store_columns(y + r * cols, columns, rows - r, cols);
+            v[c] = (v[c] - mr) * s * (weight != nullptr ? weight[c] : T{1}) +
+                   (bias != nullptr ? bias[c] : T{0});
         store_first(mean + r, rows - r, mr);
         store_first(rstd + r, rows - r, s);
-    }
+    };
+    map_short_rows(y, rows, cols, body, x);
 }
 
 /// to = (row - m) s weight + bias, of which `room` elements may be written.
@@ -353,6 +362,7 @@ void finish_normalized_row(T* to, Index room, const T* row, T m, T s, const T* w
         if (weight != nullptr) v *= load_padded(weight + c, n, T{0});
         if (bias != nullptr) v += load_padded(bias + c, n, T{0});
         store_first(to + c, room - c, v);
+        prefetch(row + cols + c);
     }
 }
 
@@ -385,76 +395,114 @@ void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, con
     each_result(rows, cols, y, false, streaming<T>(rows * cols, 2), 1, body);
 }
 
-/// dx of rows of few columns.
+/// Sums over rows in each column: of dy, the gradient of the bias, and of dy xn, the weight's. Both
+/// have room for whole vectors.
+struct ColumnSums {
+    double *dy, *dy_xn;
+};
+
 template <class T>
-void layer_norm_backward_short_rows(T* dx, const T* dy, const T* x, const T* mean, const T* rstd,
-                                    const T* weight, Index rows, Index cols) {
-    Vector<T> g[few_cols], xn[few_cols];
+[[gnu::always_inline]] inline void add_to(double* sums, Wide<T> v) {
+    for (int i = 0; i < Wide<T>::parts; ++i, sums += lanes<double>)
+        store(sums, load(sums) + v.part[i]);
+}
+
+/// dx of rows of few columns, and what they add to the sums.
+template <class T>
+void layer_norm_backward_short_rows(T* dx, ColumnSums sums, const T* dy, const T* x, const T* mean,
+                                    const T* rstd, const T* weight, Index rows, Index cols) {
     const double share = 1 / static_cast<double>(cols);
-    for (Index r = 0; r < rows; r += lanes<T>) {
-        load_columns(g, dy + r * cols, rows - r, cols);
-        load_columns(xn, x + r * cols, rows - r, cols);
+    Wide<T> of_dy[few_cols] = {}, of_dy_xn[few_cols] = {};
+    const auto body = [&](auto& columns, Index r) {
+        auto& [g, xn] = columns;
         const Vector<T> m = load_padded(mean + r, rows - r, T{0});
         const Vector<T> s = load_padded(rstd + r, rows - r, T{0});
         Wide<T> of_g = {}, of_g_xn = {};
         for (Index c = 0; c < cols; ++c) {
-            if (weight != nullptr) g[c] *= weight[c];
+            const T w = weight != nullptr ? weight[c] : T{1};
             xn[c] = (xn[c] - m) * s;
-            of_g = of_g + widen(g[c]);
-            of_g_xn = of_g_xn + widen(g[c]) * widen(xn[c]);
+            const Wide<T> d = widen(g[c]), d_xn = d * widen(xn[c]);
+            of_dy[c] = of_dy[c] + d;
+            of_dy_xn[c] = of_dy_xn[c] + d_xn;
+            of_g = of_g + d * double{w};
+            of_g_xn = of_g_xn + d_xn * double{w};
+            g[c] *= w;
         }
         const Vector<T> mean_g = narrow(of_g * share), mean_g_xn = narrow(of_g_xn * share);
         for (Index c = 0; c < cols; ++c) g[c] = s * (g[c] - mean_g - xn[c] * mean_g_xn);
-        store_columns(dx + r * cols, g, rows - r, cols);
+    };
+    map_short_rows(dx, rows, cols, body, dy, x);
+    for (Index c = 0; c < cols; ++c) {
+        sums.dy[c] += sum_of_wide(of_dy[c]);
+        sums.dy_xn[c] += sum_of_wide(of_dy_xn[c]);
+    }
+}
+
+/// The same where they are many.
+template <class T>
+void layer_norm_backward_long_rows(T* dx, ColumnSums sums, const T* dy, const T* x, const T* mean,
+                                   const T* rstd, const T* weight, Index rows, Index cols) {
+    const double count = static_cast<double>(cols);
+    for (Index r = 0; r < rows; ++r, dx += cols, dy += cols, x += cols) {
+        const T m = mean[r], s = rstd[r];
+        const auto xn = [=](Index c, Index n) { return (load_padded(x + c, n, T{0}) - m) * s; };
+        const auto g = [=](Index c, Index n) {
+            const Vector<T> d = load_padded(dy + c, n, T{0});
+            return weight != nullptr ? d * load_padded(weight + c, n, T{0}) : d;
+        };
+        Sums<T, 2> of_row;  // of g and g xn
+        of_row.add(cols, [=](Index c, Index n) {
+            const Wide<T> d = widen(g(c, n));
+            return Terms<T, 2>{d, d * widen(xn(c, n))};
+        });
+        const T mean_g = static_cast<T>(of_row[0] / count);
+        const T mean_g_xn = static_cast<T>(of_row[1] / count);
+        const auto finish = [=](Index c, Index n) {
+            const Vector<T> v = xn(c, n);
+            const Wide<T> d = widen(load_padded(dy + c, n, T{0}));
+            store_first(dx + c, n, s * (g(c, n) - mean_g - v * mean_g_xn));
+            add_to<T>(sums.dy + c, d);
+            add_to<T>(sums.dy_xn + c, d * widen(v));
+            prefetch(dy + cols + c);
+            prefetch(x + cols + c);
+        };
+        Index c = 0;
+        for (; c + lanes<T> <= cols; c += lanes<T>) finish(c, lanes<T>);
+        if (c < cols) finish(c, cols - c);
     }
 }
 
 template <class T>
 void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
                          const T* rstd, const T* weight, Index rows, Index cols) {
-    const double count = static_cast<double>(cols);
-    const auto body = [=](T* to, Index begin, Index end) {
-        if (cols <= few_cols)
-            return layer_norm_backward_short_rows(to, dy + begin * cols, x + begin * cols,
-                                                  mean + begin, rstd + begin, weight, end - begin,
-                                                  cols);
-        for (Index r = begin; r < end; ++r, to += cols) {
-            const T *row = x + r * cols, *drow = dy + r * cols;
-            const T m = mean[r], s = rstd[r];
-            const auto g = [=](Index c, Index n) {
-                const Vector<T> d = load_padded(drow + c, n, T{0});
-                return weight != nullptr ? d * load_padded(weight + c, n, T{0}) : d;
-            };
-            Sums<T, 2> sums;  // of g and g xn
-            sums.add(cols, [=](Index c, Index n) {
-                const Wide<T> d = widen(g(c, n));
-                return Terms<T, 2>{d, d * widen((load_padded(row + c, n, T{0}) - m) * s)};
-            });
-            const T mean_g = static_cast<T>(sums[0] / count);
-            const T mean_g_xn = static_cast<T>(sums[1] / count);
-            for (Index c = 0; c < cols; c += lanes<T>) {
-                const Index n = cols - c;
-                const Vector<T> xn = (load_padded(row + c, n, T{0}) - m) * s;
-                store_first(to + c, (end - r) * cols - c, s * (g(c, n) - mean_g - xn * mean_g_xn));
-            }
-        }
+    const Cost cost = streaming<T>(rows * cols, 3);
+    const bool few = cols <= few_cols;
+    const int parts = static_cast<int>(smaller(parts_of_sum(rows * cols), larger(1, rows)));
+    const Index width = (cols + lanes<T> - 1) / lanes<T> * lanes<T>;
+    double* const partial = static_cast<double*>(scratch(
+        Scratch::partial_sums, static_cast<std::size_t>(parts * 2 * width) * sizeof(double)));
+    const auto body = [=](int part, Range range) {
+        double* const of_part = partial + part * 2 * width;
+        for (Index i = 0; i < 2 * width; ++i) of_part[i] = 0;
+        const auto some = [=](T* to, Index begin, Index end) {
+            const auto of_rows =
+                few ? layer_norm_backward_short_rows<T> : layer_norm_backward_long_rows<T>;
+            of_rows(to, ColumnSums{of_part, of_part + width}, dy + begin * cols, x + begin * cols,
+                    mean + begin, rstd + begin, weight, end - begin, cols);
+        };
+        make_results(range.begin, range.end, cols, dx, beyond_caches(cost), some);
     };
-    each_result(rows, cols, dx, false, streaming<T>(rows * cols, 3), 1, body);
+    each_part(rows, parts, cost, body, few ? lanes<T> : 1);
     if (weight == nullptr) return;
-    // Columns are channels of one number in each row.
-    const Channels size = {rows, cols, 1};
-    const auto columns = [=](Index first, Index n) {
-        OfChannels<double> sums[2];  // of dy and dy xn
-        sum_channels<T>(sums, first, n, size, [=](Index r, Index, bool, Index j, Index left) {
-            const Wide<T> d = widen(load_padded(dy + j, left, T{0}));
-            return Terms<T, 2>{d, d * widen((load_padded(x + j, left, T{0}) - mean[r]) * rstd[r])};
-        });
-        for (Index k = 0; k < n; ++k) {
-            dweight[first + k] += static_cast<T>(sums[1].of[k]);
-            dbias[first + k] += static_cast<T>(sums[0].of[k]);
+    for (Index c = 0; c < cols; ++c) {
+        double of_dy = 0, of_dy_xn = 0;
+        for (int part = 0; part < parts; ++part) {
+            of_dy += partial[part * 2 * width + c];
+            of_dy_xn += partial[part * 2 * width + width + c];
         }
-    };
-    each_channels(size, streaming<T>(rows * cols, 2), columns);
+        dbias[c] += static_cast<T>(of_dy);
+        dweight[c] += static_cast<T>(of_dy_xn);
+    }
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -1,8 +1,10 @@
 // Pooling: windows over each plane (one channel of one sample), reduced to a number each.
 //
-// Windows that lie side by side are worked on at once, one in each lane of a vector.
+// Windows that lie side by side are worked on at once, one in each lane of a vector; where planes
+// have few pixels, the same window of several planes.
 #pragma once
 
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/windows.h"
@@ -49,81 +51,167 @@ inline Index first_inside(const WindowAxis& axis, Index i) {
     return element;
 }
 
-/// body(plane, pixels, out) for each plane: where it starts in the images and in the output.
-template <class T, class Body>
-void each_plane(Index planes, const Windows& windows, Body&& body) {
-    const Index pixels = windows.h.in * windows.w.in, out = windows.h.out * windows.w.out;
+inline Index pixels_of(const Windows& windows) {
+    return windows.h.in * windows.w.in;
+}
+inline Index windows_of(const Windows& windows) {
+    return windows.h.out * windows.w.out;
+}
+
+/// Planes that are worked on like rows of few columns, see columns.h.
+inline bool few_pixels(const Windows& windows) {
+    return pixels_of(windows) <= few_cols && windows_of(windows) <= few_cols;
+}
+
+/// On threads: body(pixels, out) for each plane, where it starts in the images and in the output.
+/// Where planes have few pixels, of_few(pixels, out, planes) for lanes<T> planes or the last ones.
+template <class T, class Few, class Body>
+void each_plane(Index planes, const Windows& windows, Few of_few, Body body) {
+    const Index pixels = pixels_of(windows), out = windows_of(windows);
     const Index reads = planes * out * windows.h.kernel * windows.w.kernel;
+    const bool few = few_pixels(windows);
     parallel_ranges(
         planes, {.flops = 20 * reads, .bytes = planes * (pixels + out) * Index{sizeof(T)}},
         [&](Index begin, Index end) {
-            for (Index plane = begin; plane < end; ++plane) body(plane * pixels, plane * out);
+            for (Index plane = begin; plane < end; plane += few ? lanes<T> : 1)
+                if (few)
+                    of_few(plane * pixels, plane * out, end - plane);
+                else
+                    body(plane * pixels, plane * out);
         },
-        1);
+        few ? lanes<T> : 1);
 }
 
-template <class Places>
-[[gnu::always_inline]] inline void store_places(std::int32_t* to, Index n, Places places) {
-    if constexpr (sizeof(places[0]) == sizeof(float)) {
+/// body(window, pixel) for each element of each window of a plane that lies in the image, window by
+/// window.
+template <class Body>
+[[gnu::always_inline]] inline void each_window_element(const Windows& windows, Body body) {
+    const WindowAxis &h = windows.h, &w = windows.w;
+    for (Index i = 0; i < h.out; ++i)
+        for (Index j = 0; j < w.out; ++j)
+            for (Index kh = 0; kh < h.kernel; ++kh) {
+                const Index row = element_of(h, i, kh);
+                if (!contains(h, row)) continue;
+                for (Index kw = 0; kw < w.kernel; ++kw) {
+                    const Index column = element_of(w, j, kw);
+                    if (contains(w, column)) body(i * w.out + j, row * w.in + column);
+                }
+            }
+}
+
+template <class T>
+using Places = decltype(Vector<T>{} > Vector<T>{});  // integers as wide as T
+template <class T>
+using Place = decltype(+Places<T>{}[0]);
+
+/// The greatest of the numbers that were seen, NaN if there was one, and the first place of it.
+template <class T>
+struct Greatest {
+    Vector<T> value;
+    Places<T> at;
+
+    [[gnu::always_inline]] void see(Vector<T> v, Places<T> place) {
+        const auto better = (v > value) | (v != v);  // NOLINT(misc-redundant-expression)
+        value = better ? v : value;
+        at = better ? place : at;
+    }
+};
+
+template <class T>
+[[gnu::always_inline]] inline void store_places(std::int32_t* to, Index n, Places<T> places) {
+    if constexpr (sizeof(T) == sizeof(float)) {
         store_first(reinterpret_cast<float*>(to), n, reinterpret_cast<Vector<float>>(places));
     } else {
         for (Index lane = 0; lane < n; ++lane) to[lane] = static_cast<std::int32_t>(places[lane]);
     }
 }
 
+/// The first `planes` planes, or lanes<T> of them.
+template <class T>
+void max_pool_few_pixels(T* y, std::int32_t* chosen, const T* x, Index planes,
+                         const Windows& windows) {
+    constexpr T lowest = -static_cast<T>(__builtin_inf());
+    const Index out = windows_of(windows), w = windows.w.out;
+    Vector<T> image[few_cols], best[few_cols], best_at[few_cols];
+    load_columns(image, x, planes, pixels_of(windows));
+    Greatest<T> greatest[few_cols];
+    for (Index i = 0; i < out; ++i) {
+        const Index start =
+            first_inside(windows.h, i / w) * windows.w.in + first_inside(windows.w, i % w);
+        greatest[i] = {Vector<T>{} + lowest, Places<T>{} + static_cast<Place<T>>(start)};
+    }
+    each_window_element(windows, [&](Index window, Index pixel) {
+        greatest[window].see(image[pixel], Places<T>{} + static_cast<Place<T>>(pixel));
+    });
+    for (Index i = 0; i < out; ++i) {
+        best[i] = greatest[i].value;
+        best_at[i] = reinterpret_cast<Vector<T>>(greatest[i].at);
+    }
+    store_columns(y, best, planes, out);
+    if constexpr (sizeof(T) == sizeof(float))
+        return store_columns(reinterpret_cast<float*>(chosen), best_at, planes, out);
+    for (Index plane = 0; plane < smaller(planes, lanes<T>); ++plane)
+        for (Index i = 0; i < out; ++i)
+            chosen[plane * out + i] = static_cast<std::int32_t>(greatest[i].at[plane]);
+}
+
 template <class T>
 void max_pool2d_forward(T* y, std::int32_t* chosen, const T* x, Index planes,
                         const Windows& windows) {
-    using Places = decltype(Vector<T>{} > Vector<T>{});  // integers as wide as T
-    using Place = decltype(+Places{}[0]);
     constexpr T lowest = -static_cast<T>(__builtin_inf());
     const WindowAxis &h = windows.h, &w = windows.w;
-    const T* const end = x + planes * h.in * w.in;
-    each_plane<T>(planes, windows, [&](Index pixels, Index out) {
+    const T* const end = x + planes * pixels_of(windows);
+    // The first column of each window that lies in the image, with room for a whole vector.
+    auto* const starts = static_cast<Place<T>*>(
+        scratch(Scratch::columns, static_cast<std::size_t>(w.out + lanes<T>) * sizeof(T)));
+    for (Index j = 0; j < w.out + lanes<T>; ++j)
+        starts[j] = j < w.out ? static_cast<Place<T>>(first_inside(w, j)) : 0;
+    Places<T> column;
+    for (int lane = 0; lane < lanes<T>; ++lane)
+        column[lane] = static_cast<Place<T>>(lane * w.stride);
+    const auto of_few = [&](Index pixels, Index out, Index some) {
+        max_pool_few_pixels(y + out, chosen + out, x + pixels, some, windows);
+    };
+    const auto body = [&](Index pixels, Index out) {
         const T* const image = x + pixels;
         for (Index j = 0; j < w.out; j += lanes<T>) {
             const Index n = smaller(lanes<T>, w.out - j);
             const WindowLanes<T> side_by_side(w, j, n, end);
-            struct {
-                Place of[lanes<T>];
-            } columns = {}, starts = {};
-            for (Index lane = 0; lane < n; ++lane) {
-                columns.of[lane] = static_cast<Place>(lane * w.stride);
-                starts.of[lane] = static_cast<Place>(first_inside(w, j + lane));
-            }
-            const Places column = __builtin_bit_cast(Places, columns);
-            const Places start = __builtin_bit_cast(Places, starts);
+            Places<T> start;
+            __builtin_memcpy(&start, starts + j, sizeof(start));
             for (Index i = 0; i < h.out; ++i) {
-                Vector<T> best = Vector<T>{} + lowest;
-                Places best_at = start + static_cast<Place>(first_inside(h, i) * w.in);
+                Greatest<T> greatest = {Vector<T>{} + lowest,
+                                        start + static_cast<Place<T>>(first_inside(h, i) * w.in)};
                 for (Index kh = 0; kh < h.kernel; ++kh) {
                     const Index row = element_of(h, i, kh);
                     if (!contains(h, row)) continue;
                     for (Index kw = 0; kw < w.kernel; ++kw) {
-                        const Vector<T> v = side_by_side.load(image + row * w.in, kw, lowest);
                         const Index first = row * w.in + element_of(w, j, kw);
-                        const auto better =
-                            (v > best) | (v != v);  // NOLINT(misc-redundant-expression)
-                        best = better ? v : best;
-                        best_at = better ? column + static_cast<Place>(first) : best_at;
+                        greatest.see(side_by_side.load(image + row * w.in, kw, lowest),
+                                     column + static_cast<Place<T>>(first));
                     }
                 }
                 const Index at = out + i * w.out + j;
-                store_first(y + at, n, best);
-                store_places(chosen + at, n, best_at);
+                store_first(y + at, n, greatest.value);
+                store_places<T>(chosen + at, n, greatest.at);
             }
         }
-    });
+    };
+    each_plane<T>(planes, windows, of_few, body);
 }
 
 template <class T>
 void max_pool2d_backward(T* dx, const T* dy, const std::int32_t* chosen, Index planes,
                          const Windows& windows) {
-    each_plane<T>(planes, windows, [&](Index pixels, Index out) {
-        for (Index i = 0; i < windows.h.in * windows.w.in; ++i) dx[pixels + i] = 0;
-        for (Index i = 0; i < windows.h.out * windows.w.out; ++i)
-            dx[pixels + chosen[out + i]] += dy[out + i];
-    });
+    const auto body = [&](Index pixels, Index out) {
+        for (Index i = 0; i < pixels_of(windows); ++i) dx[pixels + i] = 0;
+        for (Index i = 0; i < windows_of(windows); ++i) dx[pixels + chosen[out + i]] += dy[out + i];
+    };
+    const auto one_by_one = [&](Index pixels, Index out, Index some) {
+        for (Index plane = 0; plane < smaller(some, lanes<T>); ++plane)
+            body(pixels + plane * pixels_of(windows), out + plane * windows_of(windows));
+    };
+    each_plane<T>(planes, windows, one_by_one, body);
 }
 
 /// One over the elements that each window has along an axis, in memory of this thread.
@@ -144,8 +232,17 @@ void avg_pool2d_forward(T* y, const T* x, Index planes, const Windows& windows,
     const WindowAxis &h = windows.h, &w = windows.w;
     const T* const of_row = shares_along<T>(Scratch::gathered, h, count_padding);
     const T* const of_column = shares_along<T>(Scratch::packed_a, w, count_padding);
-    const T* const end = x + planes * h.in * w.in;
-    each_plane<T>(planes, windows, [&](Index pixels, Index out) {
+    const T* const end = x + planes * pixels_of(windows);
+    const auto of_few = [&](Index pixels, Index out, Index some) {
+        Vector<T> image[few_cols], sums[few_cols] = {};
+        load_columns(image, x + pixels, some, pixels_of(windows));
+        each_window_element(windows,
+                            [&](Index window, Index pixel) { sums[window] += image[pixel]; });
+        for (Index i = 0; i < windows_of(windows); ++i)
+            sums[i] *= of_column[i % w.out] * of_row[i / w.out];
+        store_columns(y + out, sums, some, windows_of(windows));
+    };
+    const auto body = [&](Index pixels, Index out) {
         for (Index j = 0; j < w.out; j += lanes<T>) {
             const Index n = smaller(lanes<T>, w.out - j);
             const WindowLanes<T> side_by_side(w, j, n, end);
@@ -161,7 +258,8 @@ void avg_pool2d_forward(T* y, const T* x, Index planes, const Windows& windows,
                 store_first(y + out + i * w.out + j, n, sum * (share * of_row[i]));
             }
         }
-    });
+    };
+    each_plane<T>(planes, windows, of_few, body);
 }
 
 /// Adds shares[j] to every element of window j in a row of the image.
@@ -169,13 +267,6 @@ template <class T>
 void add_to_windows(T* __restrict image, Index row, const T* __restrict shares,
                     const WindowAxis& w) {
     T* const to = image + row * w.in;
-    if (w.kernel == 2 && w.stride == 2 && w.dilation == 1 && w.padding == 0) {
-        for (Index j = 0; j < w.out; ++j) {
-            to[2 * j] += shares[j];
-            to[2 * j + 1] += shares[j];
-        }
-        return;
-    }
     for (Index k = 0; k < w.kernel; ++k) {
         const Range inside = windows_inside(w, k);
         const Index first = element_of(w, 0, k), stride = w.stride;
@@ -187,15 +278,57 @@ void add_to_windows(T* __restrict image, Index row, const T* __restrict shares,
     }
 }
 
+/// Each lane of half a vector twice: 0 0 1 1 .. from the first half, or from the second.
+template <class T, int half, int... lane>
+[[gnu::always_inline]] inline Vector<T> each_twice(Vector<T> v,
+                                                   std::integer_sequence<int, lane...>) {
+    return __builtin_shufflevector(v, v, (half * lanes<T> / 2 + lane / 2)...);
+}
+
+/// Are windows of two that lie side by side all there is?
+inline bool pairs(const WindowAxis& axis) {
+    return axis.kernel == 2 && axis.stride == 2 && axis.dilation == 1 && axis.padding == 0 &&
+           axis.in == 2 * axis.out;
+}
+
+/// Both elements of n pairs, of which lane j of v is the value of pair j.
+template <class T>
+[[gnu::always_inline]] inline void store_pairs(T* to, Index n, Vector<T> v) {
+    store_first(to, 2 * n, each_twice<T, 0>(v, LaneNumbers<T>{}));
+    if (2 * n > lanes<T>)
+        store_first(to + lanes<T>, 2 * n - lanes<T>, each_twice<T, 1>(v, LaneNumbers<T>{}));
+}
+
 template <class T>
 void avg_pool2d_backward(T* dx, const T* dy, Index planes, const Windows& windows,
                          bool count_padding) {
     const WindowAxis &h = windows.h, &w = windows.w;
     const T* const of_row = shares_along<T>(Scratch::gathered, h, count_padding);
     const T* const of_column = shares_along<T>(Scratch::packed_a, w, count_padding);
-    each_plane<T>(planes, windows, [&](Index pixels, Index out) {
+    const auto of_few = [&](Index pixels, Index out, Index some) {
+        Vector<T> image[few_cols] = {}, shares[few_cols];
+        load_columns(shares, dy + out, some, windows_of(windows));
+        for (Index i = 0; i < windows_of(windows); ++i)
+            shares[i] *= of_column[i % w.out] * of_row[i / w.out];
+        each_window_element(windows,
+                            [&](Index window, Index pixel) { image[pixel] += shares[window]; });
+        store_columns(dx + pixels, image, some, pixels_of(windows));
+    };
+    const auto body = [&](Index pixels, Index out) {
         T* const image = dx + pixels;
-        for (Index i = 0; i < h.in * w.in; ++i) image[i] = 0;
+        if (pairs(h) && pairs(w)) {
+            for (Index i = 0; i < h.out; ++i)
+                for (Index j = 0; j < w.out; j += lanes<T>) {
+                    const Index n = w.out - j;
+                    const Vector<T> share = load_padded(of_column + j, n, T{0}) * of_row[i];
+                    const Vector<T> v = load_padded(dy + out + i * w.out + j, n, T{0}) * share;
+                    T* const to = image + 2 * i * w.in + 2 * j;
+                    store_pairs(to, smaller(n, lanes<T>), v);
+                    store_pairs(to + w.in, smaller(n, lanes<T>), v);
+                }
+            return;
+        }
+        for (Index i = 0; i < pixels_of(windows); ++i) image[i] = 0;
         T* const shares =
             static_cast<T*>(scratch(Scratch::columns, static_cast<std::size_t>(w.out) * sizeof(T)));
         for (Index i = 0; i < h.out; ++i) {
@@ -207,7 +340,8 @@ void avg_pool2d_backward(T* dx, const T* dy, Index planes, const Windows& window
                 if (contains(h, row)) add_to_windows(image, row, shares, w);
             }
         }
-    });
+    };
+    each_plane<T>(planes, windows, of_few, body);
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -1,13 +1,10 @@
 // Kernels on the rows of a matrix (rows, cols).
 #pragma once
 
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/elementwise.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
-
-/// The columns that kernels treat as few: there, a loop over one row's columns costs more to start
-/// than it does. lanes<T> such rows after each other are `cols` whole vectors.
-inline constexpr Index few_cols = 64;
 
 template <class T>
 void add_to_rows(T* x, const T* bias, Index rows, Index cols) {

@@ -1,6 +1,7 @@
 // Softmax of the rows of a matrix (rows, cols), and its logarithm.
 #pragma once
 
+#include "kernels/cpu/columns.h"
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/rows.h"
@@ -55,6 +56,7 @@ template <class T>
     return sum_over<T>(cols, [=](Index c, Index n) {
         const Vector<T> e = exp_of_negative<T>(load_padded(x + c, n, nothing) - highest);
         if (y != nullptr) store_first(y + c, n, e);
+        prefetch(x + cols + c);  // rows follow each other
         return e;
     });
 }
@@ -84,62 +86,29 @@ void softmax_long_rows(T* y, const T* x, Index begin, Index end, Index cols, Eac
     }
 }
 
-/// The first lanes<T> of `rows` rows at x, transposed: lane r of columns[c] is x[r, c]. Lanes and
-/// columns beyond are any numbers.
-template <class T>
-[[gnu::always_inline]] inline void load_columns(Vector<T>* columns, const T* x, Index rows,
-                                                Index cols) {
-    for (Index c = 0; c < cols; c += lanes<T>) {
-        Vector<T> tile[lanes<T>];
-        HANDGRAD_UNROLL
-        for (int r = 0; r < lanes<T>; ++r) {
-            const Index left = (rows - r) * cols - c;
-            tile[r] = left > 0 ? load_padded(x + r * cols + c, left, T{0}) : Vector<T>{};
-        }
-        transpose_blocks<T, lanes<T>>(tile);
-        HANDGRAD_UNROLL
-        for (int i = 0; i < lanes<T>; ++i) columns[c + i] = tile[i];
-    }
-}
-
-/// The reverse: stores the first lanes<T> of `rows` rows at y, and loses the columns. What stands
-/// in the row behind them, if there is one, may change.
-template <class T>
-[[gnu::always_inline]] inline void store_columns(T* y, Vector<T>* columns, Index rows, Index cols) {
-    for (Index c = 0; c < cols; c += lanes<T>) {
-        Vector<T> tile[lanes<T>];
-        HANDGRAD_UNROLL
-        for (int i = 0; i < lanes<T>; ++i) tile[i] = columns[c + i];
-        transpose_blocks<T, lanes<T>>(tile);
-        HANDGRAD_UNROLL
-        for (int r = 0; r < lanes<T>; ++r) columns[c + r] = tile[r];
-    }
-    for (Index r = 0; r < smaller(lanes<T>, rows); ++r)
-        for (Index c = 0; c < cols; c += lanes<T>)
-            store_first(y + r * cols + c, (rows - r) * cols - c, columns[c + r]);
-}
-
-/// The same where they are few: lanes<T> rows at once, one in each lane.
+/// The same where they are few.
 template <Rows make, class T, class Each>
 void softmax_short_rows(T* y, const T* x, Index begin, Index end, Index cols, Each each) {
-    Vector<T> columns[few_cols];
-    for (; begin < end; begin += lanes<T>, y += lanes<T> * cols) {
-        load_columns(columns, x + begin * cols, end - begin, cols);
-        Vector<T> highest = columns[0], sum = {};
-        for (Index c = 1; c < cols; ++c) highest = higher<T>(columns[c], highest);
+    const auto body = [=](auto& columns, Index r) {
+        Vector<T>(&v)[few_cols] = columns[0];
+        Vector<T> highest = v[0], sum = {};
+        for (Index c = 1; c < cols; ++c) highest = higher<T>(v[c], highest);
         for (Index c = 0; c < cols; ++c) {
-            columns[c] -= highest;
-            const Vector<T> e = exp_of_negative<T>(columns[c]);
+            v[c] -= highest;
+            const Vector<T> e = exp_of_negative<T>(v[c]);
             sum += e;
-            if (make == Rows::probabilities) columns[c] = e;
+            if (make == Rows::probabilities) v[c] = e;
         }
         const Vector<T> inverse = T{1} / sum, log_sum = log<T>(sum);
         for (Index c = 0; c < cols; ++c)
-            columns[c] = make == Rows::probabilities ? columns[c] * inverse : columns[c] - log_sum;
-        store_columns(y, columns, end - begin, cols);
-        for (Index i = 0; i < smaller(lanes<T>, end - begin); ++i)
-            each(begin + i, LogSumExp<T>{highest[i], log_sum[i]});
-    }
+            v[c] = make == Rows::probabilities ? v[c] * inverse : v[c] - log_sum;
+        T highest_of[lanes<T>], log_sum_of[lanes<T>];
+        store(highest_of, highest);
+        store(log_sum_of, log_sum);
+        for (Index i = 0; i < smaller(lanes<T>, end - begin - r); ++i)
+            each(begin + r + i, LogSumExp<T>{highest_of[i], log_sum_of[i]});
+    };
+    map_short_rows(y, end - begin, cols, body, x + begin * cols);
 }
 
 /// For each row of x, makes softmax(x) or its logarithms in y, and then calls
@@ -163,7 +132,16 @@ void softmax_forward(T* y, const T* x, Index rows, Index cols) {
 
 template <class T>
 void softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols) {
+    const auto short_rows = [=](auto& columns, Index) {
+        auto& [d, p] = columns;
+        Vector<T> dot = {};
+        for (Index c = 0; c < cols; ++c) dot += d[c] * p[c];
+        for (Index c = 0; c < cols; ++c) d[c] = p[c] * (d[c] - dot);
+    };
     const auto body = [=](T* to, Index begin, Index end) {
+        if (cols <= few_cols)
+            return map_short_rows(to, end - begin, cols, short_rows, dy + begin * cols,
+                                  y + begin * cols);
         for (Index r = begin; r < end; ++r, to += cols) {
             const T *d = dy + r * cols, *p = y + r * cols;
             const T dot = sum_over<T>(cols, [=](Index c, Index n) {
@@ -186,7 +164,16 @@ void log_softmax_forward(T* y, const T* x, Index rows, Index cols) {
 
 template <class T>
 void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index cols) {
+    const auto short_rows = [=](auto& columns, Index) {
+        auto& [d, p] = columns;
+        Vector<T> sum = {};
+        for (Index c = 0; c < cols; ++c) sum += d[c];
+        for (Index c = 0; c < cols; ++c) d[c] -= exp<T>(p[c]) * sum;
+    };
     const auto body = [=](T* to, Index begin, Index end) {
+        if (cols <= few_cols)
+            return map_short_rows(to, end - begin, cols, short_rows, dy + begin * cols,
+                                  y + begin * cols);
         for (Index r = begin; r < end; ++r, to += cols) {
             const T *d = dy + r * cols, *p = y + r * cols;
             const T sum = sum_of_part(d, cols, [](Vector<T> v) { return v; });

@@ -210,6 +210,14 @@ template <class T, int s = lanes<T> / 2>
 template <class T, int first, int... i>
 [[gnu::always_inline]] inline void store_lanes(T* p, Vector<T> v,
                                                std::integer_sequence<int, i...>) {
+#if defined(__AVX512F__)
+    // One instruction, of which GCC 12 makes an exchange and a store.
+    if constexpr (sizeof...(i) * sizeof(T) == 16) {
+        const auto all = reinterpret_cast<__m512>(v);
+        return _mm_storeu_ps(reinterpret_cast<float*>(p),
+                             _mm512_maskz_extractf32x4_ps(0xf, all, first * sizeof(T) / 16));
+    }
+#endif
     typedef T Part
         __attribute__((vector_size(sizeof...(i) * sizeof(T)), aligned(alignof(T)), may_alias));
     *reinterpret_cast<Part*>(p) = __builtin_shufflevector(v, v, first + i...);

@@ -199,7 +199,7 @@ TEMPLATE_TEST_CASE("transposes around their tiles", "[kernels]", float, double) 
 // A sum is cut into parts by its length alone, so that threads may share them.
 TEST_CASE("long sums have the same bits on any number of threads", "[kernels]") {
     const Index n = 1'300'003;
-    auto x = numbers<float>(n, 6);
+    auto x = numbers<float>(n + 1, 6);
     // Parameters that begin and end within the parts that threads take.
     const ParameterArrays<float> all[] = {{.dw = x.data(), .n = 70'001},
                                           {.dw = x.data() + 70'001, .n = n - 70'001}};
@@ -214,6 +214,16 @@ TEST_CASE("long sums have the same bits on any number of threads", "[kernels]") 
         got[1] = static_cast<float>(squares);
         backend.sum_rows(got.data() + 2, x.data(), n / 10, 10);
         backend.sum_rows(got.data() + 12, x.data(), n / 130, 130);
+        std::vector<float> dx(x.size());
+        for (const Index cols : {10, 130}) {
+            const Index rows = n / cols;
+            std::vector<float> of_columns(static_cast<std::size_t>(2 * cols));
+            backend.layer_norm_backward(dx.data(), of_columns.data(), of_columns.data() + cols,
+                                        x.data() + 1, x.data(), x.data(), x.data(), x.data(), rows,
+                                        cols);
+            got.insert(got.end(), of_columns.begin(), of_columns.end());
+            got.insert(got.end(), dx.begin(), dx.begin() + rows * cols);
+        }
         results.push_back(got);
     }
     CHECK(results[0] == results[1]);

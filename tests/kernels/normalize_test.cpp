@@ -186,7 +186,9 @@ TEMPLATE_TEST_CASE("layer_norm_forward and layer_norm_backward", "[kernels][norm
                                                                              {3, 65},
                                                                              {131, 7},
                                                                              {1, 1009},
-                                                                             {300, 257}})
+                                                                             {300, 257},
+                                                                             {600, 257},
+                                                                             {20'003, 7}})
             for (const bool affine : {true, false}) {
                 INFO(rows << " rows of " << cols << (affine ? ", affine" : ""));
                 const auto x = numbers<T>(rows * cols, 1), dy = numbers<T>(rows * cols, 2);
