@@ -6,20 +6,19 @@
 // it takes turns: what is missing from 100 is what unfolding costs, and small pieces.
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <chrono>
 #include <string>
 #include <vector>
 
+#include "bench/timing.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cpu/parallel.h"
 
 using namespace handgrad;
+using namespace handgrad::bench;
 
 namespace {
 
 using T = float;
-using Clock = std::chrono::steady_clock;
 
 struct Layer {
     Index n, in, side, out, kernel, stride, padding;
@@ -40,12 +39,6 @@ std::vector<T> values(Index n) {
     return x;
 }
 
-double median(std::vector<double>& values) {
-    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
-}
-
 enum class Pass { forward, backward_input, backward_weight };
 
 void run_benchmark(benchmark::State& state, const Layer& l, Pass pass, int threads) {
@@ -60,11 +53,6 @@ void run_benchmark(benchmark::State& state, const Layer& l, Pass pass, int threa
     auto x = values(l.n * l.in * l.side * l.side), y = values(O * P), weight = values(O * K),
          bias = values(O), columns = values(K * P);
     std::vector<double> times, gemm_times;
-    const auto seconds = [](auto&& work) {
-        const auto start = Clock::now();
-        work();
-        return std::chrono::duration<double>(Clock::now() - start).count();
-    };
     const auto conv = [&] {
         if (pass == Pass::forward)
             backend.conv2d_forward(y.data(), x.data(), weight.data(), bias.data(), sizes);
@@ -85,8 +73,8 @@ void run_benchmark(benchmark::State& state, const Layer& l, Pass pass, int threa
                          weight.data(), K);
     };
     for (auto _ : state) {
-        times.push_back(seconds(conv));
-        gemm_times.push_back(seconds(gemm));
+        times.push_back(seconds_of(conv));
+        gemm_times.push_back(seconds_of(gemm));
         state.SetIterationTime(times.back());
     }
     const double time = median(times), flops = 2 * static_cast<double>(O * K * P);

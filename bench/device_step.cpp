@@ -4,8 +4,6 @@
 //
 // Prints {"eager_us": .., "graph_us": ..}, medians over bursts of 50 steps, after each of which it
 // waits for the device. bench/compare_pytorch_gpu.py runs it beside the same step in PyTorch.
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "bench/mlp_sizes.h"
+#include "bench/timing.h"
 #include "core/device_graph.h"
 #include "core/error.h"
 #include "layers/mlp.h"
@@ -20,25 +19,24 @@
 #include "optim/sgd.h"
 
 using namespace handgrad;
+using namespace handgrad::bench;
 
 namespace {
 
 /// Median microseconds of a step. One burst warms up.
 double step_us(Device device, double seconds, const std::function<void()>& step) {
-    using Clock = std::chrono::steady_clock;
     const int steps = device == Device::emulated ? 1 : 50;
     std::vector<double> bursts;
-    const auto end = Clock::now() + std::chrono::duration<double>(seconds);
-    do {
-        const auto start = Clock::now();
+    const auto burst = [&] {
         for (int i = 0; i < steps; ++i) step();
         synchronize(device);
-        bursts.push_back(std::chrono::duration<double, std::micro>(Clock::now() - start).count() /
-                         steps);
-    } while (Clock::now() < end || bursts.size() < 2);
-    const auto middle = bursts.begin() + 1 + static_cast<std::ptrdiff_t>((bursts.size() - 1) / 2);
-    std::nth_element(bursts.begin() + 1, middle, bursts.end());
-    return *middle;
+    };
+    burst();
+    const auto start = Clock::now();
+    do {
+        bursts.push_back(1e6 * seconds_of(burst) / steps);
+    } while (seconds_since(start) < seconds);
+    return median(bursts);
 }
 
 void measure(Device device, Index batch, double seconds) {

@@ -12,14 +12,13 @@
 // dependent operations fill the scheduler, not the ports. In memory, exp is at the copy's speed.
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "bench/timing.h"
 #include "kernel_list.h"
 #include "kernels/cpu/parallel.h"
 
@@ -27,14 +26,6 @@ using namespace handgrad;
 using namespace handgrad::bench;
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double median(std::vector<double>& values) {
-    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
-}
 
 void run_benchmark(benchmark::State& state, const Kernel& kernel, Index bytes, int threads) {
     static std::map<Index, std::unique_ptr<Arrays>> known;
@@ -44,14 +35,9 @@ void run_benchmark(benchmark::State& state, const Kernel& kernel, Index bytes, i
     const Backend<T>& backend = cpu::backend<T>(cpu::chosen_isa());
     const Index n = static_cast<Index>(static_cast<double>(bytes) / (kernel.touches * sizeof(T)));
     std::vector<double> kernel_times, copy_times;
-    const auto seconds = [](auto&& work) {
-        const auto start = Clock::now();
-        work();
-        return std::chrono::duration<double>(Clock::now() - start).count();
-    };
     for (auto _ : state) {
-        kernel_times.push_back(seconds([&] { kernel.run(backend, *arrays, n); }));
-        copy_times.push_back(seconds([&] {
+        kernel_times.push_back(seconds_of([&] { kernel.run(backend, *arrays, n); }));
+        copy_times.push_back(seconds_of([&] {
             cpu::parallel_ranges(
                 bytes / 2, {.flops = 0, .bytes = bytes},
                 [&](Index begin, Index end) {

@@ -36,7 +36,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -53,6 +52,7 @@
 #include <thread>
 #include <vector>
 
+#include "bench/timing.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/text.h"
@@ -62,6 +62,7 @@
 #include "peers/peer.h"
 
 using namespace handgrad;
+using namespace handgrad::bench;
 
 namespace {
 
@@ -318,12 +319,6 @@ struct LayerStep {
 
 // ---- measuring ----------------------------------------------------------------------------------
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
 /// Runs on the time of one thread alone, or on the wall clock: where other programs want the cores
 /// as well, one thread's own time leaves theirs out.
 class Stopwatch {
@@ -341,13 +336,6 @@ class Stopwatch {
     clockid_t clock_;
     double start_;
 };
-
-double median(std::vector<double> x) {
-    if (x.empty()) return std::numeric_limits<double>::quiet_NaN();
-    const auto middle = x.begin() + static_cast<std::ptrdiff_t>(x.size() / 2);
-    std::nth_element(x.begin(), middle, x.end());
-    return *middle;
-}
 
 struct Line {
     Shape shape;

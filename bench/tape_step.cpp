@@ -8,19 +8,19 @@
 // that of a step by the tape; explicit_us, tape_us and ratio are medians over the bursts.
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <vector>
 
 #include "autograd/operations.h"
 #include "bench/mlp_sizes.h"
+#include "bench/timing.h"
 #include "kernels/cpu/parallel.h"
 #include "layers/mlp.h"
 #include "losses/cross_entropy.h"
 #include "optim/sgd.h"
 
 using namespace handgrad;
+using namespace handgrad::bench;
 
 namespace {
 
@@ -78,11 +78,6 @@ class TapeStep {
     std::vector<ParameterArrays<float>> arrays_;
 };
 
-double median(std::vector<double>& values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
-
 void compare(benchmark::State& state, const std::vector<Index>& widths, Index batch, int threads) {
     cpu::set_max_threads(threads);
     const cpu::FlushDenormals flush;
@@ -97,9 +92,9 @@ void compare(benchmark::State& state, const std::vector<Index>& widths, Index ba
     by_layers(data.x, data.labels);
     const auto burst = [&](auto& step, float& loss) {  // seconds a step
         constexpr int steps = 20;
-        const auto start = std::chrono::steady_clock::now();
-        for (int i = 0; i < steps; ++i) loss = step(data.x, data.labels);
-        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() /
+        return seconds_of([&] {
+                   for (int i = 0; i < steps; ++i) loss = step(data.x, data.labels);
+               }) /
                steps;
     };
     std::vector<double> layers_seconds, tape_seconds;

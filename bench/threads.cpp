@@ -8,7 +8,6 @@
 // below the bound is measured again, several times, before it counts: a neighbour on the machine
 // slows two threads more than one.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <string>
@@ -16,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/timing.h"
 #include "kernel_list.h"
 #include "kernels/cpu/parallel.h"
 
@@ -25,11 +25,6 @@ using namespace handgrad::bench;
 namespace {
 
 constexpr double bound = 0.97;
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 struct Work {
     std::string name, size;
@@ -43,9 +38,9 @@ double gain_of(const std::function<void()>& run, double seconds) {
     const auto turn = [&](int threads) {
         const cpu::Threads set(threads);
         run();  // wakes the workers, fills the caches
-        const auto start = Clock::now();
-        for (int t = 0; t < times; ++t) run();
-        return seconds_since(start);
+        return seconds_of([&] {
+            for (int t = 0; t < times; ++t) run();
+        });
     };
     constexpr double long_enough = 50e-6;
     while (turn(1) < long_enough) times *= 2;
@@ -55,9 +50,7 @@ double gain_of(const std::function<void()>& run, double seconds) {
         const double first = turn(one_first ? 1 : all), second = turn(one_first ? all : 1);
         ratios.push_back(one_first ? first / second : second / first);
     }
-    const auto middle = ratios.begin() + static_cast<std::ptrdiff_t>(ratios.size() / 2);
-    std::nth_element(ratios.begin(), middle, ratios.end());
-    return *middle;
+    return median(ratios);
 }
 
 std::vector<Work> all_work(const Backend<T>& backend) {
