@@ -47,8 +47,10 @@ inline constexpr Index philox_block = 4 * philox_counters;
 /// whose high halves are mixed with the other words and a key that changes from round to round.
 inline void philox(std::uint32_t* bits, std::uint64_t seed, std::uint64_t c, Index first) {
     PhiloxWords w[4][philox_vectors];
+    HANDGRAD_UNROLL
     for (Index v = 0; v < philox_vectors; ++v) {
         PhiloxWords group{};
+        HANDGRAD_UNROLL
         for (Index j = 0; j < lanes<std::uint64_t>; ++j)
             group[j] = static_cast<std::uint64_t>(first / 4 + v * lanes<std::uint64_t> + j);
         w[0][v] = PhiloxWords{} + c;
@@ -58,7 +60,8 @@ inline void philox(std::uint32_t* bits, std::uint64_t seed, std::uint64_t c, Ind
     }
     const PhiloxWords m0 = PhiloxWords{} + 0xD2511F53U, m1 = PhiloxWords{} + 0xCD9E8D57U;
     PhiloxWords key0 = PhiloxWords{} + seed, key1 = PhiloxWords{} + (seed >> 32);
-    for (int round = 0; round < 10; ++round, key0 += 0x9E3779B9U, key1 += 0xBB67AE85U)
+    for (int round = 0; round < 10; ++round, key0 += 0x9E3779B9U, key1 += 0xBB67AE85U) {
+        HANDGRAD_UNROLL
         for (Index v = 0; v < philox_vectors; ++v) {
             const PhiloxWords a = multiply_low_halves(m0, w[0][v]);
             const PhiloxWords b = multiply_low_halves(m1, w[2][v]);
@@ -67,9 +70,12 @@ inline void philox(std::uint32_t* bits, std::uint64_t seed, std::uint64_t c, Ind
             w[2][v] = (a >> 32) ^ w[3][v] ^ key1;
             w[3][v] = a;
         }
+    }
     // A counter's four words lie beside each other: two in a lane, and two in the next.
+    HANDGRAD_UNROLL
     for (Index v = 0; v < philox_vectors; ++v) {
         PhiloxWords words[2];
+        HANDGRAD_UNROLL
         for (Index half = 0; half < 2; ++half)
             words[half] = (w[2 * half][v] & 0xffffffffU) | (w[2 * half + 1][v] << 32);
         store_interleaved(bits + 4 * v * lanes<std::uint64_t>, words[0], words[1],
@@ -85,8 +91,9 @@ template <class T>
     typedef std::uint32_t Words __attribute__((vector_size(lanes<T> * sizeof(std::uint32_t))));
     Words words;
     __builtin_memcpy(&words, bits, sizeof(words));
-    const auto is_kept = __builtin_convertvector(words <= last_kept, Vector<T>);
-    return is_kept != T{0} ? Vector<T>{} + scale : Vector<T>{};
+    using Mask = decltype(Vector<T>{} > Vector<T>{});
+    const Mask is_kept = __builtin_convertvector(words <= last_kept, Mask);
+    return is_kept ? Vector<T>{} + scale : Vector<T>{};
 }
 
 template <class T>
@@ -101,10 +108,13 @@ void dropout(T* y, const T* x, const Index* call, const DropoutDraw& draw, T sca
             for (Index first = begin; first < end; first += philox_block) {
                 philox(bits, draw.seed, number, first);
                 const Index count = smaller(philox_block, end - first);
-                for (Index i = 0; i < count; i += lanes<T>)
+                for (Index i = 0; i < count; i += lanes<T>) {
+                    prefetch_ahead(x + first + i);
+                    prefetch_ahead(y + first + i);
                     store_first(y + first + i, count - i,
                                 load_padded(x + first + i, count - i, T{0}) *
                                     kept<T>(bits + i, draw.last_kept, scale));
+                }
             }
         },
         philox_block);

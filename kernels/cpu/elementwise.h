@@ -85,11 +85,14 @@ template <class T, class F, class... Inputs>
 [[gnu::flatten, gnu::noinline]] void map_whole_vectors(Index n, bool past_caches, F f, T* y,
                                                        const Inputs*... x) {
     for (Index i = 0; i < n; i += lanes<T>) {
+        (prefetch_ahead(x + i), ...);
         const Vector<T> v = f(load(x + i)...);
-        if (past_caches)
+        if (past_caches) {
             store_past_caches(y + i, v);
-        else
+        } else {
+            prefetch_ahead(y + i);
             store(y + i, v);
+        }
     }
 }
 

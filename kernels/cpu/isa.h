@@ -74,10 +74,16 @@ template <class T>
 #endif
 }
 
-/// Asks for the cache line at p ahead of its use, such as the next row's while this one is in work.
-/// p may be beyond an array's end.
+/// Asks for the cache line at p, such as one of the next row while this one is in work. p may be
+/// beyond an array's end.
 [[gnu::always_inline]] inline void prefetch(const void* p) {
     __builtin_prefetch(p);
+}
+/// The same for what comes half a page behind p, once for each vector of an array: the processor
+/// itself looks ahead as far as the page's end, and waits at each of the next.
+[[gnu::always_inline]] inline void prefetch_ahead(const void* p) {
+    constexpr Index line = 64, half_a_page = 2048;
+    if constexpr (vector_bytes == line) prefetch(static_cast<const char*>(p) + half_a_page);
 }
 
 [[gnu::always_inline]] inline Index smaller(Index a, Index b) {

@@ -4,129 +4,9 @@
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/softmax.h"
+#include "kernels/cpu/wide.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
-
-// ---- sums in double --------------------------------------------------------------------------
-
-/// A vector of T, each lane as a double.
-template <class T>
-struct Wide {
-    static constexpr int parts = int{sizeof(double)} / int{sizeof(T)};
-    Vector<double> part[parts];
-
-    [[gnu::always_inline]] friend Wide operator+(Wide a, Wide b) {
-        for (int i = 0; i < parts; ++i) a.part[i] += b.part[i];
-        return a;
-    }
-    [[gnu::always_inline]] friend Wide operator-(Wide a, Wide b) {
-        for (int i = 0; i < parts; ++i) a.part[i] -= b.part[i];
-        return a;
-    }
-    [[gnu::always_inline]] friend Wide operator*(Wide a, Wide b) {
-        for (int i = 0; i < parts; ++i) a.part[i] *= b.part[i];
-        return a;
-    }
-    [[gnu::always_inline]] friend Wide operator*(Wide a, double b) {
-        for (int i = 0; i < parts; ++i) a.part[i] *= b;
-        return a;
-    }
-    [[gnu::always_inline]] friend Wide operator-(Wide a, double b) {
-        for (int i = 0; i < parts; ++i) a.part[i] -= b;
-        return a;
-    }
-};
-
-typedef float FloatsOfDoubles __attribute__((vector_size(vector_bytes / 2)));
-
-/// GCC 12 makes four conversions of one, where it is not told which.
-[[gnu::always_inline]] inline Wide<float> widen(Vector<float> x) {
-    const auto as_double = [](auto v) { return reinterpret_cast<Vector<double>>(v); };
-#if defined(__AVX512F__)
-    const __m512d halves = _mm512_castps_pd(reinterpret_cast<__m512>(x));
-    const auto convert = [](__m256d half) {
-        return _mm512_maskz_cvtps_pd(0xff, _mm256_castpd_ps(half));
-    };
-    return {as_double(convert(_mm512_maskz_extractf64x4_pd(0xf, halves, 0))),
-            as_double(convert(_mm512_maskz_extractf64x4_pd(0xf, halves, 1)))};
-#elif defined(__AVX2__)
-    const __m256 all = reinterpret_cast<__m256>(x);
-    return {as_double(_mm256_cvtps_pd(_mm256_castps256_ps128(all))),
-            as_double(_mm256_cvtps_pd(_mm256_extractf128_ps(all, 1)))};
-#else
-    constexpr int half = lanes<double>;
-    FloatsOfDoubles low, high;
-    for (int lane = 0; lane < half; ++lane) low[lane] = x[lane], high[lane] = x[half + lane];
-    return {as_double(__builtin_convertvector(low, Vector<double>)),
-            as_double(__builtin_convertvector(high, Vector<double>))};
-#endif
-}
-[[gnu::always_inline]] inline Wide<double> widen(Vector<double> x) {
-    return {x};
-}
-
-template <int... lane>
-[[gnu::always_inline]] inline Vector<float> join(FloatsOfDoubles a, FloatsOfDoubles b,
-                                                 std::integer_sequence<int, lane...>) {
-    return __builtin_shufflevector(a, b, lane...);
-}
-[[gnu::always_inline]] inline Vector<float> narrow(Wide<float> x) {
-    return join(__builtin_convertvector(x.part[0], FloatsOfDoubles),
-                __builtin_convertvector(x.part[1], FloatsOfDoubles), LaneNumbers<float>{});
-}
-[[gnu::always_inline]] inline Vector<double> narrow(Wide<double> x) {
-    return x.part[0];
-}
-
-template <class T>
-[[gnu::always_inline]] inline double sum_of_wide(Wide<T> x) {
-    Vector<double> sum = x.part[0];
-    for (int i = 1; i < Wide<T>::parts; ++i) sum += x.part[i];
-    return sum_of_lanes<double>(sum);
-}
-
-/// The first n lanes, the others zero.
-template <class T>
-[[gnu::always_inline]] inline Wide<T> first_lanes(Wide<T> x, Index n) {
-    if (n >= lanes<T>) return x;
-    Vector<double> number;
-    HANDGRAD_UNROLL
-    for (int lane = 0; lane < lanes<double>; ++lane) number[lane] = lane;
-    for (int i = 0; i < Wide<T>::parts; ++i, number += lanes<double>)
-        x.part[i] = number < static_cast<double>(n) ? x.part[i] : Vector<double>{};
-    return x;
-}
-
-/// What a vector of elements adds to each of several sums.
-template <class T, int count>
-struct Terms {
-    Wide<T> term[count];
-};
-
-/// Several sums in double, each in a fixed order: by lanes, and then over the lanes.
-template <class T, int count>
-class Sums {
-  public:
-    /// Adds f(i, n - i) for every lanes<T>-th i < n: the terms of at most n - i elements, and
-    /// zeros.
-    template <class F>
-    [[gnu::always_inline]] void add(Index n, F f) {
-        // A sum of its own, so that errors do not grow with all that was added before.
-        Terms<T, count> run = {};
-        Index i = 0;
-        for (; i + lanes<T> <= n; i += lanes<T>) add(run, f(i, Index{lanes<T>}));
-        if (i < n) add(run, f(i, n - i));
-        add(sums_, run);
-    }
-    [[nodiscard]] double operator[](int s) const { return sum_of_wide(sums_.term[s]); }
-
-  private:
-    [[gnu::always_inline]] static void add(Terms<T, count>& sums, const Terms<T, count>& t) {
-        for (int s = 0; s < count; ++s) sums.term[s] = sums.term[s] + t.term[s];
-    }
-
-    Terms<T, count> sums_ = {};
-};
 
 // ---- channels --------------------------------------------------------------------------------
 
@@ -135,6 +15,12 @@ struct Channels {
     Index outer, channels, inner;
     [[nodiscard]] Index count() const { return outer * inner; }  // elements of a channel
     [[nodiscard]] Index size() const { return outer * channels * inner; }
+    /// How far ahead to ask for what a sum over a channel needs: in the next sample, or half a page
+    /// on where that is farther.
+    template <class T>
+    [[nodiscard]] Index ahead() const {
+        return larger(channels * inner, 2048 / Index{sizeof(T)});
+    }
 };
 
 /// Channels that are worked on together: as many as make long pieces of x that lie together.
@@ -215,13 +101,20 @@ template <class T, int count, class F>
 
 // ---- batch normalisation ---------------------------------------------------------------------
 
+/// Var of d, from the means of d^2 and d. Rounding may take it below 0. NaN passes.
+template <class T>
+[[gnu::always_inline]] inline T variance(double of_squares, double of_d) {
+    const double v = of_squares - of_d * of_d;
+    return static_cast<T>(v < 0 ? 0 : v);
+}
+
 /// In one pass, over d = x - shift, where shift is the mean of the channel's first 16 numbers or
 /// more. Then var = mean of d^2 - (mean of d)^2 cancels little, whatever the mean: those numbers
 /// alone make var at least (mean of d)^2 times their share of all.
 template <class T>
 void channel_moments(T* mean, T* var, const T* x, Channels size) {
     const double count = static_cast<double>(size.count());
-    const Index next = size.channels * size.inner;  // a channel's way to the next sample
+    const Index ahead = size.ahead<T>();
     const auto body = [=](Index first, Index n) {
         OfChannels<T> shift;
         const Channels some = {smaller(size.outer, larger(1, 16 / size.inner)), size.channels,
@@ -238,15 +131,13 @@ void channel_moments(T* mean, T* var, const T* x, Channels size) {
                 // Exact wherever that counts: where x is far from 0, it is near the shift.
                 const Wide<T> d =
                     widen(load_padded(x + j, left, shift.of[k]) - shift.at(k, one_each));
-                prefetch(x + j + next);
+                prefetch(x + j + ahead);
                 return Terms<T, 2>{d, d * d};
             });
         for (Index k = 0; k < n; ++k) {
-            const double d = sums[0].of[k] / count, squares = sums[1].of[k] / count;
-            const double v = squares - d * d;
+            const double d = sums[0].of[k] / count;
             mean[first + k] = static_cast<T>(double{shift.of[k]} + d);
-            // Rounding may take it below 0. NaN passes.
-            var[first + k] = static_cast<T>(v < 0 ? 0 : v);
+            var[first + k] = variance<T>(sums[1].of[k] / count, d);
         }
     };
     each_channels(size, streaming<T>(size.size(), 1), body);
@@ -272,6 +163,8 @@ void batch_norm_forward(T* y, const T* x, const T* mean, const T* var, const T* 
         // Not x scale + (shift - m scale), which loses digits where the mean is large.
         each_element(
             first, n, size, lanes<T>, [&, y, x](Index k, bool one_each, Index j, Index left) {
+                prefetch_ahead(x + j);
+                prefetch_ahead(y + j);
                 store_first(
                     y + j, left,
                     (load_padded(x + j, left, T{0}) - m.at(k, one_each)) * scale.at(k, one_each) +
@@ -285,7 +178,7 @@ template <class T>
 void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
                          const T* var, const T* weight, T eps, bool of_batch, Channels size) {
     const double count = static_cast<double>(size.count());
-    const Index next = size.channels * size.inner;  // a channel's way to the next sample
+    const Index ahead = size.ahead<T>();
     const auto body = [=](Index first, Index n) {
         OfChannels<T> m, rstd, scale, mean_dy, mean_dy_xn;
         for (Index k = 0; k < n; ++k) {
@@ -300,8 +193,8 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
                 const Vector<T> xn =
                     (load_padded(x + j, left, T{0}) - m.at(k, one_each)) * rstd.at(k, one_each);
                 const Wide<T> d = widen(load_padded(dy + j, left, T{0}));
-                prefetch(x + j + next);
-                prefetch(dy + j + next);
+                prefetch(x + j + ahead);
+                prefetch(dy + j + ahead);
                 return Terms<T, 2>{d, d * widen(xn)};
             });
         for (Index k = 0; k < n; ++k) {
@@ -315,6 +208,9 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
         }
         each_element(
             first, n, size, lanes<T>, [&, dx, dy, x](Index k, bool one_each, Index j, Index left) {
+                prefetch_ahead(x + j);
+                prefetch_ahead(dy + j);
+                prefetch_ahead(dx + j);
                 const Vector<T> xn =
                     (load_padded(x + j, left, T{0}) - m.at(k, one_each)) * rstd.at(k, one_each);
                 store_first(dx + j, left,
@@ -376,19 +272,18 @@ void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, con
                                          bias, eps, end - begin, cols);
         for (Index r = begin; r < end; ++r, to += cols) {
             const T* row = x + r * cols;
-            Sums<T, 1> sum, squares;
-            sum.add(cols, [=](Index c, Index n) {
-                return Terms<T, 1>{widen(load_padded(row + c, n, T{0}))};
+            // In one pass, as channel_moments.
+            const T shift = sum_of_lanes<T>(load(row)) / lanes<T>;
+            Sums<T, 2> sums;  // of d and d^2
+            sums.add(cols, [=](Index c, Index n) {
+                const Wide<T> d = widen(load_padded(row + c, n, shift) - shift);
+                return Terms<T, 2>{d, d * d};
             });
-            const double m = sum[0] / count;
-            squares.add(cols, [=](Index c, Index n) {
-                const Wide<T> d = first_lanes<T>(widen(load_padded(row + c, n, T{0})) - m, n);
-                return Terms<T, 1>{d * d};
-            });
-            const T mr = static_cast<T>(m);
-            const T s = T{1} / sqrt(static_cast<T>(squares[0] / count) + eps);
-            finish_normalized_row(to, (end - r) * cols, row, mr, s, weight, bias, cols);
-            mean[r] = mr;
+            const double d = sums[0] / count;
+            const T m = static_cast<T>(double{shift} + d);
+            const T s = T{1} / sqrt(variance<T>(sums[1] / count, d) + eps);
+            finish_normalized_row(to, (end - r) * cols, row, m, s, weight, bias, cols);
+            mean[r] = m;
             rstd[r] = s;
         }
     };

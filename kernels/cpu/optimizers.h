@@ -8,6 +8,7 @@
 
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/wide.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
@@ -188,18 +189,13 @@ void rmsprop_step(const ParameterArrays<T>* parameters, Index count, const Rmspr
 
 template <class T>
 double squares_of_part(const T* x, Index n) {
-    constexpr Index step = 32;
-    double partial[step] = {};
-    Index i = 0;
-    for (; i + step <= n; i += step)
-        for (Index u = 0; u < step; ++u) {
-            const double value = x[i + u];
-            partial[u] += value * value;
-        }
-    double total = 0;
-    for (; i < n; ++i) total += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-    for (const double p : partial) total += p;
-    return total;
+    Sums<T, 1> sums;
+    sums.add(n, [=](Index i, Index left) {
+        prefetch_ahead(x + i);
+        const Wide<T> v = widen(load_padded(x + i, left, T{0}));
+        return Terms<T, 1>{v * v};
+    });
+    return sums[0];
 }
 
 template <class T>

@@ -19,26 +19,41 @@ class WindowLanes {
     WindowLanes(const WindowAxis& axis, Index first, Index n, const T* end)
         : axis_(axis), first_(first), n_(n), end_(end) {}
 
-    /// Element k of each window in a row of the image; `rest` for padding. Lanes beyond n are any
-    /// numbers.
-    [[gnu::always_inline]] Vector<T> load(const T* row, Index k, T rest) const {
-        const Index stride = axis_.stride, begin = element_of(axis_, first_, k);
-        const T* const p = row + begin;
-        if (stride <= 2 && begin >= 0 && begin + (n_ - 1) * stride < axis_.in &&
-            end_ - p >= stride * lanes<T>) {
-            const Vector<T> v = HANDGRAD_ISA::load(p);
-            if (stride == 1) return v;
-            return even_lanes<T>(v, HANDGRAD_ISA::load(p + lanes<T>), LaneNumbers<T>{});
+    /// f(k, v) for each element k of the windows in a row of the image: v has that of each window,
+    /// `rest` for padding. Lanes beyond n are any numbers.
+    template <class F>
+    [[gnu::always_inline]] void each_element(const T* row, T rest, F f) const {
+        const bool dense = axis_.dilation == 1;
+        for (Index k = 0; k < axis_.kernel; ++k) {
+            const T* const p = row + element_of(axis_, first_, k);
+            if (axis_.stride == 1 && lies_inside(k, k) && end_ - p >= lanes<T>) {
+                f(k, load(p));
+            } else if (axis_.stride == 2 && dense && lies_inside(k, k + 1) &&
+                       end_ - p >= 2 * lanes<T>) {
+                const Vector<T> v = load(p), w = load(p + lanes<T>);
+                f(k, even_lanes<T>(v, w, LaneNumbers<T>{}));
+                if (++k < axis_.kernel) f(k, odd_lanes<T>(v, w, LaneNumbers<T>{}));
+            } else {
+                f(k, one_by_one(row, k, rest));
+            }
         }
-        T elements[lanes<T>] = {};
-        for (Index lane = 0; lane < n_; ++lane) {
-            const Index at = begin + lane * stride;
-            elements[lane] = contains(axis_, at) ? row[at] : rest;
-        }
-        return HANDGRAD_ISA::load(elements);
     }
 
   private:
+    /// Do elements k to last of all n windows?
+    [[gnu::always_inline]] bool lies_inside(Index k, Index last) const {
+        return element_of(axis_, first_, k) >= 0 &&
+               element_of(axis_, first_ + n_ - 1, last) < axis_.in;
+    }
+    Vector<T> one_by_one(const T* row, Index k, T rest) const {
+        T elements[lanes<T>] = {};
+        for (Index lane = 0; lane < n_; ++lane) {
+            const Index at = element_of(axis_, first_ + lane, k);
+            elements[lane] = contains(axis_, at) ? row[at] : rest;
+        }
+        return load(elements);
+    }
+
     WindowAxis axis_;
     Index first_, n_;
     const T* end_;
@@ -185,11 +200,11 @@ void max_pool2d_forward(T* y, std::int32_t* chosen, const T* x, Index planes,
                 for (Index kh = 0; kh < h.kernel; ++kh) {
                     const Index row = element_of(h, i, kh);
                     if (!contains(h, row)) continue;
-                    for (Index kw = 0; kw < w.kernel; ++kw) {
+                    const auto see = [&](Index kw, Vector<T> v) {
                         const Index first = row * w.in + element_of(w, j, kw);
-                        greatest.see(side_by_side.load(image + row * w.in, kw, lowest),
-                                     column + static_cast<Place<T>>(first));
-                    }
+                        greatest.see(v, column + static_cast<Place<T>>(first));
+                    };
+                    side_by_side.each_element(image + row * w.in, lowest, see);
                 }
                 const Index at = out + i * w.out + j;
                 store_first(y + at, n, greatest.value);
@@ -252,8 +267,8 @@ void avg_pool2d_forward(T* y, const T* x, Index planes, const Windows& windows,
                 for (Index kh = 0; kh < h.kernel; ++kh) {
                     const Index row = element_of(h, i, kh);
                     if (!contains(h, row)) continue;
-                    for (Index kw = 0; kw < w.kernel; ++kw)
-                        sum += side_by_side.load(x + pixels + row * w.in, kw, T{0});
+                    side_by_side.each_element(x + pixels + row * w.in, T{0},
+                                              [&](Index, Vector<T> v) { sum += v; });
                 }
                 store_first(y + out + i * w.out + j, n, sum * (share * of_row[i]));
             }

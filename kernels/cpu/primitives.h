@@ -173,7 +173,7 @@ void select(T* y, const T* condition, const T* a, const T* b, Index n) {
 // ---- copies ----------------------------------------------------------------------------------
 
 /// y (rows, cols), its rows to_ld apart, is the transpose of x, whose rows are from_ld apart. The
-/// rows are few: one of y's columns is as much of a row of x as lies together in one or two lines.
+/// rows are few: one of y's columns is as much of a row of x as lies together in some lines.
 template <class T>
 void transpose(T* y, Index to_ld, const T* x, Index from_ld, Index rows, Index cols) {
     constexpr int L = lanes<T>;
@@ -186,7 +186,11 @@ void transpose(T* y, Index to_ld, const T* x, Index from_ld, Index rows, Index c
             for (int i = 0; i < L; ++i) tile[i] = load(x + (c + i) * from_ld + r);
             transpose_blocks<T, L>(tile);
             HANDGRAD_UNROLL
-            for (int i = 0; i < L; ++i) store(y + (r + i) * to_ld + c, tile[i]);
+            for (int i = 0; i < L; ++i) {
+                T* const to = y + (r + i) * to_ld + c;
+                store(to, tile[i]);
+                prefetch(to + L);  // no hardware follows so many rows
+            }
         }
         for (; r < rows; ++r)
             for (Index i = c; i < c + L; ++i) y[r * to_ld + i] = x[i * from_ld + r];
@@ -202,7 +206,7 @@ void copy_walk(T* y, const T* a, const Axis* axes, int rank) {
     const Axis rows = rank > 1 ? axes[rank - 2] : Axis{1, 0, 0, 0};
     if (n > 0 && last.y == 1 && last.a != 1 && rows.a == 1 && rows.size > 1) {
         // Matrices, each to be transposed: in pieces of some rows, for threads to share.
-        constexpr Index some = 256 / Index{sizeof(T)};
+        constexpr Index some = 512 / Index{sizeof(T)};
         const Index pieces = (rows.size + some - 1) / some;
         const auto body = [=](Index begin, Index end) {
             for (Index i = begin; i < end; ++i) {
@@ -285,10 +289,9 @@ void reduce_columns(ReduceOp op, T* y, const T* x, Index n, Index stride, Index 
     }
 }
 
-/// op over a row of many numbers.
+/// The highest of many numbers, or NaN.
 template <class T>
-T reduce_long_row(ReduceOp op, const T* x, Index n) {
-    if (op == ReduceOp::sum) return sum_of_part(x, n, [](Vector<T> v) { return v; });
+T highest_or_nan(const T* x, Index n) {
     Vector<T> highest[2] = {Vector<T>{} + x[0], Vector<T>{} + x[0]};
     Index c = 0;
     for (; c + 2 * lanes<T> <= n; c += 2 * lanes<T>) {
@@ -297,10 +300,32 @@ T reduce_long_row(ReduceOp op, const T* x, Index n) {
     }
     for (; c < n; c += lanes<T>)
         highest[0] = higher_or_nan<T>(load_padded(x + c, n - c, x[0]), highest[0]);
-    const T m = over_lanes<T>(higher_or_nan<T>(highest[0], highest[1]),
-                              [](Vector<T> a, Vector<T> b) { return higher_or_nan<T>(a, b); })[0];
-    if (op == ReduceOp::max || !(m * T{0} == T{0})) return m;  // infinite, or NaN
-    return m + log<T>(Vector<T>{} + sum_of_exp<T>(nullptr, x, m, n))[0];
+    return over_lanes<T>(higher_or_nan<T>(highest[0], highest[1]),
+                         [](Vector<T> a, Vector<T> b) { return higher_or_nan<T>(a, b); })[0];
+}
+
+/// y[r] = op over the many numbers of row r.
+template <class T>
+void reduce_long_rows(ReduceOp op, T* y, const T* x, Index rows, Index n) {
+    if (op == ReduceOp::sum) {
+        for (Index r = 0; r < rows; ++r)
+            y[r] = sum_of_part(x + r * n, n, [](Vector<T> v) { return v; });
+        return;
+    }
+    // lanes<T> rows wait for their logarithms, which take as long for one.
+    for (Index r = 0; r < rows; r += lanes<T>) {
+        const Index some = smaller(lanes<T>, rows - r);
+        T highest[lanes<T>] = {}, sums[lanes<T>] = {};
+        for (Index i = 0; i < some; ++i) {
+            const T* const row = x + (r + i) * n;
+            highest[i] = highest_or_nan(row, n);
+            if (op == ReduceOp::logsumexp) sums[i] = sum_of_exp<T>(nullptr, row, highest[i], n);
+        }
+        Vector<T> m = load(highest);
+        if (op == ReduceOp::logsumexp)  // infinite or NaN, m is the result
+            m = m * T{0} == T{0} ? m + log<T>(load(sums)) : m;
+        store_first(y + r, some, m);
+    }
 }
 
 /// y[r] = op over the n <= few_cols numbers of row r, lanes<T> rows at once, one in each lane.
@@ -332,9 +357,8 @@ void reduce(ReduceOp op, T* y, const T* x, Index outer, Index n, Index inner) {
     // Threads split the results, so that each is found in one fixed order.
     if (inner == 1 && n > 0) {
         const auto rows = [=](Index begin, Index end) {
-            if (n <= few_cols)
-                return reduce_short_rows(op, y + begin, x + begin * n, end - begin, n);
-            for (Index r = begin; r < end; ++r) y[r] = reduce_long_row(op, x + r * n, n);
+            const auto of_rows = n <= few_cols ? reduce_short_rows<T> : reduce_long_rows<T>;
+            of_rows(op, y + begin, x + begin * n, end - begin, n);
         };
         if (op == ReduceOp::sum && outer == 1) return sum(y, x, T{1}, n);  // shares itself out
         return parallel_ranges(outer, cost, rows);

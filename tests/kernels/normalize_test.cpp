@@ -101,6 +101,19 @@ TEMPLATE_TEST_CASE("variances keep their digits beside a large mean", "[kernels]
                 CHECK(std::abs(error) <= eps<T> + 1000 * eps<double>);
             }
         }
+        for (const Index cols : {50, 1000}) {
+            INFO("3 rows of " << cols);
+            auto x = numbers<T>(3 * cols, 1);
+            for (T& v : x) v = T(1 << 20) + std::round(8 * v);
+            const auto expected = moments(x, {1, 3, cols});
+            std::vector<T> y(x.size()), mean(3), rstd(3);
+            backend.layer_norm_forward(y.data(), mean.data(), rstd.data(), x.data(), nullptr,
+                                       nullptr, T(0), 3, cols);
+            for (std::size_t r = 0; r < 3; ++r) {
+                const double error = rstd[r] * std::sqrt(static_cast<double>(expected.var[r])) - 1;
+                CHECK(std::abs(error) <= 2 * eps<T> + 1000 * eps<double>);
+            }
+        }
     });
 }
 

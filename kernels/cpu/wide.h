@@ -1,0 +1,115 @@
+// Sums in double of numbers that may be float.
+#pragma once
+
+#include "kernels/cpu/vectors.h"
+
+namespace handgrad::cpu::HANDGRAD_ISA {
+
+/// A vector of T, each lane as a double.
+template <class T>
+struct Wide {
+    static constexpr int parts = int{sizeof(double)} / int{sizeof(T)};
+    Vector<double> part[parts];
+
+    [[gnu::always_inline]] friend Wide operator+(Wide a, Wide b) {
+        for (int i = 0; i < parts; ++i) a.part[i] += b.part[i];
+        return a;
+    }
+    [[gnu::always_inline]] friend Wide operator-(Wide a, Wide b) {
+        for (int i = 0; i < parts; ++i) a.part[i] -= b.part[i];
+        return a;
+    }
+    [[gnu::always_inline]] friend Wide operator*(Wide a, Wide b) {
+        for (int i = 0; i < parts; ++i) a.part[i] *= b.part[i];
+        return a;
+    }
+    [[gnu::always_inline]] friend Wide operator*(Wide a, double b) {
+        for (int i = 0; i < parts; ++i) a.part[i] *= b;
+        return a;
+    }
+    [[gnu::always_inline]] friend Wide operator-(Wide a, double b) {
+        for (int i = 0; i < parts; ++i) a.part[i] -= b;
+        return a;
+    }
+};
+
+typedef float FloatsOfDoubles __attribute__((vector_size(vector_bytes / 2)));
+
+/// GCC 12 makes four conversions of one, where it is not told which.
+[[gnu::always_inline]] inline Wide<float> widen(Vector<float> x) {
+    const auto as_double = [](auto v) { return reinterpret_cast<Vector<double>>(v); };
+#if defined(__AVX512F__)
+    const __m512d halves = _mm512_castps_pd(reinterpret_cast<__m512>(x));
+    const auto convert = [](__m256d half) {
+        return _mm512_maskz_cvtps_pd(0xff, _mm256_castpd_ps(half));
+    };
+    return {as_double(convert(_mm512_maskz_extractf64x4_pd(0xf, halves, 0))),
+            as_double(convert(_mm512_maskz_extractf64x4_pd(0xf, halves, 1)))};
+#elif defined(__AVX2__)
+    const __m256 all = reinterpret_cast<__m256>(x);
+    return {as_double(_mm256_cvtps_pd(_mm256_castps256_ps128(all))),
+            as_double(_mm256_cvtps_pd(_mm256_extractf128_ps(all, 1)))};
+#else
+    constexpr int half = lanes<double>;
+    FloatsOfDoubles low, high;
+    for (int lane = 0; lane < half; ++lane) low[lane] = x[lane], high[lane] = x[half + lane];
+    return {as_double(__builtin_convertvector(low, Vector<double>)),
+            as_double(__builtin_convertvector(high, Vector<double>))};
+#endif
+}
+[[gnu::always_inline]] inline Wide<double> widen(Vector<double> x) {
+    return {x};
+}
+
+template <int... lane>
+[[gnu::always_inline]] inline Vector<float> join(FloatsOfDoubles a, FloatsOfDoubles b,
+                                                 std::integer_sequence<int, lane...>) {
+    return __builtin_shufflevector(a, b, lane...);
+}
+[[gnu::always_inline]] inline Vector<float> narrow(Wide<float> x) {
+    return join(__builtin_convertvector(x.part[0], FloatsOfDoubles),
+                __builtin_convertvector(x.part[1], FloatsOfDoubles), LaneNumbers<float>{});
+}
+[[gnu::always_inline]] inline Vector<double> narrow(Wide<double> x) {
+    return x.part[0];
+}
+
+template <class T>
+[[gnu::always_inline]] inline double sum_of_wide(Wide<T> x) {
+    Vector<double> sum = x.part[0];
+    for (int i = 1; i < Wide<T>::parts; ++i) sum += x.part[i];
+    return sum_of_lanes<double>(sum);
+}
+
+/// What a vector of elements adds to each of several sums.
+template <class T, int count>
+struct Terms {
+    Wide<T> term[count];
+};
+
+/// Several sums in double, each in a fixed order: by lanes, and then over the lanes.
+template <class T, int count>
+class Sums {
+  public:
+    /// Adds f(i, n - i) for every lanes<T>-th i < n: the terms of at most n - i elements, and
+    /// zeros.
+    template <class F>
+    [[gnu::always_inline]] void add(Index n, F f) {
+        // A sum of its own, so that errors do not grow with all that was added before.
+        Terms<T, count> run = {};
+        Index i = 0;
+        for (; i + lanes<T> <= n; i += lanes<T>) add(run, f(i, Index{lanes<T>}));
+        if (i < n) add(run, f(i, n - i));
+        add(sums_, run);
+    }
+    [[nodiscard]] double operator[](int s) const { return sum_of_wide(sums_.term[s]); }
+
+  private:
+    [[gnu::always_inline]] static void add(Terms<T, count>& sums, const Terms<T, count>& t) {
+        for (int s = 0; s < count; ++s) sums.term[s] = sums.term[s] + t.term[s];
+    }
+
+    Terms<T, count> sums_ = {};
+};
+
+}  // namespace handgrad::cpu::HANDGRAD_ISA
