@@ -27,12 +27,14 @@ template <class T>
     // By hand: what GCC 12 makes of vector extensions takes a port of which there is one for each.
     if constexpr (sizeof(T) == 4) {
         __m512 v = _mm512_castps128_ps512(_mm_loadu_ps(x));
-        v = _mm512_insertf32x4(v, _mm_loadu_ps(x + step), 1);
-        v = _mm512_insertf32x4(v, _mm_loadu_ps(x + 2 * step), 2);
-        return reinterpret_cast<Vector<T>>(_mm512_insertf32x4(v, _mm_loadu_ps(x + 3 * step), 3));
+        v = _mm512_maskz_insertf32x4(0xffff, v, _mm_loadu_ps(x + step), 1);
+        v = _mm512_maskz_insertf32x4(0xffff, v, _mm_loadu_ps(x + 2 * step), 2);
+        v = _mm512_maskz_insertf32x4(0xffff, v, _mm_loadu_ps(x + 3 * step), 3);
+        return reinterpret_cast<Vector<T>>(v);
     } else {
         const __m512d v = _mm512_castpd256_pd512(_mm256_loadu_pd(x));
-        return reinterpret_cast<Vector<T>>(_mm512_insertf64x4(v, _mm256_loadu_pd(x + step), 1));
+        return reinterpret_cast<Vector<T>>(
+            _mm512_maskz_insertf64x4(0xff, v, _mm256_loadu_pd(x + step), 1));
     }
 #elif defined(__AVX2__)
     if constexpr (sizeof(T) == 4)
