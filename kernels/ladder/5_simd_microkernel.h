@@ -8,6 +8,10 @@
 // There is one function for each number of rows and of vectors, so that the edges of C waste
 // nothing but the unused lanes of the last vector, which is loaded and stored under a mask.
 //
+// Data that come from beyond L2 are on their way long before they are needed: while a tile is
+// summed, it fetches a share of the next strip of B or of the next block of A. Copying B costs
+// hardly anything, since the first tile that reads a strip stores it, too.
+//
 // The five loops around it are those of rung 3, with blocks sized for this kernel. They are what
 // CpuBackend runs for large products: rung 6 gives each thread a part of C, rung 7 packs less.
 //
@@ -21,6 +25,15 @@
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
+/// What a tile fetches for later while it is summed: NV cache lines at a time, `apart` from each
+/// other, then those that are `next` further on.
+template <class T>
+struct Ahead {
+    const T* at = nullptr;  // null: all is in L2
+    Index apart = 0, next = 0;
+    bool each_k = false;  // for each k, not for four
+};
+
 /// One tile: C = alpha A B + beta C over kc values of k. C has leading dimension ldc, B ldb, and A
 /// lda either way: trans_a is a parameter of the function.
 template <class T>
@@ -30,8 +43,8 @@ struct Tile {
     Index lda = 0;
     const T* b = nullptr;
     Index ldb = 0;
-    const T* ahead = nullptr;  // what will be read next: fetched while this tile is summed, a row
-    Index ahead_step = 0;      // of vectors for each k, so many apart. Null: all is in L2.
+    T* copy_of_b = nullptr;  // a panel, where the function makes one
+    Ahead<T> ahead;
     T* c = nullptr;
     Index ldc = 0;
     T alpha = 1, beta = 0;
@@ -41,7 +54,7 @@ struct Tile {
 };
 
 /// `part`: fewer columns than the vectors have lanes, so the last vector of B and C is cut.
-template <class T, int rows, int vectors, Trans trans_a, bool part>
+template <class T, int rows, int vectors, Trans trans_a, bool part, bool copies_b>
 void multiply_tile(const Tile<T>& tile) {
     constexpr int L = lanes<T>;
     const FirstLanes<T> last(tile.last_columns);
@@ -50,6 +63,7 @@ void multiply_tile(const Tile<T>& tile) {
     Vector<T> sum[rows][vectors] = {};
     const T* a = tile.a;
     const T* b = tile.b;
+    T* copy_of_b = tile.copy_of_b;
     const auto add_products = [&] {
         Vector<T> bk[vectors];
         HANDGRAD_UNROLL
@@ -60,10 +74,17 @@ void multiply_tile(const Tile<T>& tile) {
             HANDGRAD_UNROLL
             for (int j = 0; j < vectors; ++j) sum[i][j] += aik * bk[j];
         }
+        if constexpr (copies_b) {
+            HANDGRAD_UNROLL
+            for (int j = 0; j < vectors; ++j) store(copy_of_b + j * L, bk[j]);
+            copy_of_b += vectors * L;
+        }
         a += trans_a == Trans::yes ? tile.lda : 1;
         b += tile.ldb;
     };
-    if (tile.ahead != nullptr) {
+    Ahead<T> ahead = tile.ahead;
+    Index k = 0;
+    if (ahead.at != nullptr) {
         const T* row = tile.c;
         HANDGRAD_UNROLL
         for (int i = 0; i < rows; ++i) {
@@ -71,15 +92,24 @@ void multiply_tile(const Tile<T>& tile) {
             for (int j = 0; j < vectors; ++j) __builtin_prefetch(row + j * L, 1);
             row += tile.ldc;
         }
-        const T* ahead = tile.ahead;
-        for (Index k = 0; k < tile.kc; ++k) {
+        const Index whole = ahead.each_k ? 0 : tile.kc / 4 * 4;
+        while (k < whole) {
             HANDGRAD_UNROLL
-            for (int j = 0; j < vectors; ++j) __builtin_prefetch(ahead + j * L);
-            ahead += tile.ahead_step;
+            for (int j = 0; j < NV; ++j)
+                __builtin_prefetch(ahead.at + j * ahead.apart, 0, 2);  // L2
+            ahead.at += ahead.next;
+            HANDGRAD_UNROLL
+            for (int i = 0; i < 4; ++i) add_products();
+            k += 4;
+        }
+        for (; k < tile.kc; ++k) {
+            HANDGRAD_UNROLL
+            for (int j = 0; j < NV; ++j) __builtin_prefetch(ahead.at + j * ahead.apart);
+            ahead.at += ahead.next;
             add_products();
         }
     } else {
-        for (Index k = 0; k < tile.kc; ++k) add_products();
+        for (; k < tile.kc; ++k) add_products();
     }
 
     const auto each = [&](auto&& change) {
@@ -118,29 +148,35 @@ template <class T>
 using TileFunction = void (*)(const Tile<T>&);
 
 /// multiply_tile for every number of rows and vectors, at [(rows - 1) * NV + vectors - 1].
-template <class T, Trans trans_a, bool part, int... i>
+template <class T, Trans trans_a, bool part, bool copies_b, int... i>
 constexpr auto make_tile_functions(std::integer_sequence<int, i...>) {
     struct Table {
         TileFunction<T> at[sizeof...(i)];
     };
-    return Table{{multiply_tile<T, i / NV + 1, i % NV + 1, trans_a, part>...}};
+    return Table{{multiply_tile<T, i / NV + 1, i % NV + 1, trans_a, part, copies_b>...}};
 }
 
-template <class T, Trans trans_a, bool part>
+template <class T, Trans trans_a, bool part, bool copies_b>
 inline constexpr auto tile_functions =
-    make_tile_functions<T, trans_a, part>(std::make_integer_sequence<int, MR * NV>{});
+    make_tile_functions<T, trans_a, part, copies_b>(std::make_integer_sequence<int, MR * NV>{});
 
-/// The function for a tile of `rows` <= MR by `columns` <= NR.
-template <class T>
+template <class T, bool copies_b>
 TileFunction<T> tile_function(Trans trans_a, Index rows, Index columns) {
     const Index vectors = (columns + lanes<T> - 1) / lanes<T>;
     const bool part = columns % lanes<T> != 0;
     const Index i = (rows - 1) * NV + vectors - 1;
     if (trans_a == Trans::yes)
-        return part ? tile_functions<T, Trans::yes, true>.at[i]
-                    : tile_functions<T, Trans::yes, false>.at[i];
-    return part ? tile_functions<T, Trans::no, true>.at[i]
-                : tile_functions<T, Trans::no, false>.at[i];
+        return part ? tile_functions<T, Trans::yes, true, copies_b>.at[i]
+                    : tile_functions<T, Trans::yes, false, copies_b>.at[i];
+    return part ? tile_functions<T, Trans::no, true, copies_b>.at[i]
+                : tile_functions<T, Trans::no, false, copies_b>.at[i];
+}
+
+/// The function for a tile of `rows` <= MR by `columns` <= NR.
+template <class T>
+TileFunction<T> tile_function(Trans trans_a, Index rows, Index columns, bool copies_b = false) {
+    return copies_b ? tile_function<T, true>(trans_a, rows, columns)
+                    : tile_function<T, false>(trans_a, rows, columns);
 }
 
 // ---- the five loops around it -------------------------------------------------------------------
@@ -150,18 +186,18 @@ struct Blocking {
     Index mc, kc, nc;
 };
 
-/// Three eighths of L2 hold the block of A, three eighths two strips of B: the one in use, and the
-/// next on its way. The rest is for C and for what is being packed. That bounds KC from above; its
-/// use is that C is read and written once for each KC, and that wants it long. L1 holds nothing
-/// for long: a strip of B (KC x NR) is read anew for every MR rows, at NR elements in the time of
-/// MR x NV multiply-adds, which L2 delivers with ease. The block of B takes three eighths of L3,
-/// which other cores use too.
+/// C is read and written once for each KC, which wants KC long. But L1 holds nothing for long: a
+/// strip of B (KC x NR) is read anew for every MR rows, at NR elements in the time of MR x NV
+/// multiply-adds, which L2 delivers with ease. In L2 are that strip, the next one on its way, the
+/// block of A and the next one, and what C needs; a twentieth for a strip and an eighth for a block
+/// leave room for what falls into the same sets. The block of B takes three eighths of L3, which
+/// other cores use too.
 template <class T>
 Blocking choose_blocking() {
     constexpr Index size = sizeof(T);
     const Caches& c = caches();
-    const Index kc = smaller(1024, larger(128, c.l2 * 3 / 8 / (2 * NR<T> * size) / 64 * 64));
-    const Index mc = larger(Index{2} * MR, c.l2 * 3 / 8 / (kc * size) / MR * MR);
+    const Index kc = smaller(1024, larger(128, c.l2 / 20 / (NR<T> * size) / 64 * 64));
+    const Index mc = larger(Index{8} * MR, c.l2 / 8 / (kc * size) / MR * MR);
     const Index nc = larger(Index{4} * NR<T>, c.l3 * 3 / 8 / (kc * size) / NR<T> * NR<T>);
     return {mc, kc, nc};
 }
@@ -223,7 +259,9 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
     const Index kc_most = way.kc == 0 ? most.kc : way.kc;
     const Index jc_step = even_piece(p.N, most.nc, NR<T>);
     const Index pc_step = even_piece(p.K, kc_most, L);
-    const Index ic_step = even_piece(p.M, most.mc, MR);
+    // A that is not copied may take more of L2, if it fits as a whole.
+    const bool whole_a = !way.pack_a && p.M * pc_step * Index{sizeof(T)} <= caches().l2 * 3 / 8;
+    const Index ic_step = even_piece(p.M, whole_a ? p.M : most.mc, MR);
     T* packed_a = nullptr;
     T* packed_b = nullptr;
     if (way.pack_a)
@@ -241,7 +279,6 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
     tile.ldc = p.ldc;
     tile.alpha = p.alpha;
     tile.lda = way.pack_a ? MR : p.lda;
-    tile.ldb = p.ldb;
     // 5th loop: blocks of columns; the block of B stays in L3.
     for (Index jc = 0; jc < p.N; jc += jc_step) {
         const Index nc = smaller(p.N - jc, jc_step);
@@ -259,40 +296,69 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                 const Index ir_step = even_piece(mc, MR);
                 const Index tiles = (mc + ir_step - 1) / ir_step;
                 if (way.pack_a) pack_a_block(packed_a, p, ic, mc, pc, kc);
+                const Index next_ic = ic + mc < p.M ? ic + mc : 0;
+                const Index next_pc = next_ic > 0 ? pc : pc + kc;
 
                 Index nr = 0;
                 const auto take_b = [&](Index jr, bool first) {
                     nr = next_piece(nc - jr, jr_step, L);
                     tile.last_columns = nr % L;
                     tile.b = p.b(pc, jc + jr);
+                    tile.ldb = p.ldb;
+                    tile.copy_of_b = nullptr;
                     if (bias != nullptr && last_k) tile.bias = bias + jc + jr;
                     if (!way.pack_b) return;
                     T* panel = used_once ? packed_b : packed_b + jr * kc;
                     const Index width = (nr + L - 1) / L * L;
+                    if (first && p.trans_b == Trans::no) {
+                        tile.copy_of_b = panel;
+                        return;
+                    }
                     if (first) pack_b(panel, width, p.trans_b, tile.b, p.ldb, nr, kc);
                     tile.b = panel;
                     tile.ldb = width;
                 };
-                // What comes next, shared out among this strip's tiles: the next strip of B, as it
-                // was packed or as it will be; or, where B is read as it lies, its next rows.
-                const auto look_ahead = [&](Index jr, Index t) {
-                    const bool first = ic + t == 0, next = jr + nr < nc;
-                    tile.ahead = tile.b;
-                    tile.ahead_step = 0;
-                    if (way.pack_b && ic > 0 && next) {
-                        tile.ahead_step = (jr_step + tiles - 1) / tiles;
-                        tile.ahead = packed_b + (jr + nr) * kc + t * kc * tile.ahead_step;
-                    } else if (p.trans_b == Trans::no && first && (next || !way.pack_b)) {
-                        tile.ahead_step = p.ldb;
-                        tile.ahead = way.pack_b ? p.b(pc, jc + jr + nr) : tile.b + 16 * p.ldb;
+                // What tile t of the strip at jr fetches: its share of the next strip of B, as it
+                // was packed or as it will be, or of the next block of A.
+                const auto look_ahead = [&](Index jr, Index t) -> Ahead<T> {
+                    const bool first = ic == 0, plain_b = p.trans_b == Trans::no;
+                    const bool enough = tiles >= 16;
+                    if (way.rows_first) return {tile.b};  // B stays in L2
+                    // Where nobody else has fetched it, B comes just before its use.
+                    if (!way.pack_b && plain_b && ic + t == 0 && (jr == 0 || !enough))
+                        return {tile.b + 16 * p.ldb, L, p.ldb, true};
+                    if (!way.pack_b && !enough) return {tile.b};
+                    const Index shares = first && !plain_b ? NR<T> / NV : 4, quarter = kc / 4;
+                    if (t < shares && jr + nr < nc) {
+                        if (way.pack_b && !first)
+                            return {packed_b + (jr + nr) * kc + t * quarter * jr_step, L, jr_step};
+                        if (plain_b) return {p.b(pc + t * quarter, jc + jr + nr), L, p.ldb};
+                        return {p.b(pc, jc + jr + nr + t * NV), p.ldb, 4};
                     }
+                    if (t >= shares && next_pc < p.K) {
+                        const Index i = jr / jr_step * (tiles - shares) + t - shares;
+                        const Index left = smaller(p.M - next_ic, ic_step);
+                        constexpr Index width = NV * line<T>;
+                        if (p.trans_a == Trans::no && i * NV < left)
+                            return {p.a(next_ic + i * NV, next_pc), p.lda, 4};
+                        if (p.trans_a == Trans::yes && i / 4 * width < left)
+                            return {p.a(next_ic + i / 4 * width, next_pc + i % 4 * quarter),
+                                    line<T>, p.lda};
+                    }
+                    return {tile.b};
                 };
                 const auto multiply = [&](Index ir, Index jr) {
                     const Index t = ir / ir_step;
-                    if (far) look_ahead(jr, t);
+                    if (far) tile.ahead = look_ahead(jr, t);
                     tile.a = way.pack_a ? packed_a + t * MR * kc : p.a(ic + ir, pc);
                     tile.c = p.c(ic + ir, jc + jr);
-                    tile_function<T>(trans_a, smaller(mc - ir, ir_step), nr)(tile);
+                    const bool copies_b = tile.copy_of_b != nullptr;
+                    tile_function<T>(trans_a, smaller(mc - ir, ir_step), nr, copies_b)(tile);
+                    if (copies_b) {
+                        tile.b = tile.copy_of_b;
+                        tile.ldb = (nr + L - 1) / L * L;
+                        tile.copy_of_b = nullptr;
+                    }
                 };
                 if (way.rows_first) {
                     for (Index ir = 0; ir < mc; ir += ir_step)

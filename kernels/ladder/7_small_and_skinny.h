@@ -31,9 +31,9 @@ inline constexpr Way as_it_lies{
 /// Values of k in a piece, where threads share out k.
 inline constexpr Index long_piece = 4096;
 
-/// Elements of a cache line: the columns that are few.
+/// The columns that are few.
 template <class T>
-inline constexpr Index few = 64 / Index{sizeof(T)};
+inline constexpr Index few = line<T>;
 
 /// Do `rows` rows, ld apart, fall into one set of L1, and are more than that holds?
 template <class T>
@@ -353,9 +353,11 @@ Plan choose_plan(const Product<T>& p) {
     way.pack_a = !plain_a && p.N >= 2 * NR<T> &&
                  (p.lda * Index{sizeof(T)} % 4096 == 0 || (long_strips && p.K >= 256));
     // Rows of B shorter than a vector: packed, each starts on a cache line of its own. Long strips
-    // pay for their copy by the rows that use it, or by coming from beyond L2 only once.
+    // pay for their copy by the rows that use it, or by coming from beyond L2 only once. So does a
+    // B that takes much of L2, where 64 tiles or more use a strip.
     way.pack_b = !plain_b || (p.N < L && p.M >= 64) || (streams_c && collide<T>(p.K, p.ldb)) ||
-                 (long_strips && (p.M >= 64 || !in_l2));
+                 (long_strips && (p.M >= 64 || !in_l2)) ||
+                 (!in_l2 && p.M >= 64 * MR && p.K * p.N > l2 / 4 && !streams_c);
     way.rows_first = streams_c && (!way.pack_b || plain_b);
     // Few rows of A use a piece of B once or twice. In short pieces its rows follow each other in
     // memory, and the caches keep them even where they are a multiple of a page apart. Where B is

@@ -20,6 +20,10 @@ inline constexpr int MR = 4, NV = 2;  // 8 of 16 registers for C, 2 for B, 1 for
 template <class T>
 inline constexpr int NR = NV* lanes<T>;
 
+/// Elements of a cache line.
+template <class T>
+inline constexpr Index line = 64 / Index{sizeof(T)};
+
 // A strip of B that is read as it lies comes anew for each MR rows, and each of its rows may touch
 // a line more than it fills, in the time of MR x NV multiply-adds. L2 delivers 64 bytes a cycle on
 // the processors that have AVX-512, and 32 at best on others, of which 24 are counted on.
