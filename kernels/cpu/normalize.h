@@ -273,7 +273,10 @@ void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, con
         for (Index r = begin; r < end; ++r, to += cols) {
             const T* row = x + r * cols;
             // In one pass, as channel_moments.
-            const T shift = sum_of_lanes<T>(load(row)) / lanes<T>;
+            constexpr Index some = 16;
+            Vector<T> of_some = {};
+            for (Index c = 0; c < some; c += lanes<T>) of_some += load(row + c);
+            const T shift = sum_of_lanes<T>(of_some) / some;
             Sums<T, 2> sums;  // of d and d^2
             sums.add(cols, [=](Index c, Index n) {
                 const Wide<T> d = widen(load_padded(row + c, n, shift) - shift);

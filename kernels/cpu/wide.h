@@ -95,12 +95,17 @@ class Sums {
     /// zeros.
     template <class F>
     [[gnu::always_inline]] void add(Index n, F f) {
-        // A sum of its own, so that errors do not grow with all that was added before.
-        Terms<T, count> run = {};
+        // Sums of their own, so that errors do not grow with all that was added before; two, so
+        // that neither waits for itself.
+        Terms<T, count> even = {}, odd = {};
         Index i = 0;
-        for (; i + lanes<T> <= n; i += lanes<T>) add(run, f(i, Index{lanes<T>}));
-        if (i < n) add(run, f(i, n - i));
-        add(sums_, run);
+        for (; i + 2 * lanes<T> <= n; i += 2 * lanes<T>) {
+            add(even, f(i, Index{lanes<T>}));
+            add(odd, f(i + lanes<T>, Index{lanes<T>}));
+        }
+        for (; i < n; i += lanes<T>) add(even, f(i, n - i));
+        add(even, odd);
+        add(sums_, even);
     }
     [[nodiscard]] double operator[](int s) const { return sum_of_wide(sums_.term[s]); }
 
