@@ -15,6 +15,7 @@ Gpus query() {
             gpus.found.push_back(
                 {properties.name, properties.totalGlobalMem, properties.major, properties.minor});
     }
+    cudaGetLastError();  // it has been dealt with, or is about to be
     if (gpus.found.empty())
         gpus.reason = status == cudaSuccess ? "the driver lists none" : cudaGetErrorString(status);
     return gpus;

@@ -28,12 +28,16 @@ struct Operand {
     __device__ bool k_is_fast() const { return along_k == 1; }
 };
 
+/// Between two rows of a slice in shared memory: two words more than a row. A warp that writes 16
+/// numbers down each of two columns of floats, or of one of doubles, then finds 32 banks.
+template <class T, int tile>
+inline constexpr int gemm_pitch = tile + 8 / static_cast<int>(sizeof(T));
+
 /// slice[k][i] = X(first + i, k0 + k), 0 outside of (size, K). Neighbouring threads read neighbours
-/// in memory, whichever way X lies. The column too many keeps the writes of one warp in different
-/// banks.
+/// in memory, whichever way X lies.
 template <class T, int tile, class X>
-__device__ void load_slice(T (&slice)[gemm_depth][tile + 1], const X& x, Index first, Index size,
-                           Index k0, Index K) {
+__device__ void load_slice(T (&slice)[gemm_depth][gemm_pitch<T, tile>], const X& x, Index first,
+                           Index size, Index k0, Index K) {
     const bool k_is_fast = x.k_is_fast();
     for (int e = static_cast<int>(threadIdx.x); e < tile * gemm_depth;
          e += static_cast<int>(block_threads)) {
@@ -51,8 +55,8 @@ __global__ void __launch_bounds__(block_threads)
     constexpr int side = tile / per_thread;  // threads along each side of the tile
     static_assert(side * side == static_cast<int>(block_threads),
                   "the sums of all threads make up the tile");
-    __shared__ T a_slice[gemm_depth][tile + 1];
-    __shared__ T b_slice[gemm_depth][tile + 1];
+    __shared__ T a_slice[gemm_depth][gemm_pitch<T, tile>];
+    __shared__ T b_slice[gemm_depth][gemm_pitch<T, tile>];
     const Index tiles_across = (N + tile - 1) / tile;
     const Index first_row = blockIdx.x / tiles_across * tile;
     const Index first_col = blockIdx.x % tiles_across * tile;

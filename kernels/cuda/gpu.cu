@@ -1,6 +1,9 @@
 // The memory of a GPU and its queues of work, by the CUDA runtime or the emulator's.
 #include "kernels/cuda/gpu.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "kernels/cuda/launch.h"
 
 namespace handgrad::HANDGRAD_GPU {
@@ -20,6 +23,10 @@ class CudaGpu final : public Gpu {
         void* p = nullptr;
         check(cudaMalloc(&p, scratch_size * sizeof(double)), "cudaMalloc of the scratch memory");
         partial_sums = static_cast<double*>(p);
+        for (Piece& piece : pieces) {
+            piece.pinned = static_cast<char*>(allocate_pinned(piece_bytes));
+            piece.sent = static_cast<cudaEvent_t>(make_event());
+        }
     }
 
     void* allocate(std::size_t bytes) const override {
@@ -36,7 +43,17 @@ class CudaGpu final : public Gpu {
     void release(void* p) const override { check(cudaFree(p), "cudaFree"); }
 
     void copy_in(void* to, const void* from, std::size_t bytes) const override {
-        copy_bytes(to, from, bytes, cudaMemcpyHostToDevice, "copy to the device");
+        // From memory that can be paged out CUDA may go on reading after cudaMemcpyAsync has
+        // returned, or may first wait for all work. So the bytes go through memory that cannot.
+        for (std::size_t done = 0; done < bytes; done += piece_bytes) {
+            const Piece& piece = pieces[pieces_sent++ % most_pieces];
+            const std::size_t part = std::min(piece_bytes, bytes - done);
+            wait_on_host(piece.sent);
+            std::memcpy(piece.pinned, static_cast<const char*>(from) + done, part);
+            copy_bytes(static_cast<char*>(to) + done, piece.pinned, part, cudaMemcpyHostToDevice,
+                       "copy to the device");
+            check(cudaEventRecord(piece.sent, work), "cudaEventRecord");
+        }
     }
     void copy_out(void* to, const void* from, std::size_t bytes) const override {
         copy_bytes(to, from, bytes, cudaMemcpyDeviceToHost, "copy from the device");
@@ -98,9 +115,9 @@ class CudaGpu final : public Gpu {
         check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), work), "cudaGraphLaunch");
     }
     void destroy_graph(void* graph) const override {
-        // It may still be running.
-        check(cudaStreamSynchronize(work), "cudaStreamSynchronize before cudaGraphExecDestroy");
+        const cudaError_t waited = cudaStreamSynchronize(work);  // it may still be running
         check(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)), "cudaGraphExecDestroy");
+        check(waited, "cudaStreamSynchronize before cudaGraphExecDestroy");
     }
 
     cudaStream_t work = nullptr, copies = nullptr;
@@ -108,6 +125,16 @@ class CudaGpu final : public Gpu {
     double* partial_sums = nullptr;
 
   private:
+    /// Where a part of what is copied to the device waits, and the end of its last copy.
+    struct Piece {
+        char* pinned = nullptr;
+        cudaEvent_t sent = nullptr;
+    };
+    static constexpr std::size_t piece_bytes = 1 << 20;
+    static constexpr unsigned most_pieces = 4;  // the inputs of two steps
+    Piece pieces[most_pieces];
+    mutable unsigned pieces_sent = 0;
+
     void copy_bytes(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                     const char* what) const {
         if (bytes > 0) check(cudaMemcpyAsync(to, from, bytes, kind, work), size(what, bytes));

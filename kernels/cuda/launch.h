@@ -15,7 +15,9 @@ namespace handgrad::HANDGRAD_GPU {
 
 /// Throws cuda::Failure unless the call succeeded.
 inline void check(cudaError_t status, const std::string& call) {
-    if (status != cudaSuccess) throw cuda::Failure(call, cudaGetErrorString(status));
+    if (status == cudaSuccess) return;
+    cudaGetLastError();  // or the next launch would be blamed for it
+    throw cuda::Failure(call, cudaGetErrorString(status));
 }
 
 /// The stream that all work goes to.

@@ -15,11 +15,12 @@ namespace {
 
 bool instrumented = false;  // has a kernel file been compiled with those calls?
 
-/// What happened to one word (4 bytes) of shared memory. The order in which fibers run does not
-/// matter: two accesses by different threads in one epoch, one of them a write, are a race, unless
-/// they are of one warp with a __syncwarp between them, or both atomic.
+/// What happened to one word (4 bytes) of memory. The order in which fibers run does not matter:
+/// two accesses by different threads in one epoch, one of them a write, are a race, unless they are
+/// of one warp with a __syncwarp between them, or both atomic.
 struct Word {
-    std::uint64_t write_epoch = 0, read_epoch = 0;
+    std::uint64_t write_epoch = 0, read_epoch = 0,
+                  first_read_epoch = 0;  // the first of this launch
     std::uint64_t write_syncs = 0, read_syncs = 0;
     const void *write_pc = nullptr, *read_pc = nullptr;
     std::uint32_t writer = 0, reader = 0, other_reader = 0;  // readers of this epoch
@@ -48,20 +49,16 @@ const char* verb(Access access) {
     return access == Access::read ? "read" : "write";
 }
 
-/// Looks at one word. name() gives the array's, `index` is the word's place in it.
-template <class Name>
-void check_word(Word& word, Access access, const void* pc, std::size_t index, Name name) {
+/// Looks at one word. place() says which it is.
+template <class Place>
+void check_word(Word& word, Access access, const void* pc, Place place) {
     const Machine& m = machine();
     const std::uint32_t me = m.current->id;
     const std::uint64_t syncs = m.warps[me / 32].syncs;
     const auto ordered = [&](std::uint32_t other, std::uint64_t then) {
         return other == me || (other / 32 == me / 32 && then != syncs);
     };
-    const auto place = [&] { return std::string(name()) + ", word " + std::to_string(index); };
     const bool write = access != Access::read;
-    // Something written in this block?
-    if (access != Access::write && word.write_epoch < m.block_epoch)
-        report("read of shared memory that was never written", line_of(pc), place());
     if (word.write_epoch == m.epoch && !ordered(word.writer, word.write_syncs) &&
         !(access == Access::atomic && word.atomic))
         report(write ? "race of two writes" : "race of a write and a read", line_of(pc),
@@ -81,6 +78,7 @@ void check_word(Word& word, Access access, const void* pc, std::size_t index, Na
         word.writer = me;
         word.atomic = access == Access::atomic;
     } else {
+        if (word.read_epoch < m.launch_epoch) word.first_read_epoch = m.epoch;
         if (word.read_epoch != m.epoch)
             word.reader = word.other_reader = me;
         else if (word.reader != me)
@@ -89,6 +87,16 @@ void check_word(Word& word, Access access, const void* pc, std::size_t index, Na
         word.read_syncs = syncs;
         word.read_pc = pc;
     }
+}
+
+/// Looks at a word of an array in shared memory. name() gives the array's.
+template <class Name>
+void check_shared_word(Word& word, Access access, const void* pc, std::size_t index, Name name) {
+    const auto place = [&] { return std::string(name()) + ", word " + std::to_string(index); };
+    // Something written in this block?
+    if (access != Access::write && word.write_epoch < machine().block_epoch)
+        report("read of shared memory that was never written", line_of(pc), place());
+    check_word(word, access, pc, place);
 }
 
 void check_dynamic(std::uintptr_t offset, std::size_t bytes, Access access, const void* pc) {
@@ -102,8 +110,8 @@ void check_dynamic(std::uintptr_t offset, std::size_t bytes, Access access, cons
         stop_launch();
     }
     for (std::size_t i = 0; i < bytes; i += 4)
-        check_word(dynamic_words[(offset + i) / 4], access, pc, (offset + i) / 4,
-                   [] { return "dynamic shared memory"; });
+        check_shared_word(dynamic_words[(offset + i) / 4], access, pc, (offset + i) / 4,
+                          [] { return "dynamic shared memory"; });
 }
 
 void check_static(std::uintptr_t address, std::size_t bytes, Access access, const void* pc) {
@@ -116,13 +124,65 @@ void check_static(std::uintptr_t address, std::size_t bytes, Access access, cons
         stop_launch();
     }
     for (std::size_t i = 0; i < bytes; i += 4)
-        check_word(static_words[(address - static_begin + i) / 4], access, pc,
-                   (address - array->address + i) / 4, [&] { return array->name.c_str(); });
+        check_shared_word(static_words[(address - static_begin + i) / 4], access, pc,
+                          (address - array->address + i) / 4, [&] { return array->name.c_str(); });
+}
+
+/// The words of global memory that the launch has touched, in pages.
+class GlobalWords {
+  public:
+    Word& at(std::uintptr_t address) {
+        const std::uintptr_t number = address / 4 / page_words;
+        Recent& recent = recent_[number % recent_size];
+        if (recent.page == nullptr || recent.number != number)
+            recent = {number, &pages_.try_emplace(number).first->second};
+        if (recent.page->empty()) recent.page->resize(page_words);
+        return (*recent.page)[address / 4 % page_words];
+    }
+    void forget() {
+        pages_.clear();
+        std::fill(std::begin(recent_), std::end(recent_), Recent{});
+    }
+
+  private:
+    using Page = std::vector<Word>;
+    struct Recent {
+        std::uintptr_t number = 0;
+        Page* page = nullptr;
+    };
+    static constexpr std::size_t page_words = 256, recent_size = 16;
+    std::unordered_map<std::uintptr_t, Page> pages_;
+    Recent recent_[recent_size];
+};
+GlobalWords global_words;
+
+/// Looks at a word of global memory. Blocks come in any order, or at once, so what another block of
+/// the launch did lies neither before nor after.
+void check_global_word(Word& word, std::uintptr_t address, Access access, const void* pc) {
+    const Machine& m = machine();
+    const auto place = [&] { return place_of(address); };
+    const auto by_another_block = [&](std::uint64_t epoch) {
+        return epoch >= m.launch_epoch && epoch < m.block_epoch;
+    };
+    const bool write = access != Access::read;
+    if (by_another_block(word.write_epoch) && !(access == Access::atomic && word.atomic))
+        report(write ? "race of blocks, two writes" : "race of blocks, a write and a read",
+               line_of(pc), place() + " was written by another block at " + line_of(word.write_pc));
+    if (write && by_another_block(word.first_read_epoch))
+        report("race of blocks, a read and a write", line_of(pc),
+               place() + " was read by another block at " + line_of(word.read_pc));
+    check_word(word, access, pc, place);
 }
 
 void check_global(std::uintptr_t address, std::size_t bytes, Access access, const void* pc) {
     const Place place = in_device_memory(address, bytes, access != Access::read);
-    if (place == Place::fine) return;
+    if (place == Place::fine) {
+        // Of words alone: neighbours of fewer bytes share one, and are no race.
+        if (address % 4 == 0)
+            for (std::size_t i = 0; i + 4 <= bytes; i += 4)
+                check_global_word(global_words.at(address + i), address + i, access, pc);
+        return;
+    }
     if (place == Place::outside) {
         report(std::string(verb(access)) + " out of bounds", line_of(pc), where_is(address));
         stop_launch();
@@ -185,7 +245,8 @@ void count_request(const std::vector<const Record*>& lanes) {
 
 }  // namespace
 
-void on_access(const void* pointer, std::size_t bytes, Access access, const void* pc) {
+void on_access(const void* pointer, std::size_t bytes, Access access, const void* pc,
+               std::size_t alignment) {
     Machine& m = machine();
     Thread* t = m.current;
     if (t == nullptr || !t->in_kernel || !instrumented || !(m.checking || m.counting)) return;
@@ -196,6 +257,13 @@ void on_access(const void* pointer, std::size_t bytes, Access access, const void
     const bool is_dynamic = dynamic < most_shared_bytes;
     const bool is_static = address >= static_begin && address < static_end;
     if (m.checking) {
+        if (address % alignment != 0) {
+            report(std::string(verb(access)) + " not aligned", line_of(pc),
+                   std::to_string(bytes) + " bytes at an address that is " +
+                       std::to_string(address % alignment) + " past a multiple of " +
+                       std::to_string(alignment));
+            stop_launch();
+        }
         if (is_dynamic) {
             check_dynamic(dynamic, bytes, access, pc);
         } else if (is_static) {
@@ -221,6 +289,7 @@ void begin_launch_watch() {
 
 void end_launch_watch() {
     counted = nullptr;
+    global_words.forget();
 }
 
 void count_warp(std::size_t warp) {
@@ -273,22 +342,22 @@ std::vector<Traffic> take_traffic() {
 using handgrad::emulator::Access;
 using handgrad::emulator::on_access;
 
-    #define HANDGRAD_CALLBACKS(n)                                        \
-        void __tsan_read##n(void* p) {                                   \
-            on_access(p, n, Access::read, __builtin_return_address(0));  \
-        }                                                                \
-        void __tsan_write##n(void* p) {                                  \
-            on_access(p, n, Access::write, __builtin_return_address(0)); \
-        }                                                                \
-        void __tsan_unaligned_read##n(void* p) {                         \
-            on_access(p, n, Access::read, __builtin_return_address(0));  \
-        }                                                                \
-        void __tsan_unaligned_write##n(void* p) {                        \
-            on_access(p, n, Access::write, __builtin_return_address(0)); \
-        }                                                                \
-        void __tsan_read_write##n(void* p) {                             \
-            on_access(p, n, Access::read, __builtin_return_address(0));  \
-            on_access(p, n, Access::write, __builtin_return_address(0)); \
+    #define HANDGRAD_CALLBACKS(n)                                           \
+        void __tsan_read##n(void* p) {                                      \
+            on_access(p, n, Access::read, __builtin_return_address(0), n);  \
+        }                                                                   \
+        void __tsan_write##n(void* p) {                                     \
+            on_access(p, n, Access::write, __builtin_return_address(0), n); \
+        }                                                                   \
+        void __tsan_unaligned_read##n(void* p) {                            \
+            on_access(p, n, Access::read, __builtin_return_address(0));     \
+        }                                                                   \
+        void __tsan_unaligned_write##n(void* p) {                           \
+            on_access(p, n, Access::write, __builtin_return_address(0));    \
+        }                                                                   \
+        void __tsan_read_write##n(void* p) {                                \
+            on_access(p, n, Access::read, __builtin_return_address(0), n);  \
+            on_access(p, n, Access::write, __builtin_return_address(0), n); \
         }
 
 // NOLINTBEGIN(bugprone-reserved-identifier)

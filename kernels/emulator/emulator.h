@@ -23,6 +23,7 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __grid_constant__
+#define __align__(n) __attribute__((aligned(n)))
 
 // An array in shared memory is a static variable. The guard before it keeps two arrays apart, so
 // that an index just past one does not fall into the next. `used`: the compiler may not drop an
@@ -117,10 +118,14 @@ inline void __syncwarp(unsigned mask = ~0U, Where where = Where::here()) {
     warp_barrier(mask, where);
 }
 
+/// Reports a shuffle that takes from a lane which is not in its mask.
+void require_lane(unsigned mask, unsigned source, const char* name, Where where);
+
 template <class T>
 HANDGRAD_NOT_WATCHED T shuffle(unsigned mask, T value, unsigned source, const char* name,
                                Where where) {
     static_assert(sizeof(T) <= slot_bytes, "a shuffle moves at most 16 bytes");
+    require_lane(mask, source, name, where);
     const Slot* slots = exchange(&value, sizeof value, mask, name, where);
     T result;
     std::memcpy(&result, slots[source].bytes, sizeof result);
@@ -196,8 +201,10 @@ T __reduce_max_sync(unsigned mask, T value, Where where = Where::here()) {
 // ---- memory ------------------------------------------------------------------------------------
 
 enum class Access : std::uint8_t { read, write, atomic };
-/// Called at each access of a kernel, before it happens. `pc` is where it stands in the code.
-void on_access(const void* address, std::size_t bytes, Access access, const void* pc);
+/// Called at each access of a kernel, before it happens. `pc` is where it stands in the code. A GPU
+/// reads and writes at a multiple of `alignment` alone.
+void on_access(const void* address, std::size_t bytes, Access access, const void* pc,
+               std::size_t alignment = 1);
 
 template <class T>
 __forceinline__ T __ldg(const T* p) {
@@ -207,7 +214,7 @@ __forceinline__ T __ldg(const T* p) {
 /// *p = change(*p) in one step; returns what stood there.
 template <class T, class Change>
 HANDGRAD_NOT_WATCHED T atomic(T* p, const void* pc, Change change) {
-    on_access(p, sizeof(T), Access::atomic, pc);
+    on_access(p, sizeof(T), Access::atomic, pc, sizeof(T));
     const T old = *p;
     *p = change(old);
     return old;
@@ -249,13 +256,17 @@ void copy_async_wait() {
 // ---- the host's side ---------------------------------------------------------------------------
 
 // As much of the CUDA runtime as kernels/cuda/ calls. Work in a stream is done at once, but for two
-// things: while a graph is captured it is written down; and a copy from pinned memory to the device
-// is done as late as it may be, when somebody waits for it, so that a wait that is missing shows.
+// things: while a graph is captured it is written down; and a copy from the host to the device is
+// done as late as it may be, when somebody waits for it, so that a wait that is missing shows.
+// (That may be late from memory of any kind: CUDA does not say that a copy from memory that can be
+// paged out has been read when the call returns.)
 enum cudaError_t : std::uint8_t {
     cudaSuccess,
     cudaErrorMemoryAllocation,
     cudaErrorInvalidValue,
-    cudaErrorStreamCaptureUnsupported
+    cudaErrorLaunchFailure,
+    cudaErrorStreamCaptureUnsupported,
+    cudaErrorStreamCaptureIsolation
 };
 enum cudaMemcpyKind : std::uint8_t {
     cudaMemcpyHostToDevice,
@@ -305,7 +316,9 @@ struct Launch {
     std::size_t call_bytes;
     void (*run)(const void* call);
 };
-/// Runs it, or adds it to the graph that the stream captures. Throws Mistake.
+/// Runs it, or adds it to the graph that the stream captures. Throws Mistake, also where an error
+/// of an earlier call was not taken by cudaGetLastError: on a GPU the launch would be blamed for
+/// it.
 void submit(const Launch& launch, cudaStream_t stream);
 
 template <class... P>

@@ -1,6 +1,6 @@
 // The host's side of the CUDA runtime: memory, streams, graphs. Work is done when it is asked for,
-// but for copies from pinned memory, which stay in their stream until they have to be done; a graph
-// is the list of what was asked for.
+// but for copies from the host, which stay in their stream until they have to be done; a graph is
+// the list of what was asked for.
 //
 // On a GPU two streams go on side by side. What an event or a wait of the host puts in order is
 // known by clocks: each stream counts its operations, and knows how many of each other stream's lie
@@ -11,12 +11,11 @@
 #include <cstdlib>
 #include <deque>
 #include <functional>
-#include <iterator>
-#include <map>
 #include <mutex>
 #include <utility>
 
 #include "kernels/emulator/machine.h"
+#include "kernels/emulator/symbols.h"
 
 #if defined(__SANITIZE_ADDRESS__)
     #include <sanitizer/asan_interface.h>
@@ -40,7 +39,7 @@ struct Stream {
     Clock before = {0};  // what lies before its next operation; of its own, all so far
     Graph* capturing = nullptr;
     std::deque<std::function<void()>> late = {};  // copies that nobody has waited for
-    std::size_t done = 0;                         // of its copies from pinned memory
+    std::size_t done = 0;                         // of its copies from the host
 };
 struct Event {
     Stream* stream = nullptr;
@@ -95,10 +94,24 @@ const char* add_use(Uses& uses, const Stream& stream, bool write) {
     return write && unordered(uses.reads) ? "read" : nullptr;
 }
 
+// ---- errors ------------------------------------------------------------------------------------
+
+cudaError_t last_error = cudaSuccess;  // since somebody took it
+bool failing = false;
+
+cudaError_t fail(cudaError_t error) {
+    return last_error = error;
+}
+/// What a call returns that finds nothing wrong.
+cudaError_t succeed() {
+    return failing ? fail(cudaErrorLaunchFailure) : cudaSuccess;
+}
+
 // ---- memory ------------------------------------------------------------------------------------
 
 /// Buffers are aligned as cudaMalloc's, and followed by as much that belongs to nobody.
 constexpr std::size_t alignment = 256;
+constexpr std::size_t most_bytes = std::size_t{1} << 46;  // more ends AddressSanitizer
 
 struct Buffer {
     std::uintptr_t begin, end;
@@ -137,7 +150,6 @@ void use(const Stream& stream, const void* p, bool write) {
 }
 
 std::vector<Stream*> streams;
-std::map<const void*, std::size_t> pinned;  // bytes of each array
 
 /// Does the copies of a stream that are late, until `copies` have been done.
 void catch_up(Stream* stream, std::size_t copies = SIZE_MAX) {
@@ -146,12 +158,6 @@ void catch_up(Stream* stream, std::size_t copies = SIZE_MAX) {
         stream->late.pop_front();
         ++stream->done;
     }
-}
-
-bool is_pinned(const void* p) {
-    const auto next = pinned.upper_bound(p);
-    return next != pinned.begin() &&
-           p < static_cast<const char*>(std::prev(next)->first) + std::prev(next)->second;
 }
 
 /// Does it now, or writes it down where the stream captures a graph.
@@ -209,7 +215,17 @@ std::string where_is(std::uintptr_t address) {
            std::to_string(b.end - b.begin) + " bytes";
 }
 
+std::string place_of(std::uintptr_t address) {
+    const std::lock_guard lock(buffers_mutex);
+    const Buffer& b = *holding(address);
+    return "byte " + std::to_string(address - b.begin) + " of a buffer of " +
+           std::to_string(b.end - b.begin) + " bytes";
+}
+
 void submit(const Launch& launch, cudaStream_t stream) {
+    if (last_error != cudaSuccess)
+        throw Mistake("emulator: launch of kernel " + kernel_name(launch.kernel) +
+                      " after an error that nobody has taken: " + cudaGetErrorString(last_error));
     const auto run_in = [](Stream& in, const Launch& one) {
         running = &in;
         forget_recent();
@@ -235,21 +251,29 @@ const char* cudaGetErrorString(cudaError_t error) {
             return "out of memory";
         case cudaErrorInvalidValue:
             return "invalid argument";
+        case cudaErrorLaunchFailure:
+            return "unspecified launch failure";
         case cudaErrorStreamCaptureUnsupported:
             return "operation not permitted when stream is capturing";
+        case cudaErrorStreamCaptureIsolation:
+            return "dependency created on uncaptured work in another stream";
     }
     return "unknown error";
 }
 cudaError_t cudaGetLastError() {
-    return cudaSuccess;
+    return std::exchange(last_error, failing ? cudaErrorLaunchFailure : cudaSuccess);
+}
+void set_failing(bool on) {
+    failing = on;
+    last_error = on ? cudaErrorLaunchFailure : cudaSuccess;
 }
 
 cudaError_t cudaMalloc(void** p, std::size_t bytes) {
     *p = nullptr;
-    if (bytes == 0) return cudaSuccess;
-    if (bytes > std::size_t{1} << 46) return cudaErrorMemoryAllocation;
+    if (bytes == 0 || failing) return succeed();
+    if (bytes > most_bytes) return fail(cudaErrorMemoryAllocation);
     void* memory = std::aligned_alloc(alignment, padded(bytes));
-    if (memory == nullptr) return cudaErrorMemoryAllocation;
+    if (memory == nullptr) return fail(cudaErrorMemoryAllocation);
     __asan_poison_memory_region(static_cast<char*>(memory) + bytes, padded(bytes) - bytes);
     const auto begin = reinterpret_cast<std::uintptr_t>(memory);
     const std::lock_guard lock(buffers_mutex);
@@ -259,17 +283,17 @@ cudaError_t cudaMalloc(void** p, std::size_t bytes) {
 }
 
 cudaError_t cudaFree(void* p) {
-    if (p == nullptr) return cudaSuccess;
+    if (p == nullptr) return succeed();
     for (Stream* stream : streams) catch_up(stream);
     const auto begin = reinterpret_cast<std::uintptr_t>(p);
     const std::lock_guard lock(buffers_mutex);
     const auto next = after(begin);
-    if (next == buffers.begin() || (next - 1)->begin != begin) return cudaErrorInvalidValue;
+    if (next == buffers.begin() || (next - 1)->begin != begin) return fail(cudaErrorInvalidValue);
     __asan_unpoison_memory_region(p, padded((next - 1)->bytes));
     buffers.erase(next - 1);
     forget_recent();
     std::free(p);
-    return cudaSuccess;
+    return succeed();
 }
 
 void set_bounds(const void* buffer, std::size_t bytes) {
@@ -282,23 +306,21 @@ void set_bounds(const void* buffer, std::size_t bytes) {
 }
 
 cudaError_t cudaMallocHost(void** p, std::size_t bytes) {
-    *p = std::malloc(std::max<std::size_t>(bytes, 1));
-    if (*p == nullptr) return cudaErrorMemoryAllocation;
-    pinned[*p] = bytes;
-    return cudaSuccess;
+    *p = nullptr;
+    if (failing) return succeed();
+    if (bytes <= most_bytes) *p = std::malloc(std::max<std::size_t>(bytes, 1));
+    return *p == nullptr ? fail(cudaErrorMemoryAllocation) : cudaSuccess;
 }
 cudaError_t cudaFreeHost(void* p) {
     for (Stream* stream : streams) catch_up(stream);
-    pinned.erase(p);
     std::free(p);
-    return cudaSuccess;
+    return succeed();
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
-    if (bytes == 0) return cudaSuccess;
-    if (kind == cudaMemcpyHostToDevice && stream != nullptr && stream->capturing == nullptr &&
-        is_pinned(from)) {
+    if (bytes == 0 || failing) return succeed();
+    if (kind == cudaMemcpyHostToDevice && stream != nullptr && stream->capturing == nullptr) {
         begin_operation(*stream);
         use(*stream, to, true);
         stream->late.emplace_back([=] { std::memmove(to, from, bytes); });
@@ -312,7 +334,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
     return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* p, int value, std::size_t bytes, cudaStream_t stream) {
-    if (bytes == 0) return cudaSuccess;
+    if (bytes == 0 || failing) return succeed();
     perform(of(stream), [=](Stream& in) {
         use(in, p, true);
         std::memset(p, value, bytes);
@@ -334,60 +356,63 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     const bool capturing = stream != nullptr && stream->capturing != nullptr;
-    if (capturing) return cudaErrorStreamCaptureUnsupported;
+    if (capturing) return fail(cudaErrorStreamCaptureUnsupported);
     catch_up(stream);
     join(host_before, of(stream).before);
-    return cudaSuccess;
+    return succeed();
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+    if (of(stream).capturing != nullptr) return fail(cudaErrorStreamCaptureIsolation);
     catch_up(event->stream, event->copies);
     join(of(stream).before, event->before);
-    return cudaSuccess;
+    return succeed();
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
     *event = new Event;
-    return cudaSuccess;
+    return succeed();
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
     delete event;
-    return cudaSuccess;
+    return succeed();
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     Stream& recorded = of(stream);
     *event = {&recorded, recorded.done + recorded.late.size(), recorded.before};
-    return cudaSuccess;
+    return succeed();
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     catch_up(event->stream, event->copies);
     join(host_before, event->before);
-    return cudaSuccess;
+    return succeed();
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
-    if (stream == nullptr || stream->capturing != nullptr) return cudaErrorInvalidValue;
+    if (stream == nullptr || stream->capturing != nullptr) return fail(cudaErrorInvalidValue);
+    if (failing) return succeed();
     stream->capturing = new Graph;
     return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
-    if (stream == nullptr || stream->capturing == nullptr) return cudaErrorInvalidValue;
+    if (stream == nullptr || stream->capturing == nullptr) return fail(cudaErrorInvalidValue);
     *graph = std::exchange(stream->capturing, nullptr);
-    return cudaSuccess;
+    return succeed();
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* runnable, cudaGraph_t graph, unsigned long long) {
     *runnable = new Graph(*graph);
-    return cudaSuccess;
+    return succeed();
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t runnable, cudaStream_t stream) {
+    if (failing) return succeed();
     for (const auto& step : runnable->steps) perform(of(stream), step);
     return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
     delete graph;
-    return cudaSuccess;
+    return succeed();
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t runnable) {
     delete runnable;
-    return cudaSuccess;
+    return succeed();
 }
 
 }  // namespace handgrad::emulator

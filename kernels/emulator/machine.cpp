@@ -35,6 +35,15 @@ std::string line_of(Where where) {
     return file_name(where.file) + ":" + std::to_string(where.line);
 }
 
+std::string hex(unsigned mask) {
+    char digits[16];
+    std::snprintf(digits, sizeof digits, "%08x", mask);
+    return digits;
+}
+std::string mask_str(unsigned mask) {
+    return "the mask is " + hex(mask);
+}
+
 void to_scheduler(bool last = false) {
     Machine& m = machine();
     switch_context(m.current->context, m.scheduler, last);
@@ -67,6 +76,13 @@ void resume(Thread& thread) {
     if (thread.state == State::done) m.stacks.push_back(std::exchange(thread.stack, nullptr));
 }
 
+/// Stops the launch with a mistake of a thread that waits.
+void stop_waiting(Thread& t, const std::string& what, const std::string& more) {
+    machine().current = &t;
+    report(what, line_of(t.where), more);
+    failed = true;
+}
+
 /// Lets go those lanes of a warp that wait with all that their masks name. False if none.
 bool release_exchange(Warp& warp, Thread* first, Thread* last) {
     unsigned waiting = 0;
@@ -76,6 +92,14 @@ bool release_exchange(Warp& warp, Thread* first, Thread* last) {
     bool released = false, synced = false;
     for (Thread* t = first; t != last; ++t)
         if (t->state == State::at_exchange && (waiting & t->mask) == t->mask) {
+            const Thread& other = first[std::countr_zero(t->mask)];
+            if (other.mask != t->mask || other.name != std::string_view(t->name)) {
+                stop_waiting(*t, std::string("lanes wait for different things at ") + t->name,
+                             mask_str(t->mask) + ", but " + thread_name(other.id) + " waits at " +
+                                 other.name + " at " + line_of(other.where) + ", where " +
+                                 mask_str(other.mask));
+                return false;
+            }
             t->state = State::ready;
             synced = synced || t->name == std::string_view("__syncwarp");
             released = true;
@@ -83,12 +107,8 @@ bool release_exchange(Warp& warp, Thread* first, Thread* last) {
     if (synced) ++warp.syncs;
     if (released) return true;
     Thread& t = first[std::countr_zero(waiting)];
-    machine().current = &t;
-    char masks[80];
-    std::snprintf(masks, sizeof masks, "the mask is %08x, but only lanes %08x came", t.mask,
-                  waiting);
-    report(std::string("lanes are missing at ") + t.name, line_of(t.where), masks);
-    failed = true;
+    stop_waiting(t, std::string("lanes are missing at ") + t.name,
+                 mask_str(t.mask) + ", but only lanes " + hex(waiting) + " came");
     return false;
 }
 
@@ -210,6 +230,11 @@ const Slot* exchange(const void* mine, std::size_t bytes, unsigned mask, const c
     Machine& m = machine();
     Thread& t = *m.current;
     const std::size_t warp = t.id / 32;
+    if ((mask >> t.id % 32 & 1U) == 0) {
+        report(std::string(name) + " by a lane that is not in its mask", line_of(where),
+               mask_str(mask));
+        stop_launch();
+    }
     // Two sets of slots take turns: a lane that runs ahead writes the other one.
     t.parity ^= 1;
     Slot* slots = m.warps[warp].slots[t.parity];
@@ -222,6 +247,12 @@ const Slot* exchange(const void* mine, std::size_t bytes, unsigned mask, const c
     return slots;
 }
 
+void require_lane(unsigned mask, unsigned source, const char* name, Where where) {
+    if ((mask >> source & 1U) == 0)
+        report(std::string(name) + " takes from a lane that is not in its mask", line_of(where),
+               mask_str(mask) + ", the lane " + std::to_string(source));
+}
+
 void warp_barrier(unsigned mask, Where where) {
     const char nothing = 0;
     exchange(&nothing, 1, mask, "__syncwarp", where);
@@ -229,7 +260,7 @@ void warp_barrier(unsigned mask, Where where) {
 
 void copy_later(void* shared, const void* global, const void* pc) {
     Thread& t = *machine().current;
-    on_access(global, 16, Access::read, pc);
+    on_access(global, 16, Access::read, pc, 16);
     t.copies.push_back({shared, global, pc, t.group});
 }
 
@@ -242,7 +273,7 @@ void copy_wait(int groups_left) {
     while (!t.copies.empty() && t.copies.front().group < t.group - groups_left) {
         const Copy copy = t.copies.front();
         t.copies.erase(t.copies.begin());
-        on_access(copy.shared, 16, Access::write, copy.pc);
+        on_access(copy.shared, 16, Access::write, copy.pc, 16);
         std::memcpy(copy.shared, copy.global, 16);
     }
 }
@@ -282,6 +313,7 @@ void run(const Launch& launch) {
     failed = false;
     m.threads.resize(std::size_t{launch.block.x} * launch.block.y * launch.block.z);
     m.warps.resize((m.threads.size() + 31) / 32);
+    m.launch_epoch = m.epoch + 1;
     begin_launch_watch();
     const dim3 grid = launch.grid;
     for (m.block.z = 0; m.block.z < grid.z; ++m.block.z)

@@ -64,7 +64,7 @@ struct Machine {
     uint3 block = {};
     int flags = 0;  // threads that came to the last barrier with a flag
     // Counts blocks and barriers: what happens in one epoch is not ordered between warps.
-    std::uint64_t epoch = 0, block_epoch = 0;
+    std::uint64_t epoch = 0, block_epoch = 0, launch_epoch = 0;
     std::vector<std::string> mistakes;  // of this launch
 
     bool checking = true, counting = false;
@@ -92,7 +92,9 @@ enum class Place : std::uint8_t { outside, fine, being_written, being_read };
 /// Does an allocation hold all these bytes, and if so, does another stream use it at a time that no
 /// event orders? To be called for each access of the launch that runs.
 Place in_device_memory(std::uintptr_t address, std::size_t bytes, bool write);
-/// "4 bytes past the end of a buffer of 400": where an address lies that is in no allocation.
+/// "4 bytes past the end of a buffer of 400 bytes": where an address lies that is in no allocation.
 std::string where_is(std::uintptr_t address);
+/// "byte 8 of a buffer of 400 bytes": where one lies that is.
+std::string place_of(std::uintptr_t address);
 
 }  // namespace handgrad::emulator

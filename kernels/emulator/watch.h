@@ -26,8 +26,8 @@ bool sees_accesses();
 /// that cudaMalloc gave, and no more than it gave.
 void set_bounds(const void* buffer, std::size_t bytes);
 
-/// Looks for races, for reads of shared memory that nobody wrote, for accesses out of bounds, and
-/// for buffers that two streams use, one of them writing, with no event between.
+/// Looks for races, for reads of shared memory that nobody wrote, for accesses out of bounds or not
+/// aligned, and for buffers that two streams use, one of them writing, with no event between.
 /// On from the start; off, kernels run about four times as fast.
 void set_checking(bool on);
 
@@ -47,5 +47,9 @@ struct Traffic {
 void set_counting(bool on);
 /// What was counted since the last call, in the order of the kernels' first launches.
 std::vector<Traffic> take_traffic();
+
+/// From here on every call fails, as on a GPU after a kernel has done what it must not; or, with
+/// false, no longer.
+void set_failing(bool on);
 
 }  // namespace handgrad::emulator

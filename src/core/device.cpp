@@ -56,6 +56,15 @@ void system_free(Device device, void* block) {
         gpu(device).release(block);
 }
 
+/// For destructors: a device that fails here has failed before, and that was thrown.
+template <class F>
+void if_it_works(F f) noexcept {
+    try {
+        f();
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
+    }
+}
+
 /// Blocks that were released, by size. Sizes are rounded up to four steps an octave, so that
 /// batches of nearly the same size share blocks and at most a fifth of a block is wasted.
 class BlockCache {
@@ -65,7 +74,9 @@ class BlockCache {
     explicit BlockCache(Device device, bool guarded = true) : device_(device), guarded_(guarded) {}
     BlockCache(const BlockCache&) = delete;
     BlockCache& operator=(const BlockCache&) = delete;
-    ~BlockCache() { clear(); }
+    ~BlockCache() {
+        if_it_works([&] { clear(); });
+    }
 
     static std::size_t rounded(std::size_t bytes) {
         if (bytes == 0) return alignment;
@@ -298,13 +309,9 @@ Upload::Upload(Upload&& other) noexcept
 
 Upload::~Upload() {
     if (copied_ == nullptr) return;
-    try {
-        gpu(device_).wait_on_host(copied_);
-        gpu(device_).destroy_event(copied_);
-        gpu(device_).release_pinned(buffer_);
-    } catch (const std::exception&) {
-        // The device has failed before, and that was thrown.
-    }
+    if_it_works([&] { gpu(device_).wait_on_host(copied_); });
+    if_it_works([&] { gpu(device_).destroy_event(copied_); });
+    if_it_works([&] { gpu(device_).release_pinned(buffer_); });
 }
 
 void* Upload::host() const {
@@ -318,6 +325,7 @@ void Upload::start(void* to, std::size_t bytes) const {
 }
 
 void Upload::arrive() const {
+    require_not_recording(device_, "Upload.arrive");
     gpu(device_).wait_in_order(copied_);
 }
 
@@ -358,11 +366,7 @@ DeviceGraph::DeviceGraph(Device device, const std::function<void()>& work) : dev
 }
 
 DeviceGraph::~DeviceGraph() {
-    try {
-        gpu(device_).destroy_graph(graph_);
-    } catch (const std::exception&) {
-        // The device has failed before, and that was thrown.
-    }
+    if_it_works([&] { gpu(device_).destroy_graph(graph_); });
 }
 
 void DeviceGraph::replay() const {

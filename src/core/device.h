@@ -15,6 +15,7 @@ namespace handgrad {
 
 /// cuda is the first NVIDIA GPU. emulated is a GPU that this program plays on one CPU thread, with
 /// the same kernels: slow, in every build, and it throws where a kernel does what it must not.
+/// A GPU is asked for work by one thread at a time.
 enum class Device : std::uint8_t { cpu, cuda, emulated };
 
 /// "cpu", "cuda" or "emulated".

@@ -28,7 +28,7 @@ class Upload {
     /// Copies the buffer's first bytes to `to`, which the work asked for so far may still use, and
     /// nothing asked for before arrive(). Throws Error where a graph is being recorded.
     void start(void* to, std::size_t bytes) const;
-    /// What the device is asked for from here on finds the copy done.
+    /// What the device is asked for from here on finds the copy done. Throws Error likewise.
     void arrive() const;
 
   private:

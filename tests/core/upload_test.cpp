@@ -44,6 +44,10 @@ TEST_CASE("what was uploaded is there once it has arrived", "[emulated]") {
         CHECK(s.there.clone().values() == std::vector<float>(n, 5));
         CHECK_THROWS_WITH(DeviceGraph(device, [&] { s.send(6); }),
                           ContainsSubstring("Upload.start: a graph is being recorded"));
+        s.send(7);
+        CHECK_THROWS_WITH(DeviceGraph(device, [&] { s.upload.arrive(); }),
+                          ContainsSubstring("Upload.arrive: a graph is being recorded"));
+        s.upload.arrive();
     }
     CHECK_THROWS_AS(Upload(Device::cpu, 4), DeviceError);
 }

@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/emulator/watch.h"
 #include "kernels/every_backend.h"
 
 using namespace handgrad;
@@ -90,6 +91,25 @@ TEMPLATE_TEST_CASE("the GPU's product reads nothing that a zero factor makes poi
             CHECK(C == std::vector<T>(square, static_cast<T>(2 * n)));
         }
     });
+}
+
+TEMPLATE_TEST_CASE("the GPU's product has no bank conflicts", "[gemm][emulated]", float, double) {
+    if (!emulator::sees_accesses()) return;
+    using T = TestType;
+    const OnHostMemory<T> gpu(emulated::gpu(), emulated::backend<T>());
+    for (const Index n : {16, 64})
+        for (const Trans ta : {Trans::no, Trans::yes})
+            for (const Trans tb : {Trans::no, Trans::yes}) {
+                const std::vector<T> A(static_cast<std::size_t>(n * n), T(1));
+                std::vector<T> C = A;
+                emulator::take_traffic();
+                emulator::set_counting(true);
+                gpu.gemm(ta, tb, n, n, n, 1, A.data(), n, A.data(), n, 0, C.data(), n);
+                emulator::set_counting(false);
+                const emulator::Traffic traffic = emulator::take_traffic().at(0);
+                CHECK(traffic.shared_requests > 0);
+                CHECK(traffic.shared_wavefronts == traffic.shared_ideal);
+            }
 }
 
 TEMPLATE_TEST_CASE("the GPU's product lets NaN through", "[gemm][emulated]", float, double) {

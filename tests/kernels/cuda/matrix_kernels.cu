@@ -18,8 +18,8 @@ __global__ void product_kernel(float* C, const typename Kind::Stored* A,
     using Stored = typename Kind::Stored;
     constexpr int in_copy = 16 / static_cast<int>(sizeof(Stored));  // numbers in a copy of 16 bytes
     constexpr int pitch = 3 * in_copy;
-    __shared__ Stored a[2][16 * pitch];
-    __shared__ Stored b[2][8 * pitch];
+    __shared__ __align__(16) Stored a[2][16 * pitch];
+    __shared__ __align__(16) Stored b[2][8 * pitch];
     const Index first_row = Index{blockIdx.x} * 16, first_col = Index{blockIdx.y} * 8;
     const int lane = static_cast<int>(threadIdx.x);
 

@@ -148,24 +148,103 @@ __global__ void kernel(const float* x, float* y, int n) {
     }
     if constexpr (which == Kernel::lanes_missing)
         if (t < 20) y[t] = __shfl_xor_sync(0xffffffffU, x[t], 1);
+    if constexpr (which == Kernel::lane_not_in_mask) y[t] = __shfl_xor_sync(0xffffU, x[t], 1);
+    if constexpr (which == Kernel::shuffle_from_outside)
+        if (t < 8) y[t] = __shfl_sync(0xffU, x[t], 8);
+    if constexpr (which == Kernel::different_shuffles)
+        y[t] = t % 32 < 16 ? __shfl_xor_sync(0xffffffffU, x[t], 16)
+                           : __shfl_sync(0xffffffffU, x[t], 0);
+    if constexpr (which == Kernel::not_aligned)
+        if (t < 8) reinterpret_cast<float4*>(y + 1)[t] = make_float4(x[t], x[t], x[t], x[t]);
+    const unsigned i = blockIdx.x * blockDim.x + t;
+    if constexpr (which == Kernel::own_elements) y[i] = x[i] + x[0];
+    if constexpr (which == Kernel::own_neighbours || which == Kernel::threads_without_barrier) {
+        y[i] = x[i];
+        if constexpr (which == Kernel::own_neighbours) __syncthreads();
+        const float other = y[i - t + (63 - t)];
+        __syncthreads();
+        y[i] = other;
+    }
+    if constexpr (which == Kernel::atomics_of_blocks) atomicAdd(&y[t / 32], 1.0F);
+    if constexpr (which == Kernel::block_writes_twice) y[t] = x[i];
+    if constexpr (which == Kernel::block_reads_written) y[i] = blockIdx.x == 0 ? x[i] : y[i - 64];
+    if constexpr (which == Kernel::block_writes_read) {
+        // The second block reads its own elements, too, before it writes the first one's.
+        const float mine = y[i];
+        if (blockIdx.x == 1) y[i - 64] = mine + y[i - 64];
+    }
+    if constexpr (which == Kernel::plain_beside_atomic_block) {
+        if (blockIdx.x == 0)
+            atomicAdd(&y[t], 1.0F);
+        else
+            y[t] = 1;
+    }
+    if constexpr (which == Kernel::copy_not_aligned) {
+        float* const d = dynamic_shared<float>();
+        if (t < 8) copy_async16(d + 4 * t + 2, x + 4 * t);
+        copy_async_commit();
+        copy_async_wait<0>();
+        y[t] = 0;
+    }
 }
 
 template <Kernel... all>
-void run_one_of(Kernel which, const float* x, float* y, int n, unsigned threads) {
+void run_one_of(Kernel which, const float* x, float* y, int n, unsigned threads, unsigned blocks) {
     (void)((which == all &&
-            (launch(kernel<all>, 1, threads, 4 * threads, nullptr, x, y, n), true)) ||
+            (launch(kernel<all>, blocks, threads, 4 * threads, nullptr, x, y, n), true)) ||
            ...);
 }
 
-void run(Kernel which, const float* x, float* y, int n, unsigned threads) {
+void run(Kernel which, const float* x, float* y, int n, unsigned threads, unsigned blocks) {
     using enum Kernel;
     run_one_of<neighbours, neighbours_in_warp, warp_functions, count_of_block, atomics, reverse,
                strided, coalesced, missing_barrier, missing_barrier_write_after_read,
                writer_has_read, syncwarp_across_warps, two_writers, plain_beside_atomic,
                never_written, shared_past_end, shared_into_next_array, shared_half_past_end,
                dynamic_past_end, global_past_end, global_half_past_end, global_before_begin,
-               divergent_barrier, different_barriers, lanes_missing, missing_wait>(which, x, y, n,
-                                                                                   threads);
+               divergent_barrier, different_barriers, lanes_missing, lane_not_in_mask,
+               shuffle_from_outside, different_shuffles, missing_wait, not_aligned,
+               copy_not_aligned, own_elements, own_neighbours, atomics_of_blocks,
+               block_writes_twice, block_reads_written, block_writes_read,
+               plain_beside_atomic_block, threads_without_barrier>(which, x, y, n, threads, blocks);
+}
+
+template <class V>
+__global__ void copy_apart_kernel(const V* x, V* y, unsigned offset, unsigned stride,
+                                  unsigned lanes) {
+    const unsigned t = threadIdx.x;
+    if (t < lanes) y[t] = x[offset + stride * t];
+}
+
+template <class V>
+__global__ void write_shared_kernel(unsigned stride, unsigned lanes) {
+    V* const s = dynamic_shared<V>();
+    const unsigned t = threadIdx.x;
+    if (t < lanes) s[stride * t] = V{};
+}
+
+/// f(V{}) for a type of so many bytes.
+template <class F>
+void with_type_of(unsigned bytes, F f) {
+    if (bytes == 1) f(static_cast<unsigned char>(0));
+    if (bytes == 4) f(0.0F);
+    if (bytes == 8) f(0.0);
+    if (bytes == 16) f(float4{});
+}
+
+void copy_apart(unsigned bytes, const void* x, void* y, unsigned offset, unsigned stride,
+                unsigned lanes) {
+    with_type_of(bytes, [&](auto like) {
+        using V = decltype(like);
+        launch(copy_apart_kernel<V>, 1, 32, 0, nullptr, static_cast<const V*>(x),
+               static_cast<V*>(y), offset, stride, lanes);
+    });
+}
+
+void write_shared(unsigned bytes, unsigned stride, unsigned lanes) {
+    with_type_of(bytes, [&](auto like) {
+        launch(write_shared_kernel<decltype(like)>, 1, 32, 48 << 10, nullptr, stride, lanes);
+    });
 }
 
 TwoStreams::TwoStreams() {

@@ -33,11 +33,34 @@ enum class Kernel {
     divergent_barrier,
     different_barriers,
     lanes_missing,
+    lane_not_in_mask,
+    shuffle_from_outside,
+    different_shuffles,
     missing_wait,
+    not_aligned,
+    copy_not_aligned,
+    // Of two blocks; the first three right.
+    own_elements,
+    own_neighbours,  // exchange through global memory, with a barrier
+    atomics_of_blocks,
+    block_writes_twice,
+    block_reads_written,
+    block_writes_read,
+    plain_beside_atomic_block,
+    threads_without_barrier,
 };
 
-/// y (n) from x, on one block of `threads`. x and y are device memory.
-void run(Kernel kernel, const float* x, float* y, int n, unsigned threads);
+/// y (n) from x, on blocks of `threads`. x and y are device memory.
+void run(Kernel kernel, const float* x, float* y, int n, unsigned threads, unsigned blocks = 1);
+
+// For the counts of traffic: one warp, of which the first `lanes` do something. A number has 1, 4,
+// 8 or 16 bytes.
+
+/// y[t] = x[offset + stride t], in device memory.
+void copy_apart(unsigned bytes, const void* x, void* y, unsigned offset, unsigned stride,
+                unsigned lanes);
+/// s[stride t] = 0, in shared memory.
+void write_shared(unsigned bytes, unsigned stride, unsigned lanes);
 
 /// Streams 0 and 1, and what is asked of them. Arrays are device memory, of 64 numbers.
 class TwoStreams {

@@ -1,4 +1,5 @@
 // The emulator runs right kernels rightly, and finds what is wrong with the others.
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <vector>
@@ -17,15 +18,16 @@ using emulated::Kernel;
 
 namespace {
 
-/// x = 0, 1, 2, ... through a kernel on one block of 64 threads, with y of n elements.
-std::vector<float> outcome(Kernel kernel, int n = 64) {
+/// x = 0, 1, 2, ... through a kernel on blocks of 64 threads, with y of n elements.
+std::vector<float> outcome(Kernel kernel, int n = 64, unsigned blocks = 1) {
     const std::size_t length = 2112;  // 64 * 33
     float* x = emulated::device_array(length);
     float* y = emulated::device_array(static_cast<std::size_t>(n));
     for (std::size_t i = 0; i < length; ++i) x[i] = static_cast<float>(i);
+    std::fill(y, y + n, 0.0F);
     std::string mistake;
     try {
-        emulated::run(kernel, x, y, n, 64);
+        emulated::run(kernel, x, y, n, 64, blocks);
     } catch (const emulator::Mistake& found) {
         mistake = found.what();
     }
@@ -36,9 +38,9 @@ std::vector<float> outcome(Kernel kernel, int n = 64) {
     return values;
 }
 
-std::string mistake_of(Kernel kernel, int n = 64) {
+std::string mistake_of(Kernel kernel, int n = 64, unsigned blocks = 1) {
     try {
-        outcome(kernel, n);
+        outcome(kernel, n, blocks);
     } catch (const emulator::Mistake& mistake) {
         return mistake.what();
     }
@@ -46,8 +48,8 @@ std::string mistake_of(Kernel kernel, int n = 64) {
 }
 
 /// Is the mistake reported with all these words?
-bool says(Kernel kernel, const std::vector<std::string>& words, int n = 64) {
-    const std::string mistake = mistake_of(kernel, n);
+bool says(Kernel kernel, const std::vector<std::string>& words, int n = 64, unsigned blocks = 1) {
+    const std::string mistake = mistake_of(kernel, n, blocks);
     INFO(mistake);
     bool all = true;
     for (const std::string& word : words) {
@@ -86,6 +88,13 @@ TEST_CASE("the emulator finds barriers and lanes that are missing", "[emulator]"
                 "broken_kernels.cu:", "40 of 64 threads wait"}));
     CHECK(says(Kernel::different_barriers, {"different barriers", "thread (32, 0, 0)"}));
     CHECK(says(Kernel::lanes_missing, {"lanes are missing at __shfl_xor_sync", "000fffff"}));
+    CHECK(says(Kernel::lane_not_in_mask, {"__shfl_xor_sync by a lane that is not in its mask",
+                                          "0000ffff", "thread (16, 0, 0)"}));
+    CHECK(says(Kernel::shuffle_from_outside,
+               {"__shfl_sync takes from a lane that is not in its mask", "000000ff, the lane 8"}));
+    CHECK(says(Kernel::different_shuffles,
+               {"lanes wait for different things at __shfl_sync", "thread (16, 0, 0)",
+                "thread (0, 0, 0) waits at __shfl_xor_sync"}));
 }
 
 TEST_CASE("the emulator refuses launches that no GPU takes", "[emulator]") {
@@ -112,6 +121,31 @@ TEST_CASE("the emulator finds races", "[emulator]") {
                {"race of two writes", "s, word 0", "block (0, 0, 0), thread (1, 0, 0)",
                 "written by thread (0, 0, 0)"}));
     CHECK(says(Kernel::plain_beside_atomic, {"race of two writes", "count, word 0"}));
+}
+
+TEST_CASE("the emulator finds races in global memory", "[emulator]") {
+    if (!emulator::sees_accesses()) return;
+    CHECK(mistake_of(Kernel::own_elements, 128, 2) == "none");
+    CHECK(mistake_of(Kernel::own_neighbours, 128, 2) == "none");
+    CHECK(mistake_of(Kernel::atomics_of_blocks, 128, 2) == "none");
+    CHECK(outcome(Kernel::atomics_of_blocks, 128, 2)[1] == 64);
+    const auto says_of_two_blocks = [](Kernel kernel, std::vector<std::string> words) {
+        words.emplace_back("broken_kernels.cu:");
+        words.emplace_back("of a buffer of 512 bytes");
+        return says(kernel, words, 128, 2);
+    };
+    CHECK(says_of_two_blocks(Kernel::block_writes_twice,
+                             {"race of blocks, two writes", "block (1, 0, 0), thread (0, 0, 0)",
+                              "byte 0 of", "was written by another block"}));
+    CHECK(says_of_two_blocks(Kernel::block_reads_written,
+                             {"race of blocks, a write and a read", "block (1, 0, 0)"}));
+    CHECK(says_of_two_blocks(
+        Kernel::block_writes_read,
+        {"race of blocks, a read and a write", "block (1, 0, 0)", "was read by another block"}));
+    CHECK(says_of_two_blocks(Kernel::plain_beside_atomic_block, {"race of blocks, two writes"}));
+    CHECK(says_of_two_blocks(Kernel::threads_without_barrier,
+                             {"race of a write and a read", "block (0, 0, 0)",
+                              "was written by thread (", "with no barrier between"}));
 }
 
 TEST_CASE("the emulator finds reads of what was never written", "[emulator]") {
@@ -142,6 +176,13 @@ TEST_CASE("the emulator finds accesses out of bounds", "[emulator]") {
              {"read out of bounds", "4 bytes before a buffer of 8448 bytes", "thread (0, 0, 0)"}));
     // Afterwards all is as before.
     CHECK(outcome(Kernel::coalesced)[5] == 5);
+}
+
+TEST_CASE("the emulator finds accesses that are not aligned", "[emulator]") {
+    if (!emulator::sees_accesses()) return;
+    CHECK(says(Kernel::not_aligned, {"write not aligned", "broken_kernels.cu:",
+                                     "16 bytes at an address that is 4 past a multiple of 16"}));
+    CHECK(says(Kernel::copy_not_aligned, {"write not aligned", "8 past a multiple of 16"}));
 }
 
 TEST_CASE("the emulator finds streams that do not wait for each other", "[emulator]") {
@@ -251,4 +292,90 @@ TEST_CASE("the emulator counts memory traffic", "[emulator]") {
     CHECK(bad.shared_wavefronts == 6);
     CHECK(bad.shared_ideal == 4);
     CHECK(emulator::take_traffic().empty());
+}
+
+namespace {
+
+/// What one launch asks of memory.
+emulator::Traffic traffic_of(const std::function<void()>& launch) {
+    emulator::take_traffic();
+    emulator::set_counting(true);
+    launch();
+    emulator::set_counting(false);
+    return emulator::take_traffic().at(0);
+}
+
+}  // namespace
+
+TEST_CASE("sectors of global memory are as counted by hand", "[emulator]") {
+    if (!emulator::sees_accesses()) return;
+    struct Pattern {
+        unsigned bytes, offset, stride, lanes;
+        std::int64_t read, written;  // sectors of 32 bytes
+    };
+    float* const x = emulated::device_array(4096);
+    float* const y = emulated::device_array(128);
+    for (const Pattern& p : {Pattern{4, 0, 1, 32, 4, 4},  // 128 bytes
+                             {4, 1, 1, 32, 5, 4},         // bytes 4 .. 131 lie in five sectors
+                             {4, 7, 1, 32, 5, 4},
+                             {4, 0, 0, 32, 1, 4},   // all the same number
+                             {4, 0, 2, 32, 8, 4},   // every second one
+                             {4, 0, 3, 32, 12, 4},  // bytes 0 .. 375
+                             {4, 0, 8, 32, 32, 4},  // a sector each
+                             {4, 0, 100, 32, 32, 4},
+                             {4, 0, 1, 9, 2, 2},
+                             {4, 3, 5, 1, 1, 1},
+                             {1, 0, 1, 32, 1, 1},
+                             {1, 16, 1, 32, 2, 1},
+                             {1, 0, 8, 32, 8, 1},
+                             {8, 0, 1, 32, 8, 8},
+                             {8, 1, 1, 32, 9, 8},
+                             {8, 0, 4, 32, 32, 8},
+                             {16, 0, 1, 32, 16, 16},
+                             {16, 1, 1, 32, 17, 16},
+                             {16, 0, 2, 16, 16, 8}}) {
+        INFO(p.bytes << " bytes, offset " << p.offset << ", stride " << p.stride << ", " << p.lanes
+                     << " lanes");
+        const emulator::Traffic t =
+            traffic_of([&] { emulated::copy_apart(p.bytes, x, y, p.offset, p.stride, p.lanes); });
+        CHECK(t.global_requests == 2);
+        CHECK(t.global_bytes == 2 * p.bytes * p.lanes);
+        CHECK(t.global_sectors == p.read + p.written);
+        CHECK(t.shared_requests == 0);
+    }
+    emulated::free_device_array(x);
+    emulated::free_device_array(y);
+}
+
+TEST_CASE("conflicts of banks are as counted by hand", "[emulator]") {
+    if (!emulator::sees_accesses()) return;
+    struct Pattern {
+        unsigned bytes, stride, lanes;
+        std::int64_t wavefronts, ideal;
+    };
+    for (const Pattern& p : {Pattern{4, 1, 32, 1, 1},  // neighbours: a bank each
+                             {4, 2, 32, 2, 1},         // 16 banks, two words of each
+                             {4, 3, 32, 1, 1},         // 3 and 32 have no common factor
+                             {4, 4, 32, 4, 1},
+                             {4, 16, 32, 16, 1},
+                             {4, 32, 32, 32, 1},  // all in one bank
+                             {4, 33, 32, 1, 1},
+                             {4, 32, 5, 5, 1},
+                             {1, 1, 32, 1, 1},  // four lanes to a word
+                             {1, 4, 32, 1, 1},  // a word each
+                             {1, 8, 32, 2, 1},
+                             {8, 1, 32, 2, 2},  // half a warp has 32 words
+                             {8, 2, 32, 4, 2},  // and here every other pair of banks, twice
+                             {8, 17, 32, 2, 2},
+                             {16, 1, 32, 4, 4},  // a quarter of a warp
+                             {16, 2, 32, 8, 4},
+                             {16, 8, 8, 8, 1}}) {
+        INFO(p.bytes << " bytes, stride " << p.stride << ", " << p.lanes << " lanes");
+        const emulator::Traffic t =
+            traffic_of([&] { emulated::write_shared(p.bytes, p.stride, p.lanes); });
+        CHECK(t.shared_requests == 1);
+        CHECK(t.shared_wavefronts == p.wavefronts);
+        CHECK(t.shared_ideal == p.ideal);
+        CHECK(t.global_requests == 0);
+    }
 }
