@@ -176,7 +176,10 @@ T sum_of_part(const T* x, Index n, F f) {
     Index i = 0;
     for (; i + step <= n; i += step) {
         HANDGRAD_UNROLL
-        for (int u = 0; u < unroll; ++u) partial[u] += f(load(x + i + u * lanes<T>));
+        for (int u = 0; u < unroll; ++u) {
+            prefetch_ahead(x + i + u * lanes<T>);
+            partial[u] += f(load(x + i + u * lanes<T>));
+        }
     }
     for (; i < n; i += lanes<T>) partial[0] += f(load_padded(x + i, n - i, T{0}));
     return sum_of_lanes<T>((partial[0] + partial[1]) + (partial[2] + partial[3]));

@@ -93,4 +93,11 @@ template <class T>
     return a > b ? a : b;
 }
 
+/// How many elements ahead to ask for the next of rows that follow each other, `row` elements
+/// apart: half a page where that is more.
+template <class T>
+[[gnu::always_inline]] inline Index ahead_of(Index row) {
+    return larger(row, 2048 / Index{sizeof(T)});
+}
+
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -15,12 +15,6 @@ struct Channels {
     Index outer, channels, inner;
     [[nodiscard]] Index count() const { return outer * inner; }  // elements of a channel
     [[nodiscard]] Index size() const { return outer * channels * inner; }
-    /// How far ahead to ask for what a sum over a channel needs: in the next sample, or half a page
-    /// on where that is farther.
-    template <class T>
-    [[nodiscard]] Index ahead() const {
-        return larger(channels * inner, 2048 / Index{sizeof(T)});
-    }
 };
 
 /// Channels that are worked on together: as many as make long pieces of x that lie together.
@@ -114,7 +108,7 @@ template <class T>
 template <class T>
 void channel_moments(T* mean, T* var, const T* x, Channels size) {
     const double count = static_cast<double>(size.count());
-    const Index ahead = size.ahead<T>();
+    const Index ahead = ahead_of<T>(size.channels * size.inner);  // in the next sample
     const auto body = [=](Index first, Index n) {
         OfChannels<T> shift;
         const Channels some = {smaller(size.outer, larger(1, 16 / size.inner)), size.channels,
@@ -178,7 +172,7 @@ template <class T>
 void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* mean,
                          const T* var, const T* weight, T eps, bool of_batch, Channels size) {
     const double count = static_cast<double>(size.count());
-    const Index ahead = size.ahead<T>();
+    const Index ahead = ahead_of<T>(size.channels * size.inner);  // in the next sample
     const auto body = [=](Index first, Index n) {
         OfChannels<T> m, rstd, scale, mean_dy, mean_dy_xn;
         for (Index k = 0; k < n; ++k) {
@@ -258,7 +252,7 @@ void finish_normalized_row(T* to, Index room, const T* row, T m, T s, const T* w
         if (weight != nullptr) v *= load_padded(weight + c, n, T{0});
         if (bias != nullptr) v += load_padded(bias + c, n, T{0});
         store_first(to + c, room - c, v);
-        prefetch(row + cols + c);
+        prefetch(row + c + ahead_of<T>(cols));
     }
 }
 
@@ -361,8 +355,8 @@ void layer_norm_backward_long_rows(T* dx, ColumnSums sums, const T* dy, const T*
             store_first(dx + c, n, s * (g(c, n) - mean_g - v * mean_g_xn));
             add_to<T>(sums.dy + c, d);
             add_to<T>(sums.dy_xn + c, d * widen(v));
-            prefetch(dy + cols + c);
-            prefetch(x + cols + c);
+            prefetch(dy + c + ahead_of<T>(cols));
+            prefetch(x + c + ahead_of<T>(cols));
         };
         Index c = 0;
         for (; c + lanes<T> <= cols; c += lanes<T>) finish(c, lanes<T>);
@@ -378,9 +372,9 @@ void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
     const int parts = static_cast<int>(smaller(parts_of_sum(rows * cols), larger(1, rows)));
     const Index width = (cols + lanes<T> - 1) / lanes<T> * lanes<T>;
     double* const partial = static_cast<double*>(scratch(
-        Scratch::partial_sums, static_cast<std::size_t>(parts * 2 * width) * sizeof(double)));
+        Scratch::partial_sums, static_cast<std::size_t>(2 * width * parts) * sizeof(double)));
     const auto body = [=](int part, Range range) {
-        double* const of_part = partial + part * 2 * width;
+        double* const of_part = partial + 2 * width * part;
         for (Index i = 0; i < 2 * width; ++i) of_part[i] = 0;
         const auto some = [=](T* to, Index begin, Index end) {
             const auto of_rows =
@@ -395,8 +389,8 @@ void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
     for (Index c = 0; c < cols; ++c) {
         double of_dy = 0, of_dy_xn = 0;
         for (int part = 0; part < parts; ++part) {
-            of_dy += partial[part * 2 * width + c];
-            of_dy_xn += partial[part * 2 * width + width + c];
+            of_dy += partial[2 * width * part + c];
+            of_dy_xn += partial[2 * width * part + width + c];
         }
         dbias[c] += static_cast<T>(of_dy);
         dweight[c] += static_cast<T>(of_dy_xn);

@@ -56,7 +56,7 @@ template <class T>
     return sum_over<T>(cols, [=](Index c, Index n) {
         const Vector<T> e = exp_of_negative<T>(load_padded(x + c, n, nothing) - highest);
         if (y != nullptr) store_first(y + c, n, e);
-        prefetch(x + cols + c);  // rows follow each other
+        prefetch(x + c + ahead_of<T>(cols));
         return e;
     });
 }
