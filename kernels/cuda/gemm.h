@@ -28,8 +28,9 @@ struct Operand {
     __device__ bool k_is_fast() const { return along_k == 1; }
 };
 
-/// Between two rows of a slice in shared memory: two words more than a row. A warp that writes 16
-/// numbers down each of two columns of floats, or of one of doubles, then finds 32 banks.
+/// From one row of a slice in shared memory to the next: two words more than a row has. A warp that
+/// writes 16 numbers down each of two columns of floats, or of one of doubles, then finds 32 banks.
+/// (Where it writes two rows of 16 floats, they meet in two banks.)
 template <class T, int tile>
 inline constexpr int gemm_pitch = tile + 8 / static_cast<int>(sizeof(T));
 

@@ -24,8 +24,17 @@ struct Word {
     std::uint64_t write_syncs = 0, read_syncs = 0;
     const void *write_pc = nullptr, *read_pc = nullptr;
     std::uint32_t writer = 0, reader = 0, other_reader = 0;  // readers of this epoch
+    // Which of its bytes, as bits, the last write and the last read met. Of those before only
+    // accesses to the same bytes are remembered: numbers of fewer bytes share a word without a
+    // race.
+    std::uint8_t write_bytes = 0, read_bytes = 0;
     bool atomic = false;
 };
+
+/// The bytes that an access meets of the word where it begins.
+std::uint8_t bytes_of_word(std::uintptr_t address, std::size_t bytes) {
+    return bytes >= 4 ? 0xf : static_cast<std::uint8_t>(((1U << bytes) - 1) << address % 4);
+}
 
 std::vector<Word> static_words, dynamic_words;
 std::uintptr_t static_begin = 0, static_end = 0;
@@ -51,7 +60,7 @@ const char* verb(Access access) {
 
 /// Looks at one word. place() says which it is.
 template <class Place>
-void check_word(Word& word, Access access, const void* pc, Place place) {
+void check_word(Word& word, Access access, std::uint8_t bytes, const void* pc, Place place) {
     const Machine& m = machine();
     const std::uint32_t me = m.current->id;
     const std::uint64_t syncs = m.warps[me / 32].syncs;
@@ -59,13 +68,13 @@ void check_word(Word& word, Access access, const void* pc, Place place) {
         return other == me || (other / 32 == me / 32 && then != syncs);
     };
     const bool write = access != Access::read;
-    if (word.write_epoch == m.epoch && !ordered(word.writer, word.write_syncs) &&
-        !(access == Access::atomic && word.atomic))
+    if (word.write_epoch == m.epoch && (word.write_bytes & bytes) != 0 &&
+        !ordered(word.writer, word.write_syncs) && !(access == Access::atomic && word.atomic))
         report(write ? "race of two writes" : "race of a write and a read", line_of(pc),
                place() + " was written by " + thread_name(word.writer) + " at " +
                    line_of(word.write_pc) + ", with no barrier between");
     if (write) {
-        if (word.read_epoch == m.epoch) {
+        if (word.read_epoch == m.epoch && (word.read_bytes & bytes) != 0) {
             const std::uint32_t reader = word.reader != me ? word.reader : word.other_reader;
             if (!ordered(reader, word.read_syncs))
                 report("race of a read and a write", line_of(pc),
@@ -76,27 +85,30 @@ void check_word(Word& word, Access access, const void* pc, Place place) {
         word.write_syncs = syncs;
         word.write_pc = pc;
         word.writer = me;
+        word.write_bytes = bytes;
         word.atomic = access == Access::atomic;
     } else {
         if (word.read_epoch < m.launch_epoch) word.first_read_epoch = m.epoch;
-        if (word.read_epoch != m.epoch)
+        if (word.read_epoch != m.epoch || word.read_bytes != bytes)
             word.reader = word.other_reader = me;
         else if (word.reader != me)
             word.other_reader = me;
         word.read_epoch = m.epoch;
         word.read_syncs = syncs;
         word.read_pc = pc;
+        word.read_bytes = bytes;
     }
 }
 
 /// Looks at a word of an array in shared memory. name() gives the array's.
 template <class Name>
-void check_shared_word(Word& word, Access access, const void* pc, std::size_t index, Name name) {
+void check_shared_word(Word& word, Access access, std::uint8_t bytes, const void* pc,
+                       std::size_t index, Name name) {
     const auto place = [&] { return std::string(name()) + ", word " + std::to_string(index); };
     // Something written in this block?
     if (access != Access::write && word.write_epoch < machine().block_epoch)
         report("read of shared memory that was never written", line_of(pc), place());
-    check_word(word, access, pc, place);
+    check_word(word, access, bytes, pc, place);
 }
 
 void check_dynamic(std::uintptr_t offset, std::size_t bytes, Access access, const void* pc) {
@@ -110,8 +122,8 @@ void check_dynamic(std::uintptr_t offset, std::size_t bytes, Access access, cons
         stop_launch();
     }
     for (std::size_t i = 0; i < bytes; i += 4)
-        check_shared_word(dynamic_words[(offset + i) / 4], access, pc, (offset + i) / 4,
-                          [] { return "dynamic shared memory"; });
+        check_shared_word(dynamic_words[(offset + i) / 4], access, bytes_of_word(offset, bytes), pc,
+                          (offset + i) / 4, [] { return "dynamic shared memory"; });
 }
 
 void check_static(std::uintptr_t address, std::size_t bytes, Access access, const void* pc) {
@@ -124,8 +136,9 @@ void check_static(std::uintptr_t address, std::size_t bytes, Access access, cons
         stop_launch();
     }
     for (std::size_t i = 0; i < bytes; i += 4)
-        check_shared_word(static_words[(address - static_begin + i) / 4], access, pc,
-                          (address - array->address + i) / 4, [&] { return array->name.c_str(); });
+        check_shared_word(static_words[(address - static_begin + i) / 4], access,
+                          bytes_of_word(address, bytes), pc, (address - array->address + i) / 4,
+                          [&] { return array->name.c_str(); });
 }
 
 /// The words of global memory that the launch has touched, in pages.
@@ -171,13 +184,13 @@ void check_global_word(Word& word, std::uintptr_t address, Access access, const 
     if (write && by_another_block(word.first_read_epoch))
         report("race of blocks, a read and a write", line_of(pc),
                place() + " was read by another block at " + line_of(word.read_pc));
-    check_word(word, access, pc, place);
+    check_word(word, access, 0xf, pc, place);
 }
 
 void check_global(std::uintptr_t address, std::size_t bytes, Access access, const void* pc) {
     const Place place = in_device_memory(address, bytes, access != Access::read);
     if (place == Place::fine) {
-        // Of words alone: neighbours of fewer bytes share one, and are no race.
+        // Of whole words alone: what other blocks do to the rest of a word is not told apart.
         if (address % 4 == 0)
             for (std::size_t i = 0; i + 4 <= bytes; i += 4)
                 check_global_word(global_words.at(address + i), address + i, access, pc);

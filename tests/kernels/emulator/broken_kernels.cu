@@ -93,6 +93,12 @@ __global__ void kernel(const float* x, float* y, int n) {
         __syncthreads();
         y[t] = s[t * 16 % 64];
     }
+    if constexpr (which == Kernel::bytes_beside || which == Kernel::bytes_twice) {
+        __shared__ unsigned char bytes[64];
+        bytes[which == Kernel::bytes_twice && t == 63 ? 62 : t] = static_cast<unsigned char>(t);
+        __syncthreads();
+        y[t] = which == Kernel::bytes_beside ? static_cast<float>(bytes[63 - t]) : 0.0F;
+    }
     if constexpr (which == Kernel::coalesced) {
         s[t] = x[t];
         __syncthreads();
@@ -197,15 +203,15 @@ void run_one_of(Kernel which, const float* x, float* y, int n, unsigned threads,
 
 void run(Kernel which, const float* x, float* y, int n, unsigned threads, unsigned blocks) {
     using enum Kernel;
-    run_one_of<neighbours, neighbours_in_warp, warp_functions, count_of_block, atomics, reverse,
-               strided, coalesced, missing_barrier, missing_barrier_write_after_read,
-               writer_has_read, syncwarp_across_warps, two_writers, plain_beside_atomic,
-               never_written, shared_past_end, shared_into_next_array, shared_half_past_end,
-               dynamic_past_end, global_past_end, global_half_past_end, global_before_begin,
-               divergent_barrier, different_barriers, lanes_missing, lane_not_in_mask,
-               shuffle_from_outside, different_shuffles, missing_wait, not_aligned,
-               copy_not_aligned, own_elements, own_neighbours, atomics_of_blocks,
-               block_writes_twice, block_reads_written, block_writes_read,
+    run_one_of<bytes_beside, bytes_twice, neighbours, neighbours_in_warp, warp_functions,
+               count_of_block, atomics, reverse, strided, coalesced, missing_barrier,
+               missing_barrier_write_after_read, writer_has_read, syncwarp_across_warps,
+               two_writers, plain_beside_atomic, never_written, shared_past_end,
+               shared_into_next_array, shared_half_past_end, dynamic_past_end, global_past_end,
+               global_half_past_end, global_before_begin, divergent_barrier, different_barriers,
+               lanes_missing, lane_not_in_mask, shuffle_from_outside, different_shuffles,
+               missing_wait, not_aligned, copy_not_aligned, own_elements, own_neighbours,
+               atomics_of_blocks, block_writes_twice, block_reads_written, block_writes_read,
                plain_beside_atomic_block, threads_without_barrier>(which, x, y, n, threads, blocks);
 }
 

@@ -13,6 +13,7 @@ enum class Kernel {
     count_of_block,      // __syncthreads_count and atomicAdd
     atomics,             // the others
     reverse,             // dynamic shared memory, filled by asynchronous copies
+    bytes_beside,        // threads write bytes of one word, then read each other's
     strided,             // reads every 33rd float; every 16th word of shared memory
     coalesced,           // reads neighbours
     // Broken.
@@ -21,6 +22,7 @@ enum class Kernel {
     writer_has_read,  // the same, where the writer itself was the first to read
     syncwarp_across_warps,
     two_writers,
+    bytes_twice,  // two threads write one byte
     plain_beside_atomic,
     never_written,
     shared_past_end,

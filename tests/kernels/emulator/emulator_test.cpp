@@ -121,6 +121,9 @@ TEST_CASE("the emulator finds races", "[emulator]") {
                {"race of two writes", "s, word 0", "block (0, 0, 0), thread (1, 0, 0)",
                 "written by thread (0, 0, 0)"}));
     CHECK(says(Kernel::plain_beside_atomic, {"race of two writes", "count, word 0"}));
+    CHECK(outcome(Kernel::bytes_beside)[3] == 60);
+    CHECK(says(Kernel::bytes_twice, {"race of two writes", "bytes, word 15", "thread (63, 0, 0)",
+                                     "written by thread (62, 0, 0)"}));
 }
 
 TEST_CASE("the emulator finds races in global memory", "[emulator]") {
