@@ -30,7 +30,7 @@ struct Failing {
 
 TEST_CASE("every call to a GPU that has failed says so, and destructors go on", "[emulated]") {
     const Gpu& gpu = emulated::gpu();
-    const auto here = Tensor<float>::zeros({3}), x = here.to(Device::emulated);
+    const auto here = Tensor<float>::zeros({3}), x = here.to(Device::emulated), y = x.clone();
     auto upload = std::make_unique<Upload>(Device::emulated, 12);
     auto graph = std::make_unique<DeviceGraph>(Device::emulated, [&] {
         x.copy_from(Tensor<float>::full({3}, 5, Device::emulated));  // in memory of the graph's own
@@ -49,7 +49,7 @@ TEST_CASE("every call to a GPU that has failed says so, and destructors go on", 
         };
         fails("CUDA: copy from the device of 12 bytes: ", [&] { static_cast<void>(x.values()); });
         fails("CUDA: cudaEventSynchronize, or a copy", [&] { x.copy_from(here); });
-        fails("CUDA: copy within the device of 12 bytes: ", [&] { static_cast<void>(x.clone()); });
+        fails("CUDA: copy within the device of 12 bytes: ", [&] { y.copy_from(x); });
         fails("launch of kernel fill<float>", [&] { x.fill(1); });
         fails("CUDA: cudaStreamSynchronize", [&] { synchronize(Device::emulated); });
         fails("CUDA: cudaMalloc of 16 bytes: ", [&] { gpu.allocate(16); });
