@@ -4,7 +4,7 @@
 // have the least maximal error for their degree; tools/minimax.py finds them and prints the error
 // that is left. Nearly all of a function's error is rounding, then: as compared with the exact
 // result, in units of its last place (ulp), at most
-//   exp 1, log 1, log1p 1.5, erf 1.5, expm1 1.5, tanh 1.5, softplus 2, sigmoid 2.5, x Phi(x) 5.5
+//   exp 1, log 1, log1p 1.5, erf 1.51, expm1 1.5, tanh 1.5, softplus 2, sigmoid 2.5, x Phi(x) 5.5
 //
 // tests/kernels/math_test.cpp holds them on samples of float and double, and on every float where
 // it is asked to. NaN stays NaN; infinities, zeros with their signs and denormals are right,

@@ -59,7 +59,7 @@ std::vector<Function<T>> functions() {
         {"exp", 1, run_unary<T, UnaryOp::exp>, [](W x) { return std::exp(x); }},
         {"log", 1, run_unary<T, UnaryOp::log>, [](W x) { return std::log(x); }},
         {"tanh", 1.5, run_unary<T, UnaryOp::tanh>, [](W x) { return std::tanh(x); }},
-        {"erf", 1.5, run_unary<T, UnaryOp::erf>, [](W x) { return std::erf(x); }},
+        {"erf", 1.51, run_unary<T, UnaryOp::erf>, [](W x) { return std::erf(x); }},
         {"elu", 1.5, run_activation<T, Activation::elu>,
          [](W x) { return x > 0 ? x : std::expm1(x); }},
         {"log1p", 1.5, run_unary<T, UnaryOp::log1p>, [](W x) { return std::log1p(x); }},
