@@ -15,8 +15,7 @@
 // there stay, in %copy at 8 MiB and at 128 MiB on one thread of a machine that others used, too:
 //   erf 31 68, bce 42 65, softplus 48 65, gelu 51 69: arithmetic, as above
 //   logsumexp_x10 34 37, _x1000 46 58; softmax_x10 54 64, _x1000 78 75; cross_entropy_x10 33 55:
-//   exp
-//     of each number, which waits for its row's maximum, and reductions count no writes
+//     exp of each number, which waits for its row's maximum, and reductions count no writes
 //   layer_norm_x10 49 60, its backward x10 56 79, x1000 54 74, channel_moments_7 52 73: each vector
 //     becomes two of doubles by three exchanges and conversions on one port, once for each sum
 //   batch_norm_backward_28 80 60, _7 52 59: beyond L2, five passes over memory that count as three
