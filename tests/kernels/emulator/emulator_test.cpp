@@ -342,7 +342,7 @@ TEST_CASE("sectors of global memory are as counted by hand", "[emulator]") {
         const emulator::Traffic t =
             traffic_of([&] { emulated::copy_apart(p.bytes, x, y, p.offset, p.stride, p.lanes); });
         CHECK(t.global_requests == 2);
-        CHECK(t.global_bytes == std::uint64_t{2} * p.bytes * p.lanes);
+        CHECK(t.global_bytes == std::int64_t{2} * p.bytes * p.lanes);
         CHECK(t.global_sectors == p.read + p.written);
         CHECK(t.shared_requests == 0);
     }
