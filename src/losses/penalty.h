@@ -16,7 +16,7 @@ namespace handgrad {
 ///   model.backward(loss.backward());
 ///   penalty.backward();
 ///
-/// On a GPU each is one launch for all parameters (of 64).
+/// On a GPU a launch takes 64 parameters; the sum takes a second one where they fill many blocks.
 template <class T>
 class WeightPenalty {
   public:
