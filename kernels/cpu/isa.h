@@ -79,10 +79,13 @@ template <class T>
 [[gnu::always_inline]] inline void prefetch(const void* p) {
     __builtin_prefetch(p);
 }
+
+inline constexpr Index half_a_page = 2048;  // bytes
+
 /// The same for what comes half a page behind p, once for each vector of an array: the processor
 /// itself looks ahead as far as the page's end, and waits at each of the next.
 [[gnu::always_inline]] inline void prefetch_ahead(const void* p) {
-    constexpr Index line = 64, half_a_page = 2048;
+    constexpr Index line = 64;
     if constexpr (vector_bytes == line) prefetch(static_cast<const char*>(p) + half_a_page);
 }
 
@@ -97,7 +100,7 @@ template <class T>
 /// apart: half a page where that is more.
 template <class T>
 [[gnu::always_inline]] inline Index ahead_of(Index row) {
-    return larger(row, 2048 / Index{sizeof(T)});
+    return larger(row, half_a_page / Index{sizeof(T)});
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA
