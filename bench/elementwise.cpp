@@ -11,20 +11,20 @@
 // cycles; sigmoid takes 13, log 12, tanh 16, erf 28, gelu and softplus 31. Their chains of 20 to 40
 // dependent operations fill the scheduler, not the ports. In memory, exp is at the copy's speed.
 //
-// Emerald Rapids with AVX-512 copies 16 floats in 14 cycles in L3 and in 26 in memory. Below 80 %
-// there stay, in %copy at 8 MiB and at 128 MiB on one thread of a machine that others used, too:
-//   erf 31 68, bce 42 65, softplus 48 65, gelu 51 69: arithmetic, as above
-//   logsumexp_x10 34 37, _x1000 46 58; softmax_x10 54 64, _x1000 78 75; cross_entropy_x10 33 55:
+// On Emerald Rapids with AVX-512 these stay below 80 %, in %copy at 8 MiB and at 128 MiB on one
+// thread of a virtual machine that others used, too (--benchmark_min_time=0.1):
+//   erf 38 66, bce 36 62, softplus 35 74, gelu 40 71: arithmetic, as above
+//   logsumexp_x10 25 38, _x1000 38 55; softmax_x10 44 63, _x1000 62 76; cross_entropy_x10 34 60:
 //     exp of each number, which waits for its row's maximum, and reductions count no writes
-//   layer_norm_x10 49 60, its backward x10 56 79, x1000 54 74, channel_moments_7 52 73: each vector
+//   layer_norm_x10 43 63, its backward x10 52 78, x1000 56 67, channel_moments_7 51 60: each vector
 //     becomes two of doubles by three exchanges and conversions on one port, once for each sum
-//   batch_norm_backward_28 80 60, _7 52 59: beyond L2, five passes over memory that count as three
-//   max_pool2d_28 41 49, avg_pool2d_28 45 45: 14 windows in 16 lanes, four comparisons in a chain
-//   avg_pool2d_backward_7 51 55, reduce_sum_x10 68 52, gather_rows_x10 87 77: loads and stores of
+//   batch_norm_backward_28 74 65, _7 49 59: beyond L2, five passes over memory that count as three
+//   max_pool2d_28 61 48, avg_pool2d_28 60 52: 14 windows in 16 lanes, four comparisons in a chain
+//   avg_pool2d_backward_7 35 66, reduce_sum_x10 74 54, gather_rows_x10 74 68: loads and stores of
 //     pieces that straddle cache lines
-//   transpose 92 59: each line that it writes is in another page
-//   dropout 61 75: ten rounds of Philox, 23 cycles for 16 numbers
-//   fill 82 60: no reads, and each line that it writes is read before
+//   transpose 77 58: each line that it writes is in another page
+//   dropout 52 81: ten rounds of Philox
+//   fill 83 63: no reads, and each line that it writes is read before
 #include <benchmark/benchmark.h>
 
 #include <cstring>
