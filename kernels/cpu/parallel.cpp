@@ -48,38 +48,41 @@ void set_float_mode(std::uint64_t) {}
 
 /// How much work, in nanoseconds, each thread must bring to be worth a region of all threads.
 ///
-/// That is six times what the region costs: what one thread writes and the other reads takes as
+/// That is four times what the region costs: what one thread writes and the other reads takes as
 /// long a way as the signals do, and a training step has a dozen regions. A region costs about 400
 /// ns on cores that share a cache, 2000 across dies, and on a virtual machine one today and the
-/// other tomorrow; so it is measured, as the median of a few empty regions, and now and then again.
-/// Where most of them take far longer, other programs hold the cores: then only work that outlasts
-/// a time slice of the system is shared. No result depends on it, since kernels give the same bits
-/// on any number of threads.
+/// other tomorrow; so it is measured, as the median of a few empty regions, and now and then again:
+/// a hundredth of the time may go into it. Where most of them take far longer, other programs hold
+/// the cores: then only work that outlasts a time slice of the system is shared. No result depends
+/// on it, since kernels give the same bits on any number of threads.
 Index worth_a_thread() {
     using Clock = std::chrono::steady_clock;
-    constexpr Index times = 6, cheapest = 400, dearest = 2500, busy = 20'000, slice = 4'000'000;
-    thread_local Index asks_left = 0, asks_between = 1000, worth = 0;
-    if (asks_left-- > 0) return worth;
+    constexpr Index times = 4, cheapest = 400, dearest = 2500, busy = 20'000, slice = 4'000'000;
+    constexpr Clock::duration often = std::chrono::milliseconds(10), seldom = 25 * often;
+    thread_local Index worth = 0;
+    thread_local Clock::time_point ask_again;
+    const auto asked = Clock::now();
+    if (asked < ask_again) return worth;
     std::array<Index, 9> regions{};
     std::size_t measured = 0, slow = 0;
+    auto start = asked;
     while (measured < regions.size() && slow < 3) {
-        const auto start = Clock::now();
         run_parallel(
             threads_allowed, [](void*, int, int) {}, nullptr);
-        const Index region = std::chrono::nanoseconds(Clock::now() - start).count();
+        const auto end = Clock::now();
+        const Index region = std::chrono::nanoseconds(end - start).count();
         // The first may have to wake the workers.
         slow += measured > 0 && region > busy;
         regions[measured++] = region;
+        start = end;
     }
     if (slow == 3) {
         worth = slice;
-        asks_between = std::min<Index>(2 * asks_between, 64'000);
     } else {
         std::nth_element(regions.begin(), regions.begin() + 4, regions.end());
         worth = times * std::clamp(regions[4], cheapest, dearest);
-        asks_between = 1000;
     }
-    asks_left = asks_between;
+    ask_again = start + std::clamp(100 * (start - asked), often, seldom);
     return worth;
 }
 
