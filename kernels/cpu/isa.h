@@ -54,6 +54,17 @@ template <class T>
     *reinterpret_cast<typename VectorOf<T>::unaligned*>(p) = v;
 }
 
+/// Keeps v in a register. GCC loads it anew for each use where those are few, and a vector that
+/// crosses a cache line takes two cycles each time.
+template <class T>
+[[gnu::always_inline]] inline void keep([[maybe_unused]] Vector<T>& v) {
+#if defined(__x86_64__)
+    asm("" : "+v"(v));
+#elif defined(__aarch64__)
+    asm("" : "+w"(v));
+#endif
+}
+
 /// Stores v at p, aligned as a vector is, past the caches where the processor can. Other threads
 /// see it after end_of_stores_past_caches().
 template <class T>

@@ -64,10 +64,13 @@ void multiply_tile(const Tile<T>& tile) {
     const T* a = tile.a;
     const T* b = tile.b;
     T* copy_of_b = tile.copy_of_b;
-    const auto add_products = [&] {
+    const auto add_products = [&]() __attribute__((always_inline)) {
         Vector<T> bk[vectors];
         HANDGRAD_UNROLL
-        for (int j = 0; j < vectors; ++j) bk[j] = cut(j) ? last.load(b + j * L) : load(b + j * L);
+        for (int j = 0; j < vectors; ++j) {
+            bk[j] = cut(j) ? last.load(b + j * L) : load(b + j * L);
+            keep<T>(bk[j]);
+        }
         HANDGRAD_UNROLL
         for (int i = 0; i < rows; ++i) {
             const T aik = trans_a == Trans::yes ? a[i] : a[i * tile.lda];
