@@ -71,7 +71,7 @@ struct DotTile {
     T* c = nullptr;
     Index ldc = 0;
     T alpha = 1, beta = 0;
-    const T* ahead = nullptr;  // rows that will be read next, lda apart; or null
+    bool far_a = false;  // beyond L2
 };
 
 template <class T, int rows, int columns>
@@ -84,20 +84,25 @@ void multiply_dot_tile(const DotTile<T>& tile) {
     const auto add_products = [&](Index k, auto load_k) {
         Vector<T> bk[columns];
         HANDGRAD_UNROLL
-        for (int j = 0; j < columns; ++j) bk[j] = load_k(tile.b + j * tile.ldb + k);
+        for (int j = 0; j < columns; ++j) {
+            bk[j] = load_k(tile.b + j * tile.ldb + k);
+            keep<T>(bk[j]);
+        }
         HANDGRAD_UNROLL
         for (int i = 0; i < rows; ++i) {
-            const Vector<T> ak = load_k(tile.a + i * tile.lda + k);
+            Vector<T> ak = load_k(tile.a + i * tile.lda + k);
+            keep<T>(ak);
             HANDGRAD_UNROLL
             for (int j = 0; j < columns; ++j) sum[i * columns + j] += ak * bk[j];
         }
     };
     const Index whole_k = tile.K / L * L;
     const auto whole = [](const T* p) { return load(p); };
-    if (tile.ahead != nullptr) {
+    if (tile.far_a) {
+        const T* const ahead = tile.a + half_a_page / Index{sizeof(T)};
         for (Index k = 0; k < whole_k; k += L) {
             HANDGRAD_UNROLL
-            for (int i = 0; i < rows; ++i) __builtin_prefetch(tile.ahead + i * tile.lda + k);
+            for (int i = 0; i < rows; ++i) __builtin_prefetch(ahead + i * tile.lda + k);
             add_products(k, whole);
         }
     } else {
@@ -140,18 +145,9 @@ template <class T>
 inline constexpr auto dot_functions =
     make_dot_functions<T>(std::make_integer_sequence<int, DOT_ROWS * DOT_COLUMNS>{});
 
-/// Where the operands come from beyond L2, pieces of k such that the smaller one's takes half of
-/// L1.
+/// C = alpha A B' + beta C, with A (M, K) and B (N, K) as they lie.
 template <class T>
-Index dot_step(const Product<T>& p) {
-    if (p.elements() * Index{sizeof(T)} <= caches().l2) return p.K;
-    const Index row = smaller(p.M, p.N) * Index{sizeof(T)};
-    return even_piece(p.K, larger(16 * lanes<T>, caches().l1 / 2 / row), lanes<T>);
-}
-
-/// C = alpha A B' + beta C, with A (M, K) and B (N, K) as they lie, k in pieces of k_step.
-template <class T>
-void multiply_by_dots(Product<T> p, Index k_step) {
+void multiply_by_dots(Product<T> p) {
     if (p.M > p.N && collide<T>(p.N, p.ldb)) {
         // All rows of B are in use at once; a copy that puts them further apart keeps them in L1.
         const Index ld = apart<T>(p.K);
@@ -160,59 +156,43 @@ void multiply_by_dots(Product<T> p, Index k_step) {
         p.B = copy;
         p.ldb = ld;
     }
-    const Index rows = even_piece(p.M, DOT_ROWS);
-    const Index columns = even_piece(p.N, DOT_COLUMNS);
-    Index n = 0;
+    const Index rows = even_piece(p.M, DOT_ROWS), columns = even_piece(p.N, DOT_COLUMNS);
+    const bool far = p.elements() * Index{sizeof(T)} > caches().l2;
     DotTile<T> tile;
+    tile.K = p.K;
     tile.lda = p.lda;
     tile.ldb = p.ldb;
     tile.ldc = p.ldc;
     tile.alpha = p.alpha;
-    const auto take_k = [&](Index k, Index most) {
-        tile.K = smaller(p.K - k, most);
-        tile.beta = k == 0 ? p.beta : T{1};
-    };
-    const auto multiply = [&](Index i, Index j, Index k) {
-        const Index m = smaller(p.M - i, rows);
-        n = next_piece(p.N - j, columns, 1);
-        tile.a = p.a(i, k);
-        tile.b = p.b(k, j);
+    tile.beta = p.beta;
+    const auto multiply = [&](Index i, Index j, Index n) {
+        tile.a = p.a(i, 0);
+        tile.b = p.b(0, j);
         tile.c = p.c(i, j);
+        // The first tile of a row brings it for the others.
+        tile.far_a = far && j == 0;
+        const Index m = smaller(p.M - i, rows);
         dot_functions<T>.at[(m - 1) * DOT_COLUMNS + n - 1](tile);
     };
     // The larger operand is read once, the smaller one again and again from a cache.
-    const bool far = k_step < p.K;
+    Index n = 0;
     if (p.M <= p.N) {
-        for (Index k = 0; k < p.K; k += k_step) {
-            take_k(k, k_step);
-            for (Index j = 0; j < p.N; j += n)
-                for (Index i = 0; i < p.M; i += rows) multiply(i, j, k);
+        for (Index j = 0; j < p.N; j += n) {
+            n = next_piece(p.N - j, columns, 1);
+            for (Index i = 0; i < p.M; i += rows) multiply(i, j, n);
         }
     } else {
-        // Rows are taken by the block, not all for each piece of k, since whole rows come faster
-        // from memory; and the next piece of each row is fetched while the others are used.
-        constexpr Index block = 64;
-        for (Index ic = 0; ic < p.M; ic += block)
-            for (Index k = 0; k < p.K; k += k_step) {
-                take_k(k, k_step);
-                for (Index i = ic; i < smaller(p.M, ic + block); i += rows)
-                    for (Index j = 0; j < p.N; j += n) {
-                        tile.ahead = nullptr;
-                        if (far && j == 0) {
-                            if (k + k_step < p.K)
-                                tile.ahead = p.a(i, k + k_step);
-                            else if (i + block < p.M)
-                                tile.ahead = p.a(i + block, 0);
-                        }
-                        multiply(i, j, k);
-                    }
+        for (Index i = 0; i < p.M; i += rows)
+            for (Index j = 0; j < p.N; j += n) {
+                n = next_piece(p.N - j, columns, 1);
+                multiply(i, j, n);
             }
     }
 }
 
 /// The same with B (K, N), which is turned first: where many rows of A use it.
 template <class T>
-void multiply_by_dots_turning_b(const Product<T>& p, Index k_step) {
+void multiply_by_dots_turning_b(const Product<T>& p) {
     constexpr Index L = lanes<T>;
     const Index ld = apart<T>(p.K);
     T* turned = scratch_for<T>(Scratch::packed_b, p.N * ld);
@@ -222,7 +202,7 @@ void multiply_by_dots_turning_b(const Product<T>& p, Index k_step) {
     q.trans_b = Trans::yes;
     q.B = turned;
     q.ldb = ld;
-    multiply_by_dots(q, k_step);
+    multiply_by_dots(q);
 }
 
 // ---- turned around ------------------------------------------------------------------------------
@@ -313,7 +293,6 @@ enum class Path { tiles, dots, dots_turning_b, turned_around };
 struct Plan {
     Path path = Path::tiles;
     Way way;
-    Index k_step = 0;  // of the dot products
 };
 
 /// The whole product decides, so that every element is summed in the same order whatever the number
@@ -333,12 +312,12 @@ Plan choose_plan(const Product<T>& p) {
         const bool thin = p.N <= 2 * L || (p.M <= most_rows && 2 * p.M <= p.K);
         const bool stays = smaller(p.M, p.N) * p.K <= l2 / 2;
         if (long_sum && thin && stays)
-            return {.path = Path::dots, .way = {}, .k_step = dot_step(p)};
+            return {.path = Path::dots, .way = {}};
     }
     if (plain_a && plain_b && p.N <= few<T> && p.M >= 64 && p.K >= 32 * L && p.N * p.K <= l2 / 2)
-        return {.path = Path::dots_turning_b, .way = {}, .k_step = dot_step(p)};
+        return {.path = Path::dots_turning_b, .way = {}};
     if (!plain_a && p.N <= few<T> && p.M >= 4 * L)
-        return {.path = Path::turned_around, .way = {}, .k_step = 0};
+        return {.path = Path::turned_around, .way = {}};
 
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
     const bool in_l2 = p.elements() <= l2;
@@ -368,7 +347,7 @@ Plan choose_plan(const Product<T>& p) {
     else if (!way.pack_b && p.M >= 64 && p.M * p.N * p.K > most_of_small &&
              (!plain_a || collide<T>(p.K, p.ldb)))
         way.kc = 128;
-    return {.path = Path::tiles, .way = way, .k_step = 0};
+    return {.path = Path::tiles, .way = way};
 }
 
 template <class T>
@@ -376,9 +355,21 @@ Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
     // Where nothing is packed, reading twice is cheap, and moving C is not. Whole rows are what a
     // thread of an elementwise kernel has too: in a training step the halves of a weight's gradient
     // then stay with their cores from this product to the optimiser.
-    const bool copies = plan.path == Path::dots || plan.way.pack_b;
+    const bool copies = plan.path == Path::dots || (plan.way.pack_b && !plan.way.rows_first);
     if (!copies && p.M >= 2 * MR * threads) return {threads, 1};
     return squarest_grid(p, threads);
+}
+
+/// A thread that writes C strip by strip goes down to its last rows for each, and its core, seeing
+/// rows at a stride, fetches what comes after them: the next thread's, who has to get them back. So
+/// where K is small, and a tile soon done, parts of the rows go along them.
+template <class T>
+Way way_of_part(const Plan& plan, const Product<T>& whole, const Product<T>& part) {
+    Way way = plan.way;
+    const Index kc = way.kc > 0 ? smaller(part.K, way.kc) : part.K;
+    const bool stays = kc * part.N * Index{sizeof(T)} <= caches().l2 / 2;
+    way.rows_first |= part.M < whole.M && kc <= 128 && stays && !way.pack_b;
+    return way;
 }
 
 template <class T>
@@ -387,9 +378,9 @@ void multiply_part(const Product<T>& p, const Plan& plan) {
         case Path::tiles:
             return multiply_by_tiles(p, plan.way);
         case Path::dots:
-            return multiply_by_dots(p, plan.k_step);
+            return multiply_by_dots(p);
         case Path::dots_turning_b:
-            return multiply_by_dots_turning_b(p, plan.k_step);
+            return multiply_by_dots_turning_b(p);
         case Path::turned_around:
             return multiply_turned_around(p);
     }

@@ -76,7 +76,7 @@ void multiply_fused(const Product<T>& product, const Epilogue<T>& epilogue = {})
             Epilogue<T> mine = epilogue;
             if (mine.bias != nullptr) mine.bias += columns.begin;
             if (plan.path == Path::tiles) {
-                multiply_by_tiles(part, plan.way, mine.bias, mine.relu);
+                multiply_by_tiles(part, way_of_part(plan, p, part), mine.bias, mine.relu);
             } else {
                 multiply_part(part, plan);
                 apply(mine, part);
