@@ -156,7 +156,11 @@ void multiply_by_dots(Product<T> p) {
         p.B = copy;
         p.ldb = ld;
     }
-    const Index rows = even_piece(p.M, DOT_ROWS), columns = even_piece(p.N, DOT_COLUMNS);
+    const Index columns = even_piece(p.N, DOT_COLUMNS);
+    // Where k is short, adding up the lanes shows: of as many sums at once as there are lanes.
+    const Index at_once = lanes<T> / columns;
+    const bool adds_up = p.K < 8 * lanes<T> && at_once >= DOT_ROWS - 1;
+    const Index rows = even_piece(p.M, adds_up ? smaller(at_once, DOT_ROWS) : DOT_ROWS);
     const bool far = p.elements() * Index{sizeof(T)} > caches().l2;
     DotTile<T> tile;
     tile.K = p.K;
