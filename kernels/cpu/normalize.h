@@ -31,27 +31,46 @@ struct OfChannels {
     }
 };
 
-/// body(first, n) for channels [first, first + n), n at most most_channels, on threads.
+/// body(first, n) for channels [first, first + n) of those from begin to end, n at most
+/// most_channels.
 template <class Body>
-void each_channels(Channels size, Cost cost, Body body) {
+void each_channels(Index begin, Index end, Channels size, Body body) {
     constexpr Index elements = 4096;
     const Index together = size.inner == 1
                                ? most_channels
                                : larger(1, smaller(most_of_runs, elements / larger(1, size.inner)));
-    const auto range = [=](Index begin, Index end) {
-        for (; begin < end; begin += together) body(begin, smaller(together, end - begin));
-    };
+    for (; begin < end; begin += together) body(begin, smaller(together, end - begin));
+}
+
+/// The same for all, which threads share out.
+template <class Body>
+void share_channels(Channels size, Cost cost, Body body) {
     constexpr Index cache_line = 16;
+    const auto range = [=](Index begin, Index end) { each_channels(begin, end, size, body); };
     parallel_ranges(size.channels, cost, range, larger(1, cache_line / larger(1, size.inner)));
 }
 
-/// f(k, one_each, j, left) for vectors of elements j, j + 1, .. of channel first + k: `left` of
-/// them are asked for, which may be more than a vector's. Where inner is 1, one_each: they are of
-/// the channels from there on.
+/// body(images, first, n): threads share out the images, for what is written. A core fetches what
+/// comes after the lines that it writes, and would take another thread's channels of each image.
+template <class Body>
+void share_images(Channels size, Cost cost, Body body) {
+    const auto range = [=](Index begin, Index end) {
+        each_channels(0, size.channels, size,
+                      [&](Index first, Index n) { body(Range{begin, end}, first, n); });
+    };
+    constexpr Index few = 8;
+    if (size.outer >= few) return parallel_ranges(size.outer, cost, range, 1);
+    share_channels(size, cost,
+                   [=](Index first, Index n) { body(Range{0, size.outer}, first, n); });
+}
+
+/// f(k, one_each, j, left) for vectors of elements j, j + 1, .. of channel first + k in some
+/// images: `left` of them are asked for, which may be more than a vector's. Where inner is 1,
+/// one_each: they are of the channels from there on.
 template <class F>
-[[gnu::always_inline]] inline void each_element(Index first, Index n, Channels size, int step,
-                                                F f) {
-    for (Index o = 0; o < size.outer; ++o) {
+[[gnu::always_inline]] inline void each_element(Range images, Index first, Index n, Channels size,
+                                                int step, F f) {
+    for (Index o = images.begin; o < images.end; ++o) {
         const Index begin = (o * size.channels + first) * size.inner;
         if (size.inner == 1) {
             for (Index k = 0; k < n; k += step) f(k, true, begin + k, n - k);
@@ -134,7 +153,7 @@ void channel_moments(T* mean, T* var, const T* x, Channels size) {
             var[first + k] = variance<T>(sums[1].of[k] / count, d);
         }
     };
-    each_channels(size, streaming<T>(size.size(), 1), body);
+    share_channels(size, streaming<T>(size.size(), 1), body);
 }
 
 template <class T>
@@ -146,7 +165,7 @@ void moving_average(T* average, const T* x, T keep, T gain, Index n) {
 template <class T>
 void batch_norm_forward(T* y, const T* x, const T* mean, const T* var, const T* weight,
                         const T* bias, T eps, Channels size) {
-    const auto body = [=](Index first, Index n) {
+    const auto body = [=](Range images, Index first, Index n) {
         OfChannels<T> m, scale, shift;
         for (Index k = 0; k < n; ++k) {
             const Index c = first + k;
@@ -156,7 +175,8 @@ void batch_norm_forward(T* y, const T* x, const T* mean, const T* var, const T* 
         }
         // Not x scale + (shift - m scale), which loses digits where the mean is large.
         each_element(
-            first, n, size, lanes<T>, [&, y, x](Index k, bool one_each, Index j, Index left) {
+            images, first, n, size, lanes<T>,
+            [&, y, x](Index k, bool one_each, Index j, Index left) {
                 prefetch_ahead(x + j);
                 prefetch_ahead(y + j);
                 store_first(
@@ -165,7 +185,7 @@ void batch_norm_forward(T* y, const T* x, const T* mean, const T* var, const T* 
                         shift.at(k, one_each));
             });
     };
-    each_channels(size, streaming<T>(size.size(), 2), body);
+    share_images(size, streaming<T>(size.size(), 2), body);
 }
 
 template <class T>
@@ -173,13 +193,15 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
                          const T* var, const T* weight, T eps, bool of_batch, Channels size) {
     const double count = static_cast<double>(size.count());
     const Index ahead = ahead_of<T>(size.channels * size.inner);  // in the next sample
-    const auto body = [=](Index first, Index n) {
-        OfChannels<T> m, rstd, scale, mean_dy, mean_dy_xn;
+    const auto rstd_of = [=](Index c) { return T{1} / sqrt(var[c] + eps); };
+    T* const mean_dy = static_cast<T*>(
+        scratch(Scratch::partial_sums, static_cast<std::size_t>(2 * size.channels) * sizeof(T)));
+    T* const mean_dy_xn = mean_dy + size.channels;
+    const auto sum = [=](Index first, Index n) {
+        OfChannels<T> m, rstd;
         for (Index k = 0; k < n; ++k) {
-            const Index c = first + k;
-            m.of[k] = mean[c];
-            rstd.of[k] = T{1} / sqrt(var[c] + eps);
-            scale.of[k] = (weight != nullptr ? weight[c] : T{1}) * rstd.of[k];
+            m.of[k] = mean[first + k];
+            rstd.of[k] = rstd_of(first + k);
         }
         OfChannels<double> sums[2];  // of dy and dy xn
         sum_channels<T>(
@@ -197,11 +219,24 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
                 dweight[first + k] += static_cast<T>(of_dy_xn);
                 dbias[first + k] += static_cast<T>(of_dy);
             }
-            mean_dy.of[k] = of_batch ? static_cast<T>(of_dy / count) : T{0};
-            mean_dy_xn.of[k] = of_batch ? static_cast<T>(of_dy_xn / count) : T{0};
+            mean_dy[first + k] = of_batch ? static_cast<T>(of_dy / count) : T{0};
+            mean_dy_xn[first + k] = of_batch ? static_cast<T>(of_dy_xn / count) : T{0};
+        }
+    };
+    share_channels(size, streaming<T>(size.size(), 2), sum);
+    const auto finish = [=](Range images, Index first, Index n) {
+        OfChannels<T> m, rstd, scale, of_dy, of_dy_xn;
+        for (Index k = 0; k < n; ++k) {
+            const Index c = first + k;
+            m.of[k] = mean[c];
+            rstd.of[k] = rstd_of(c);
+            scale.of[k] = (weight != nullptr ? weight[c] : T{1}) * rstd.of[k];
+            of_dy.of[k] = mean_dy[c];
+            of_dy_xn.of[k] = mean_dy_xn[c];
         }
         each_element(
-            first, n, size, lanes<T>, [&, dx, dy, x](Index k, bool one_each, Index j, Index left) {
+            images, first, n, size, lanes<T>,
+            [&, dx, dy, x](Index k, bool one_each, Index j, Index left) {
                 prefetch_ahead(x + j);
                 prefetch_ahead(dy + j);
                 prefetch_ahead(dx + j);
@@ -209,11 +244,11 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
                     (load_padded(x + j, left, T{0}) - m.at(k, one_each)) * rstd.at(k, one_each);
                 store_first(dx + j, left,
                             scale.at(k, one_each) *
-                                (load_padded(dy + j, left, T{0}) - mean_dy.at(k, one_each) -
-                                 xn * mean_dy_xn.at(k, one_each)));
+                                (load_padded(dy + j, left, T{0}) - of_dy.at(k, one_each) -
+                                 xn * of_dy_xn.at(k, one_each)));
             });
     };
-    each_channels(size, streaming<T>(size.size(), 4), body);
+    share_images(size, streaming<T>(size.size(), 3), finish);
 }
 
 // ---- layer normalisation ---------------------------------------------------------------------

@@ -108,7 +108,7 @@ int threads_for(Cost cost) {
     const Index nanoseconds = cost.flops / 100 + near / 50 + (cost.bytes - near) / 10;
     if (share_always) return in_region ? 1 : threads_allowed;
     // Less than this is never worth two threads, and not worth asking.
-    if (threads_allowed == 1 || in_region || nanoseconds < 5'000) return 1;
+    if (nanoseconds < 5'000 || threads_allowed == 1 || in_region) return 1;
     const Index threads = std::max<Index>(1, nanoseconds / worth_a_thread());
     return static_cast<int>(std::min<Index>(threads, threads_allowed));
 }

@@ -247,11 +247,20 @@ void add_walk(T* y, const T* a, const Axis* axes, int rank) {
 
 template <class T>
 void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) {
-    // Threads split the columns, as two rows of x may go to one of y.
-    parallel_ranges(cols, streaming<T>(n * cols, 3), [=](Index begin, Index end) {
-        for (Index i = 0; i < n; ++i)
-            for (Index c = begin; c < end; ++c) y[indices[i] * cols + c] += x[i * cols + c];
-    });
+    // Two rows of x may go to one of y, so threads split the rows of y, and each looks through all
+    // indices: for short rows that would take as long as adding them.
+    Index rows = 0;
+    for (Index i = 0; i < n; ++i) rows = larger(rows, indices[i] + 1);
+    constexpr Index short_row = 64;
+    const Cost cost = cols > short_row ? streaming<T>(n * cols, 3) : Cost{};
+    const auto add = [=](Index begin, Index end) {
+        for (Index i = 0; i < n; ++i) {
+            const Index row = indices[i];
+            if (row < begin || row >= end) continue;
+            for (Index c = 0; c < cols; ++c) y[row * cols + c] += x[i * cols + c];
+        }
+    };
+    parallel_ranges(rows, cost, add, 1);
 }
 
 // ---- reductions ------------------------------------------------------------------------------

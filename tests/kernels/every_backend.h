@@ -6,7 +6,7 @@
 
 #include "catch.h"
 #include "kernels/cpu/cpu_backend.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/share_always.h"
 #include "kernels/cuda/device_query.h"
 #include "kernels/on_host_memory.h"
 
@@ -45,20 +45,18 @@ void on_every_gpu(Body&& body) {
 #endif
 }
 
-/// Calls body(backend) for each instruction set of the CPU, on one thread and on two, then for
-/// every GPU.
+/// Calls body(backend) for each instruction set of the CPU, on one thread and on two however small
+/// the work, then for every GPU.
 template <class T, class Body>
 void on_every_backend(Body&& body) {
-    const int before = cpu::max_threads();
     for (const cpu::Isa isa : {cpu::Isa::portable, cpu::Isa::avx2, cpu::Isa::avx512}) {
         if (!cpu::supported(isa)) continue;
         for (const int threads : {1, 2}) {
-            cpu::set_max_threads(threads);
+            const cpu::ShareAlways set(threads);
             INFO(cpu::name_of(isa) << ", " << threads << " threads");
             body(cpu::backend<T>(isa));
         }
     }
-    cpu::set_max_threads(before);
     on_every_gpu<T>(body);
 }
 

@@ -190,7 +190,7 @@ TEMPLATE_TEST_CASE("copies and sums along walks", "[kernels]", float, double) {
 TEMPLATE_TEST_CASE("rows added at indices", "[kernels]", float, double) {
     using T = TestType;
     on_every_backend<T>([&](const Backend<T>& backend) {
-        const std::vector<Index> indices = {3, 0, 3, 1, 3};
+        const std::vector<Index> indices = {3, 0, 3, 2, 3};
         for (const Index cols : {0, 1, 17, 40'000}) {
             const auto x = numbers<T>(5 * cols, 10);
             auto y = numbers<T>(4 * cols, 11), expected = y;
