@@ -55,13 +55,13 @@ void share_channels(Channels size, Cost cost, Body body) {
 template <class Body>
 void share_images(Channels size, Cost cost, Body body) {
     const auto range = [=](Index begin, Index end) {
-        each_channels(0, size.channels, size,
-                      [&](Index first, Index n) { body(Range{begin, end}, first, n); });
+        each_channels(0, size.channels, size, [&](Index first, Index n) {
+            body(Range{begin, end}, first, n);
+        });
     };
     constexpr Index few = 8;
     if (size.outer >= few) return parallel_ranges(size.outer, cost, range, 1);
-    share_channels(size, cost,
-                   [=](Index first, Index n) { body(Range{0, size.outer}, first, n); });
+    share_channels(size, cost, [=](Index first, Index n) { body(Range{0, size.outer}, first, n); });
 }
 
 /// f(k, one_each, j, left) for vectors of elements j, j + 1, .. of channel first + k in some
@@ -174,16 +174,15 @@ void batch_norm_forward(T* y, const T* x, const T* mean, const T* var, const T* 
             shift.of[k] = bias != nullptr ? bias[c] : T{0};
         }
         // Not x scale + (shift - m scale), which loses digits where the mean is large.
-        each_element(
-            images, first, n, size, lanes<T>,
-            [&, y, x](Index k, bool one_each, Index j, Index left) {
-                prefetch_ahead(x + j);
-                prefetch_ahead(y + j);
-                store_first(
-                    y + j, left,
-                    (load_padded(x + j, left, T{0}) - m.at(k, one_each)) * scale.at(k, one_each) +
-                        shift.at(k, one_each));
-            });
+        each_element(images, first, n, size, lanes<T>,
+                     [&, y, x](Index k, bool one_each, Index j, Index left) {
+                         prefetch_ahead(x + j);
+                         prefetch_ahead(y + j);
+                         store_first(y + j, left,
+                                     (load_padded(x + j, left, T{0}) - m.at(k, one_each)) *
+                                             scale.at(k, one_each) +
+                                         shift.at(k, one_each));
+                     });
     };
     share_images(size, streaming<T>(size.size(), 2), body);
 }
@@ -234,19 +233,18 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
             of_dy.of[k] = mean_dy[c];
             of_dy_xn.of[k] = mean_dy_xn[c];
         }
-        each_element(
-            images, first, n, size, lanes<T>,
-            [&, dx, dy, x](Index k, bool one_each, Index j, Index left) {
-                prefetch_ahead(x + j);
-                prefetch_ahead(dy + j);
-                prefetch_ahead(dx + j);
-                const Vector<T> xn =
-                    (load_padded(x + j, left, T{0}) - m.at(k, one_each)) * rstd.at(k, one_each);
-                store_first(dx + j, left,
-                            scale.at(k, one_each) *
-                                (load_padded(dy + j, left, T{0}) - of_dy.at(k, one_each) -
-                                 xn * of_dy_xn.at(k, one_each)));
-            });
+        each_element(images, first, n, size, lanes<T>,
+                     [&, dx, dy, x](Index k, bool one_each, Index j, Index left) {
+                         prefetch_ahead(x + j);
+                         prefetch_ahead(dy + j);
+                         prefetch_ahead(dx + j);
+                         const Vector<T> xn = (load_padded(x + j, left, T{0}) - m.at(k, one_each)) *
+                                              rstd.at(k, one_each);
+                         store_first(dx + j, left,
+                                     scale.at(k, one_each) *
+                                         (load_padded(dy + j, left, T{0}) - of_dy.at(k, one_each) -
+                                          xn * of_dy_xn.at(k, one_each)));
+                     });
     };
     share_images(size, streaming<T>(size.size(), 3), finish);
 }

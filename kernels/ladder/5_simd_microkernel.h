@@ -189,18 +189,18 @@ struct Blocking {
     Index mc, kc, nc;
 };
 
-/// C is read and written once for each KC, which wants KC long. But L1 holds nothing for long: a
-/// strip of B (KC x NR) is read anew for every MR rows, at NR elements in the time of MR x NV
-/// multiply-adds, which L2 delivers with ease. In L2 are that strip, the next one on its way, the
-/// block of A and the next one, and what C needs; a twentieth for a strip and an eighth for a block
-/// leave room for what falls into the same sets. The block of B takes three eighths of L3, which
-/// other cores use too.
+/// C is read and written once for each KC, which wants KC long; more than 512 brings nothing. But
+/// L1 holds nothing for long: a strip of B (KC x NR) is read anew for every MR rows, at NR elements
+/// in the time of MR x NV multiply-adds, which L2 delivers with ease. In L2 are that strip, the
+/// next one on its way, the block of A and the next one, and what C needs: a strip takes a tenth of
+/// it at most, and a block a quarter. MC = 128 uses a strip often enough. The block of B takes
+/// three eighths of L3, which other cores use too.
 template <class T>
 Blocking choose_blocking() {
-    constexpr Index size = sizeof(T);
+    constexpr Index size = sizeof(T), long_enough = 512, rows_enough = 128;
     const Caches& c = caches();
-    const Index kc = smaller(1024, larger(128, c.l2 / 20 / (NR<T> * size) / 64 * 64));
-    const Index mc = larger(Index{8} * MR, c.l2 / 8 / (kc * size) / MR * MR);
+    const Index kc = smaller(long_enough, larger(128, c.l2 / 10 / (NR<T> * size) / 64 * 64));
+    const Index mc = smaller(rows_enough, larger(Index{8} * MR, c.l2 / 4 / (kc * size) / MR * MR));
     const Index nc = larger(Index{4} * NR<T>, c.l3 * 3 / 8 / (kc * size) / NR<T> * NR<T>);
     return {mc, kc, nc};
 }

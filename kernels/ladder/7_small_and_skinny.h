@@ -315,13 +315,11 @@ Plan choose_plan(const Product<T>& p) {
         const Index most_rows = l2_feeds_strips ? 64 : 32;
         const bool thin = p.N <= 2 * L || (p.M <= most_rows && 2 * p.M <= p.K);
         const bool stays = smaller(p.M, p.N) * p.K <= l2 / 2;
-        if (long_sum && thin && stays)
-            return {.path = Path::dots, .way = {}};
+        if (long_sum && thin && stays) return {.path = Path::dots, .way = {}};
     }
     if (plain_a && plain_b && p.N <= few<T> && p.M >= 64 && p.K >= 32 * L && p.N * p.K <= l2 / 2)
         return {.path = Path::dots_turning_b, .way = {}};
-    if (!plain_a && p.N <= few<T> && p.M >= 4 * L)
-        return {.path = Path::turned_around, .way = {}};
+    if (!plain_a && p.N <= few<T> && p.M >= 4 * L) return {.path = Path::turned_around, .way = {}};
 
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
     const bool in_l2 = p.elements() <= l2;
