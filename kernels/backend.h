@@ -136,9 +136,14 @@ class Backend {
     virtual void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, const T* A,
                       Index lda, const T* B, Index ldb, T beta, T* C, Index ldc) const = 0;
 
-    /// y = x W' + bias in every row: x (rows, in), W (out, in), bias (out), y (rows, out).
+    /// y = x W' + bias in every row: x (rows, in), W (out, in), bias (out), y (rows, out). bias may
+    /// be null: 0.
     virtual void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
                                 Index out) const = 0;
+    /// y = max(x W' + bias, 0) in the same way; NaN stays NaN. The same bits as by linear_forward
+    /// and then Activation::relu, in one pass over y.
+    virtual void linear_relu_forward(T* y, const T* x, const T* w, const T* bias, Index rows,
+                                     Index in, Index out) const = 0;
     /// dw += dy' x and db += the sums of dy's columns: dy (rows, out), x (rows, in), dw (out, in),
     /// db (out).
     virtual void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,

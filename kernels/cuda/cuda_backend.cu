@@ -24,7 +24,11 @@ class CudaBackend final : public Backend<T> {
     }
     void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
                         Index out) const override {
-        HANDGRAD_GPU::linear_forward(y, x, w, bias, rows, in, out);
+        HANDGRAD_GPU::linear_forward(y, x, w, bias, false, rows, in, out);
+    }
+    void linear_relu_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
+                             Index out) const override {
+        HANDGRAD_GPU::linear_forward(y, x, w, bias, true, rows, in, out);
     }
     void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
                                 Index out) const override {

@@ -10,7 +10,7 @@
 // and the caches serve what several threads read.
 #pragma once
 
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/activations.h"
 
 namespace handgrad::HANDGRAD_GPU {
 
@@ -119,9 +119,13 @@ void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, cons
 }
 
 template <class T>
-void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in, Index out) {
+void linear_forward(T* y, const T* x, const T* w, const T* bias, bool relu, Index rows, Index in,
+                    Index out) {
     product<T>(rows, out, in, Operand<T>{x, in, 1}, Operand<T>{w, in, 1},
-               [=] __device__(Index m, Index n, T sum) { y[m * out + n] = sum + bias[n]; });
+               [=] __device__(Index m, Index n, T sum) {
+                   if (bias != nullptr) sum += bias[n];
+                   y[m * out + n] = relu ? activation(Activation::relu, sum, T(0), T(0)) : sum;
+               });
 }
 
 }  // namespace handgrad::HANDGRAD_GPU

@@ -87,6 +87,13 @@ class OnHostMemory final : public Backend<T> {
                                 d.in(bias, out), rows, in, out);
         d.copy_back();
     }
+    void linear_relu_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
+                             Index out) const override {
+        DeviceArrays d(gpu_);
+        kernels_.linear_relu_forward(d.out(y, rows * out), d.in(x, rows * in), d.in(w, out * in),
+                                     d.in(bias, out), rows, in, out);
+        d.copy_back();
+    }
     void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
                                 Index out) const override {
         DeviceArrays d(gpu_);
