@@ -49,6 +49,13 @@ __device__ void load_slice(T (&slice)[gemm_depth][gemm_pitch<T, tile>], const X&
     }
 }
 
+/// Which of several products of equal sizes this thread works on, by one launch: operands and put
+/// ask for it.
+__device__ inline Index product_number() {
+    return blockIdx.y;
+}
+inline constexpr Index most_products = 65535;  // that a grid holds along y
+
 /// put(m, n, sum over k of A(m, k) B(n, k)) for each m < M, n < N.
 template <class T, int tile, int per_thread, class A, class B, class Put>
 __global__ void __launch_bounds__(block_threads)
@@ -87,22 +94,31 @@ __global__ void __launch_bounds__(block_threads)
         }
 }
 
+/// The same by a thread for each sum.
 template <class T, class A, class B, class Put>
-void product(Index M, Index N, Index K, A a, B b, Put put) {
-    if (M == 0 || N == 0) return;
+__global__ void __launch_bounds__(block_threads)
+    small_product_kernel(Index M, Index N, Index K, A a, B b, Put put) {
+    const Index i = global_thread(), m = i / N, n = i % N;
+    if (m >= M) return;
+    T sum = 0;
+    for (Index k = 0; k < K; ++k) sum += a.at(m, k) * b.at(n, k);
+    put(m, n, sum);
+}
+
+/// `count` products in one launch, at most most_products.
+template <class T, class A, class B, class Put>
+void product(Index M, Index N, Index K, A a, B b, Put put, Index count = 1) {
+    if (M == 0 || N == 0 || count == 0) return;
+    const auto grid = [&](unsigned blocks) { return dim3(blocks, static_cast<unsigned>(count)); };
     const Index small_tiles = Index{blocks_for(M, 16)} * blocks_for(N, 16);
     if (2 * M * N <= small_tiles * 16 * 16)
-        each(M * N, [=] __device__(Index i) {
-            const Index m = i / N, n = i % N;
-            T sum = 0;
-            for (Index k = 0; k < K; ++k) sum += a.at(m, k) * b.at(n, k);
-            put(m, n, sum);
-        });
+        launch(small_product_kernel<T, A, B, Put>, grid(blocks_for(M * N)), threads_for(M * N), 0,
+               stream(), M, N, K, a, b, put);
     else if (M >= 64 && N >= 64)
-        launch(product_kernel<T, 64, 4, A, B, Put>, blocks_for(M, 64) * blocks_for(N, 64),
+        launch(product_kernel<T, 64, 4, A, B, Put>, grid(blocks_for(M, 64) * blocks_for(N, 64)),
                block_threads, 0, stream(), M, N, K, a, b, put);
     else
-        launch(product_kernel<T, 16, 1, A, B, Put>, blocks_for(M, 16) * blocks_for(N, 16),
+        launch(product_kernel<T, 16, 1, A, B, Put>, grid(blocks_for(M, 16) * blocks_for(N, 16)),
                block_threads, 0, stream(), M, N, K, a, b, put);
 }
 
