@@ -393,8 +393,17 @@ class Backend {
     /// y += a along a walk that may meet an element of y often: the gradient of copy_walk with
     /// y and a exchanged.
     virtual void add_walk(T* y, const T* a, const Axis* axes, int rank) const = 0;
-    /// y[indices[i], :] += x[i, :] for i < n, in this order: the gradient of gather_rows.
-    virtual void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) const = 0;
+    /// y = a + stride k elements further, with k = indices[b], along a walk that meets each element
+    /// of y once: what indices choose along one axis of a, which has `size` entries, `stride`
+    /// apart. 0 <= k < size: src/ checks it on the CPU; a GPU gives NaN for any other k, as for
+    /// labels.
+    virtual void gather_walk(T* y, const T* a, const Index* indices, Index size, Index stride,
+                             const Axis* axes, int rank) const = 0;
+    /// a (stride k elements further) += y along such a walk, in its order: the gradient of
+    /// gather_walk. A GPU adds nothing for any other k. Positions may meet in an element of a where
+    /// they differ along axes with a = 0 alone.
+    virtual void add_at_walk(T* a, const T* y, const Index* indices, Index size, Index stride,
+                             const Axis* axes, int rank) const = 0;
 };
 
 }  // namespace handgrad

@@ -225,8 +225,13 @@ class CpuBackend final : public Backend<T> {
     void add_walk(T* y, const T* a, const Axis* axes, int rank) const override {
         HANDGRAD_ISA::add_walk(y, a, axes, rank);
     }
-    void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) const override {
-        HANDGRAD_ISA::add_at_rows(y, x, indices, n, cols);
+    void gather_walk(T* y, const T* a, const Index* indices, Index, Index stride, const Axis* axes,
+                     int rank) const override {
+        HANDGRAD_ISA::gather_walk(y, a, indices, stride, axes, rank);
+    }
+    void add_at_walk(T* a, const T* y, const Index* indices, Index, Index stride, const Axis* axes,
+                     int rank) const override {
+        HANDGRAD_ISA::add_at_walk(a, y, indices, stride, axes, rank);
     }
     void adam_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
                    const AdamStep<T>& s) const override {

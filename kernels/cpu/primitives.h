@@ -246,12 +246,47 @@ void add_walk(T* y, const T* a, const Axis* axes, int rank) {
 }
 
 template <class T>
-void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) {
-    // Threads split the columns, as two rows of x may go to one of y.
-    parallel_ranges(cols, streaming<T>(n * cols, 3), [=](Index begin, Index end) {
-        for (Index i = 0; i < n; ++i)
-            for (Index c = begin; c < end; ++c) y[indices[i] * cols + c] += x[i * cols + c];
-    });
+void gather_walk(T* y, const T* a, const Index* indices, Index stride, const Axis* axes, int rank) {
+    const Index n = positions(axes, rank);
+    const Axis last = axes[rank - 1];
+    const auto run = [=](Index yi, Index ai, Index bi, Index count) {
+        if (last.y == 1 && last.a == 1 && last.b == 0) {  // one index for all of them
+            const T* from = a + ai + indices[bi] * stride;
+            for (Index i = 0; i < count; ++i) y[yi + i] = from[i];
+        } else {
+            for (Index i = 0; i < count; ++i)
+                y[yi + i * last.y] = a[ai + i * last.a + indices[bi + i * last.b] * stride];
+        }
+    };
+    parallel_ranges(n, streaming<T>(n, 2),
+                    [=](Index begin, Index end) { walk(axes, rank, begin, end, run); });
+}
+
+template <class T>
+void add_at_walk(T* a, const T* y, const Index* indices, Index stride, const Axis* axes, int rank) {
+    const Index n = positions(axes, rank);
+    const Axis last = axes[rank - 1];
+    const auto add = [=](Index begin, Index end) {  // along the last axis
+        Axis part[6];
+        for (int j = 0; j < rank; ++j) part[j] = axes[j];
+        part[rank - 1].size = end - begin;
+        const Index skip_y = begin * last.y, skip_a = begin * last.a, skip_b = begin * last.b;
+        walk(part, rank, 0, positions(part, rank), [&](Index yi, Index ai, Index bi, Index count) {
+            const T* from = y + yi + skip_y;
+            T* to = a + ai + skip_a;
+            const Index* k = indices + bi + skip_b;
+            if (last.y == 1 && last.a == 1 && last.b == 0) {
+                to += *k * stride;
+                for (Index i = 0; i < count; ++i) to[i] += from[i];
+            } else {
+                for (Index i = 0; i < count; ++i)
+                    to[i * last.a + k[i * last.b] * stride] += from[i * last.y];
+            }
+        });
+    };
+    // Threads split the last axis where positions that differ along it never meet.
+    if (last.a == 0) return add(0, last.size);
+    parallel_ranges(last.size, streaming<T>(n, 3), add);
 }
 
 // ---- reductions ------------------------------------------------------------------------------
