@@ -211,8 +211,13 @@ inline std::vector<Kernel> kernels() {
         });
         rows("scale_rows", 2,
              [](auto& k, Arrays& x, Index r, Index c) { k.scale_rows(x.a, x.b, x.c, r, c); });
-        rows("add_at_rows", 3, [](auto& k, Arrays& x, Index r, Index c) {
-            k.add_at_rows(x.a, x.b, x.order.get(), r, c);
+        rows("gather_walk", 2, [](auto& k, Arrays& x, Index r, Index c) {
+            const Axis axes[] = {{r, c, 0, 1}, {c, 1, 1, 0}};
+            k.gather_walk(x.a, x.b, x.order.get(), r, c, axes, 2);
+        });
+        rows("add_at_walk", 3, [](auto& k, Arrays& x, Index r, Index c) {
+            const Axis axes[] = {{r, c, 0, 1}, {c, 1, 1, 0}};
+            k.add_at_walk(x.a, x.b, x.order.get(), r, c, axes, 2);
         });
         rows("layer_norm", 2, [](auto& k, Arrays& x, Index r, Index c) {
             k.layer_norm_forward(x.a, x.c, x.d, x.b, x.e, x.e, T(1e-5), r, c);

@@ -136,9 +136,14 @@ class Backend {
     virtual void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, const T* A,
                       Index lda, const T* B, Index ldb, T beta, T* C, Index ldc) const = 0;
 
-    /// y = x W' + bias in every row: x (rows, in), W (out, in), bias (out), y (rows, out).
+    /// y = x W' + bias in every row: x (rows, in), W (out, in), bias (out), y (rows, out). bias may
+    /// be null: 0.
     virtual void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
                                 Index out) const = 0;
+    /// y = max(x W' + bias, 0) in the same way; NaN stays NaN. The same bits as by linear_forward
+    /// and then Activation::relu, in one pass over y.
+    virtual void linear_relu_forward(T* y, const T* x, const T* w, const T* bias, Index rows,
+                                     Index in, Index out) const = 0;
     /// dw += dy' x and db += the sums of dy's columns: dy (rows, out), x (rows, in), dw (out, in),
     /// db (out).
     virtual void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
@@ -388,8 +393,17 @@ class Backend {
     /// y += a along a walk that may meet an element of y often: the gradient of copy_walk with
     /// y and a exchanged.
     virtual void add_walk(T* y, const T* a, const Axis* axes, int rank) const = 0;
-    /// y[indices[i], :] += x[i, :] for i < n, in this order: the gradient of gather_rows.
-    virtual void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) const = 0;
+    /// y = a + stride k elements further, with k = indices[b], along a walk that meets each element
+    /// of y once: what indices choose along one axis of a, which has `size` entries, `stride`
+    /// apart. 0 <= k < size: src/ checks it on the CPU; a GPU gives NaN for any other k, as for
+    /// labels.
+    virtual void gather_walk(T* y, const T* a, const Index* indices, Index size, Index stride,
+                             const Axis* axes, int rank) const = 0;
+    /// a (stride k elements further) += y along such a walk, in its order: the gradient of
+    /// gather_walk. A GPU adds nothing for any other k. Positions may meet in an element of a where
+    /// they differ along axes with a = 0 alone.
+    virtual void add_at_walk(T* a, const T* y, const Index* indices, Index size, Index stride,
+                             const Axis* axes, int rank) const = 0;
 };
 
 }  // namespace handgrad

@@ -27,10 +27,11 @@ class CpuBackend final : public Backend<T> {
     }
     void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
                         Index out) const override {
-        if (ladder::rounding_rung<T>() == nullptr)
-            return HANDGRAD_ISA::linear_forward(y, x, w, bias, rows, in, out);
-        gemm(Trans::no, Trans::yes, rows, out, in, T{1}, x, in, w, in, T{0}, y, out);
-        add_to_rows(y, bias, rows, out);
+        linear(y, x, w, bias, false, rows, in, out);
+    }
+    void linear_relu_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
+                             Index out) const override {
+        linear(y, x, w, bias, true, rows, in, out);
     }
     void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
                                 Index out) const override {
@@ -224,8 +225,13 @@ class CpuBackend final : public Backend<T> {
     void add_walk(T* y, const T* a, const Axis* axes, int rank) const override {
         HANDGRAD_ISA::add_walk(y, a, axes, rank);
     }
-    void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) const override {
-        HANDGRAD_ISA::add_at_rows(y, x, indices, n, cols);
+    void gather_walk(T* y, const T* a, const Index* indices, Index, Index stride, const Axis* axes,
+                     int rank) const override {
+        HANDGRAD_ISA::gather_walk(y, a, indices, stride, axes, rank);
+    }
+    void add_at_walk(T* a, const T* y, const Index* indices, Index size, Index stride,
+                     const Axis* axes, int rank) const override {
+        HANDGRAD_ISA::add_at_walk(a, y, indices, size, stride, axes, rank);
     }
     void adam_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
                    const AdamStep<T>& s) const override {
@@ -258,6 +264,16 @@ class CpuBackend final : public Backend<T> {
     void penalty_backward(Penalty R, const ParameterArrays<T>* parameters, Index count,
                           T strength) const override {
         HANDGRAD_ISA::penalty_backward(R, parameters, count, strength);
+    }
+
+  private:
+    void linear(T* y, const T* x, const T* w, const T* bias, bool relu, Index rows, Index in,
+                Index out) const {
+        if (ladder::rounding_rung<T>() == nullptr)
+            return HANDGRAD_ISA::linear_forward(y, x, w, bias, relu, rows, in, out);
+        gemm(Trans::no, Trans::yes, rows, out, in, T{1}, x, in, w, in, T{0}, y, out);
+        if (bias != nullptr) add_to_rows(y, bias, rows, out);
+        if (relu) activation_forward(Activation::relu, y, y, T{0}, T{0}, rows * out);
     }
 };
 

@@ -17,9 +17,10 @@ void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, cons
 }
 
 template <class T>
-void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in, Index out) {
+void linear_forward(T* y, const T* x, const T* w, const T* bias, bool relu, Index rows, Index in,
+                    Index out) {
     multiply_fused<T>({Trans::no, Trans::yes, rows, out, in, T{1}, x, in, w, in, T{0}, y, out},
-                      {.bias = bias});
+                      {.bias = bias, .relu = relu});
 }
 
 template <class T>
@@ -72,7 +73,7 @@ ladder::FusedGemm<T> fused_rung() {
 #define HANDGRAD_INSTANTIATE(T)                                                                   \
     template void gemm<T>(Trans, Trans, Index, Index, Index, T, const T*, Index, const T*, Index, \
                           T, T*, Index);                                                          \
-    template void linear_forward<T>(T*, const T*, const T*, const T*, Index, Index, Index);       \
+    template void linear_forward<T>(T*, const T*, const T*, const T*, bool, Index, Index, Index); \
     template void linear_backward_weight<T>(T*, T*, const T*, const T*, Index, Index, Index);     \
     template ladder::Gemm<T> rung(int);                                                           \
     template ladder::FusedGemm<T> fused_rung();

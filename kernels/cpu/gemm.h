@@ -10,7 +10,8 @@ void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, cons
           const T* B, Index ldb, T beta, T* C, Index ldc);
 
 template <class T>
-void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in, Index out);
+void linear_forward(T* y, const T* x, const T* w, const T* bias, bool relu, Index rows, Index in,
+                    Index out);
 
 template <class T>
 void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in, Index out);

@@ -16,9 +16,9 @@ std::string_view name_of(Precision precision);
 /// times slower.
 bool supported(Precision precision, Isa isa);
 
-/// What Backend<float>::gemm and linear_forward compute in from now on, whatever their instruction
-/// set. At the start it is float. Convolutions stay in float, and doubles in double. `isa`: whose
-/// tiles; they must be supported(). Not while kernels run.
+/// What Backend<float>::gemm, linear_forward and linear_relu_forward compute in from now on,
+/// whatever their instruction set. At the start it is float. Convolutions stay in float, and
+/// doubles in double. `isa`: whose tiles; they must be supported(). Not while kernels run.
 void set_precision(Precision precision, Isa isa = chosen_isa());
 Precision precision();
 

@@ -246,21 +246,58 @@ void add_walk(T* y, const T* a, const Axis* axes, int rank) {
 }
 
 template <class T>
-void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) {
-    // Two rows of x may go to one of y, so threads split the rows of y, and each looks through all
-    // indices: for short rows that would take as long as adding them.
-    Index rows = 0;
-    for (Index i = 0; i < n; ++i) rows = larger(rows, indices[i] + 1);
-    constexpr Index short_row = 64;
-    const Cost cost = cols > short_row ? streaming<T>(n * cols, 3) : Cost{};
-    const auto add = [=](Index begin, Index end) {
-        for (Index i = 0; i < n; ++i) {
-            const Index row = indices[i];
-            if (row < begin || row >= end) continue;
-            for (Index c = 0; c < cols; ++c) y[row * cols + c] += x[i * cols + c];
+void gather_walk(T* y, const T* a, const Index* indices, Index stride, const Axis* axes, int rank) {
+    const Index n = positions(axes, rank);
+    const Axis last = axes[rank - 1];
+    const auto run = [=](Index yi, Index ai, Index bi, Index count) {
+        if (last.y == 1 && last.a == 1 && last.b == 0) {  // one index for all of them
+            const T* from = a + ai + indices[bi] * stride;
+            for (Index i = 0; i < count; ++i) y[yi + i] = from[i];
+        } else {
+            for (Index i = 0; i < count; ++i)
+                y[yi + i * last.y] = a[ai + i * last.a + indices[bi + i * last.b] * stride];
         }
     };
-    parallel_ranges(rows, cost, add, 1);
+    parallel_ranges(n, streaming<T>(n, 2),
+                    [=](Index begin, Index end) { walk(axes, rank, begin, end, run); });
+}
+
+template <class T>
+void add_at_walk(T* a, const T* y, const Index* indices, Index size, Index stride, const Axis* axes,
+                 int rank) {
+    const Axis last = axes[rank - 1];
+    const Cost cost = streaming<T>(positions(axes, rank), 3);
+    constexpr Index short_row = 64, long_piece = 16384 / Index{sizeof(T)};
+    if (last.y == 1 && last.a == 1 && last.b == 0) {
+        // One index for a row. Threads split what they choose, and each looks through all of them:
+        // for short rows that would take as long as adding them.
+        const auto add_rows = [=](Index begin, Index end) {
+            walk(axes, rank, 0, positions(axes, rank),
+                 [=](Index yi, Index ai, Index bi, Index count) {
+                     const Index k = indices[bi];
+                     if (k < begin || k >= end) return;
+                     T* const to = a + ai + k * stride;
+                     for (Index i = 0; i < count; ++i) to[i] += y[yi + i];
+                 });
+        };
+        return parallel_ranges(size, last.size > short_row ? cost : Cost{}, add_rows, 1);
+    }
+    const auto add = [=](Index begin, Index end) {  // along the last axis
+        Axis part[6];
+        for (int j = 0; j < rank; ++j) part[j] = axes[j];
+        part[rank - 1].size = end - begin;
+        const Index skip_y = begin * last.y, skip_a = begin * last.a, skip_b = begin * last.b;
+        walk(part, rank, 0, positions(part, rank), [&](Index yi, Index ai, Index bi, Index count) {
+            const Index* const k = indices + bi + skip_b;
+            T* const to = a + ai + skip_a;
+            for (Index i = 0; i < count; ++i)
+                to[i * last.a + k[i * last.b] * stride] += y[yi + skip_y + i * last.y];
+        });
+    };
+    // Positions that differ along the last axis never meet. Threads split it in long pieces: a core
+    // fetches what comes after its own, too.
+    if (last.a == 0) return add(0, last.size);
+    parallel_ranges(last.size, cost, add, long_piece);
 }
 
 // ---- reductions ------------------------------------------------------------------------------

@@ -7,7 +7,8 @@
 //   dx      (C, N pixels)  = weight' (C, O kernel)  dy of the windows that hold a pixel (O kernel,
 //   N pixels)
 //
-// Each number of a result is one thread's sum in a fixed order. Groups come one after another.
+// Each number of a result is one thread's sum in a fixed order. The groups are as many products,
+// found by one launch.
 #pragma once
 
 #include "kernels/cuda/gemm.h"
@@ -15,18 +16,20 @@
 
 namespace handgrad::HANDGRAD_GPU {
 
-/// What follows from the sizes, and one group of them.
-struct ConvGroup {
+/// What follows from the sizes. Samples, channels and outputs are those of this thread's group.
+struct ConvGroups {
     Windows windows;
-    Index n, group;
-    Index C, O;               // channels of the group, in and out
-    Index all_C, all_O;       // of all groups
-    Index kernel, P, pixels;  // elements of a window, of y and of x in one channel
+    Index n;
+    Index first_group, groups;  // of this launch: all, but for very many
+    Index C, O;                 // channels of a group, in and out
+    Index all_C, all_O;         // of all groups
+    Index kernel, P, pixels;    // elements of a window, of y and of x in one channel
 
-    ConvGroup(const Conv2dSizes& s, Index group_)
+    ConvGroups(const Conv2dSizes& s, Index first_group_)
         : windows(s.windows),
           n(s.n),
-          group(group_),
+          first_group(first_group_),
+          groups(s.groups - first_group_ < most_products ? s.groups - first_group_ : most_products),
           C(s.in_channels / s.groups),
           O(s.out_channels / s.groups),
           all_C(s.in_channels),
@@ -35,23 +38,24 @@ struct ConvGroup {
           P(s.windows.h.out * s.windows.w.out),
           pixels(s.windows.h.in * s.windows.w.in) {}
 
+    __device__ Index group() const { return first_group + product_number(); }
     /// Where channel c of a sample starts in x, and channel o in y.
     __device__ Index x_at(Index sample, Index c) const {
-        return (sample * all_C + group * C + c) * pixels;
+        return (sample * all_C + group() * C + c) * pixels;
     }
     __device__ Index y_at(Index sample, Index o) const {
-        return (sample * all_O + group * O + o) * P;
+        return (sample * all_O + group() * O + o) * P;
     }
     /// Element (c, kernel element) of output o's weight.
     __device__ Index weight_at(Index o, Index c_and_kernel) const {
-        return (group * O + o) * C * kernel + c_and_kernel;
+        return (group() * O + o) * C * kernel + c_and_kernel;
     }
 };
 
 /// Number (window of all samples, k): x under element k = (channel, kh, kw) of the window.
 template <class T>
 struct WindowElements {
-    ConvGroup v;
+    ConvGroups v;
     const T* x;
     bool window_first;  // (window, k); else (k, window)
 
@@ -71,7 +75,7 @@ struct WindowElements {
 /// Number (o, window of all samples): dy.
 template <class T>
 struct WindowGradients {
-    ConvGroup v;
+    ConvGroups v;
     const T* dy;
 
     __device__ T at(Index o, Index window) const {
@@ -80,10 +84,20 @@ struct WindowGradients {
     __device__ bool k_is_fast() const { return true; }
 };
 
+/// Number (o, k): the weight.
+template <class T>
+struct WeightOfOutput {
+    ConvGroups v;
+    const T* weight;
+
+    __device__ T at(Index o, Index k) const { return weight[v.weight_at(o, k)]; }
+    __device__ bool k_is_fast() const { return true; }
+};
+
 /// Number (c, (o, kh, kw)): the weight.
 template <class T>
 struct WeightOfInput {
-    ConvGroup v;
+    ConvGroups v;
     const T* weight;
 
     __device__ T at(Index c, Index k) const {
@@ -96,7 +110,7 @@ struct WeightOfInput {
 /// is.
 template <class T>
 struct GradientsOfPixel {
-    ConvGroup v;
+    ConvGroups v;
     const T* dy;
 
     __device__ T at(Index pixel, Index k) const {
@@ -112,35 +126,42 @@ struct GradientsOfPixel {
 
 template <class T>
 void conv2d_forward(T* y, const T* x, const T* weight, const T* bias, const Conv2dSizes& s) {
-    for (Index group = 0; group < s.groups; ++group) {
-        const ConvGroup v(s, group);
+    for (Index first = 0; first < s.groups; first += most_products) {
+        const ConvGroups v(s, first);
         const Index K = v.C * v.kernel;
-        product<T>(v.O, v.n * v.P, K, Operand<T>{weight + group * v.O * K, K, 1},
-                   WindowElements<T>{v, x, true}, [=] __device__(Index o, Index window, T sum) {
-                       if (bias != nullptr) sum += bias[v.group * v.O + o];
-                       y[v.y_at(window / v.P, o) + window % v.P] = sum;
-                   });
+        product<T>(
+            v.O, v.n * v.P, K, WeightOfOutput<T>{v, weight}, WindowElements<T>{v, x, true},
+            [=] __device__(Index o, Index window, T sum) {
+                if (bias != nullptr) sum += bias[v.group() * v.O + o];
+                y[v.y_at(window / v.P, o) + window % v.P] = sum;
+            },
+            v.groups);
     }
 }
 
 template <class T>
 void conv2d_backward_input(T* dx, const T* dy, const T* weight, const Conv2dSizes& s) {
-    for (Index group = 0; group < s.groups; ++group) {
-        const ConvGroup v(s, group);
-        product<T>(v.C, v.n * v.pixels, v.O * v.kernel, WeightOfInput<T>{v, weight},
-                   GradientsOfPixel<T>{v, dy}, [=] __device__(Index c, Index pixel, T sum) {
-                       dx[v.x_at(pixel / v.pixels, c) + pixel % v.pixels] = sum;
-                   });
+    for (Index first = 0; first < s.groups; first += most_products) {
+        const ConvGroups v(s, first);
+        product<T>(
+            v.C, v.n * v.pixels, v.O * v.kernel, WeightOfInput<T>{v, weight},
+            GradientsOfPixel<T>{v, dy},
+            [=] __device__(Index c, Index pixel, T sum) {
+                dx[v.x_at(pixel / v.pixels, c) + pixel % v.pixels] = sum;
+            },
+            v.groups);
     }
 }
 
 template <class T>
 void conv2d_backward_weight(T* dweight, T* dbias, const T* dy, const T* x, const Conv2dSizes& s) {
-    for (Index group = 0; group < s.groups; ++group) {
-        const ConvGroup v(s, group);
-        product<T>(v.O, v.C * v.kernel, v.n * v.P, WindowGradients<T>{v, dy},
-                   WindowElements<T>{v, x, false},
-                   [=] __device__(Index o, Index k, T sum) { dweight[v.weight_at(o, k)] += sum; });
+    for (Index first = 0; first < s.groups; first += most_products) {
+        const ConvGroups v(s, first);
+        product<T>(
+            v.O, v.C * v.kernel, v.n * v.P, WindowGradients<T>{v, dy},
+            WindowElements<T>{v, x, false},
+            [=] __device__(Index o, Index k, T sum) { dweight[v.weight_at(o, k)] += sum; },
+            v.groups);
     }
     if (dbias == nullptr) return;
     const Index planes = s.out_channels, P = s.windows.h.out * s.windows.w.out, n = s.n;

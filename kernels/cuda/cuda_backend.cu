@@ -24,7 +24,11 @@ class CudaBackend final : public Backend<T> {
     }
     void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
                         Index out) const override {
-        HANDGRAD_GPU::linear_forward(y, x, w, bias, rows, in, out);
+        HANDGRAD_GPU::linear_forward(y, x, w, bias, false, rows, in, out);
+    }
+    void linear_relu_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
+                             Index out) const override {
+        HANDGRAD_GPU::linear_forward(y, x, w, bias, true, rows, in, out);
     }
     void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
                                 Index out) const override {
@@ -216,8 +220,13 @@ class CudaBackend final : public Backend<T> {
     void add_walk(T* y, const T* a, const Axis* axes, int rank) const override {
         HANDGRAD_GPU::add_walk(y, a, axes, rank);
     }
-    void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) const override {
-        HANDGRAD_GPU::add_at_rows(y, x, indices, n, cols);
+    void gather_walk(T* y, const T* a, const Index* indices, Index size, Index stride,
+                     const Axis* axes, int rank) const override {
+        HANDGRAD_GPU::gather_walk(y, a, indices, size, stride, axes, rank);
+    }
+    void add_at_walk(T* a, const T* y, const Index* indices, Index size, Index stride,
+                     const Axis* axes, int rank) const override {
+        HANDGRAD_GPU::add_at_walk(a, y, indices, size, stride, axes, rank);
     }
     void adam_step(const ParameterArrays<T>* parameters, Index count, const Index* step,
                    const AdamStep<T>& s) const override {

@@ -23,10 +23,10 @@ inline void check(cudaError_t status, const std::string& call) {
 /// The stream that all work goes to.
 cudaStream_t stream();
 
-/// 1024 numbers in device memory, for what a reduction leaves between its two steps. Work in a
-/// stream is ordered, so one is enough.
+/// Device memory for what a sum in two steps leaves between them: numbers as wide as a double or
+/// less, 8 MiB in all. Work in a stream is ordered, so one is enough.
 double* scratch();
-inline constexpr int scratch_size = 1024;
+inline constexpr Index scratch_size = 1 << 20;
 
 /// Threads in a block: a multiple of the warp that leaves each thread 255 registers, and gives a
 /// multiprocessor of 2048 threads enough blocks to hide what each waits for.
@@ -111,6 +111,7 @@ __global__ void __launch_bounds__(block_threads) sum_kernel(Index n, F f, Finish
 /// Blocks' worth of elements that a block of a sum takes, so that it does not wait for its start
 /// alone.
 inline constexpr Index worth_a_block = 16;
+inline constexpr Index most_sums = 1024;
 
 /// The sums of blocks, in scratch(): written by one launch, read by the next.
 template <class S>
@@ -122,13 +123,13 @@ struct PartialSums {
 };
 
 /// finish(0, the sum), on the device, of what the blocks of step(blocks, f) give to f(block, sum).
-/// The sum of each is kept in scratch(), then one block sums those. At most 1024 blocks; where
+/// The sum of each is kept in scratch(), then one block sums those. At most most_sums blocks; where
 /// `blocks` is 0 or 1, one does it all.
 template <class S, class Step, class Finish>
 void sum_of_blocks(Index blocks, Step step, Finish finish) {
     if (blocks <= 1) return step(1U, finish);
     const PartialSums<S> partial{reinterpret_cast<S*>(scratch())};
-    const Index count = blocks < scratch_size ? blocks : scratch_size;
+    const Index count = blocks < most_sums ? blocks : most_sums;
     step(static_cast<unsigned>(count), partial);
     launch(sum_kernel<S, PartialSums<S>, Finish>, 1, threads_for(count), 0, stream(), count,
            partial, finish);

@@ -191,6 +191,39 @@ void add_walk(T* y, const T* a, const Axis* axes, int rank) {
     }
 }
 
+template <class T>
+void gather_walk(T* y, const T* a, const Index* indices, Index size, Index stride, const Axis* axes,
+                 int rank) {
+    const Walk walk = walk_along(axes, rank);
+    each(walk.positions, [=] __device__(Index i) {
+        const Offsets at = offsets_at(walk, i);
+        const Index k = indices[at.b];
+        y[at.y] = k >= 0 && k < size ? a[at.a + k * stride] : static_cast<T>(NAN);
+    });
+}
+
+/// Where positions may meet in an element of a, along the axes that do not move in it, a thread
+/// goes through them in their order.
+template <class T>
+void add_at_walk(T* a, const T* y, const Index* indices, Index size, Index stride, const Axis* axes,
+                 int rank) {
+    Walk meeting{}, apart{};
+    meeting.positions = apart.positions = 1;
+    for (int j = 0; j < rank; ++j) {
+        Walk& walk = axes[j].a == 0 ? meeting : apart;
+        walk.axes[walk.rank++] = axes[j];
+        walk.positions *= axes[j].size;
+    }
+    each(apart.positions, [=] __device__(Index i) {
+        const Offsets from = offsets_at(apart, i);
+        for (Index j = 0; j < meeting.positions; ++j) {
+            const Offsets further = offsets_at(meeting, j);
+            const Index k = indices[from.b + further.b];
+            if (k >= 0 && k < size) a[from.a + k * stride] += y[from.y + further.y];
+        }
+    });
+}
+
 // ---- reductions --------------------------------------------------------------------------------
 
 /// op over x[0], x[stride], ..., n of them: those from `begin` on in steps of `step`, the lanes'

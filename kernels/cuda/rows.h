@@ -46,14 +46,6 @@ void gather_rows(T* out, const T* x, const Index* indices, Index n, Index cols) 
     each(n * cols, [=] __device__(Index i) { out[i] = x[indices[i / cols] * cols + i % cols]; });
 }
 
-/// Rows of y may meet, so a thread has a column and goes through the rows in their order.
-template <class T>
-void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) {
-    each(cols, [=] __device__(Index c) {
-        for (Index i = 0; i < n; ++i) y[indices[i] * cols + c] += x[i * cols + c];
-    });
-}
-
 // ---- softmax -----------------------------------------------------------------------------------
 
 /// logsumexp(x) in two parts, as in kernels/cpu/softmax.h. All lanes of the warp get it.

@@ -34,11 +34,11 @@ struct Classifier {
     /// A full-batch step. Returns the data's loss before it.
     double step(const Line& line, const L2Penalty<double>* penalty = nullptr) {
         sgd.zero_grad();
-        const double value = loss.forward(linear.forward(line.x), line.y).item();
+        const Tensor<double> value = loss.forward(linear.forward(line.x), line.y);
         linear.backward_parameters(loss.backward());
         if (penalty != nullptr) penalty->backward();
         sgd.step();
-        return value;
+        return value.item();  // last: a GPU has been asked for the whole step before the host waits
     }
     double loss_on(const Line& line) { return loss.forward(linear.forward(line.x), line.y).item(); }
     double accuracy_on(const Line& line) { return accuracy(linear.forward(line.x), line.y); }

@@ -42,10 +42,10 @@ inline void penalties_on_images(Lesson& lesson) {
         SGD<double> sgd(model.parameters(), 1.0);
         const L2Penalty<double> squares({&model.weight}, name == "L2" ? 0.003 : 0);
         const L1Penalty<double> sizes({&model.weight}, name == "L1" ? 0.003 : 0);
-        double train_loss = 0;
+        Tensor<double> train_loss;  // read after the last step, or a GPU would be waited for
         for (int step = 0; step < steps; ++step) {
             sgd.zero_grad();
-            train_loss = loss.forward(model.forward(x), y).item();
+            train_loss = loss.forward(model.forward(x), y);
             model.backward_parameters(loss.backward());
             squares.backward();
             sizes.backward();
@@ -56,7 +56,7 @@ inline void penalties_on_images(Lesson& lesson) {
             std::count_if(w.begin(), w.end(), [](double v) { return std::abs(v) < 0.01; });
         const Tensor<double> scores = model.forward(x_test);
         rows.push_back(cells("%s | %.4f | %.4f | %.3f | %.1f | %.1f | %td", name.c_str(),
-                             train_loss, loss.forward(scores, y_test).item(),
+                             train_loss.item(), loss.forward(scores, y_test).item(),
                              accuracy(scores, y_test),
                              L2Penalty<double>({&model.weight}, 1).forward().item(),
                              L1Penalty<double>({&model.weight}, 1).forward().item(), zeros[name]));

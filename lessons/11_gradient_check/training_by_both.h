@@ -54,10 +54,11 @@ inline void training_by_both(Lesson& lesson, const TwoClasses& data,
             for (int epoch = 0; epoch < options.epochs; ++epoch) {
                 hidden.zero_grad();
                 output.zero_grad();
-                losses.push_back(loss.forward(model.forward(x), y).item());
+                const Tensor<double> value = loss.forward(model.forward(x), y);
                 model.backward_parameters(loss.backward());
                 hidden.step();
                 output.step();
+                losses.push_back(value.item());  // last: the host waits here for a GPU
             }
             const char* by = book ? "lecture" : "true";
             const auto settled = losses.begin() + std::min(20, options.epochs - 1);

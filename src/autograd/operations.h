@@ -118,14 +118,16 @@ Variable<T> concat(std::initializer_list<Variable<T>> parts, int axis) {
     return concat(std::span<const Variable<T>>(parts.begin(), parts.size()), axis);
 }
 /// y[i, j, ..] = x[.., index[i, j, ..], ..], the index standing at this axis. y has the shape of
-/// the index, which has the rank of x and is no longer than x along the other axes.
+/// the index, which has the rank of x and is no longer than x along the other axes. An entry out of
+/// range throws Error; with the index on a GPU, which the host does not wait for, it gives NaN.
 template <class T>
 Variable<T> gather(const Variable<T>& x, int axis, const Tensor<Index>& index);
 /// y[n] = x[n, labels[n]], with x (N, C), labels (N), y (N): what a loss gathers. A label out of
 /// range throws Error; on a GPU, which the host does not wait for, it gives NaN.
 template <class T>
 Variable<T> gather(const Variable<T>& x, const Labels& labels);
-/// The entries of x along an axis that the index (M) names, in its order; some often, maybe.
+/// The entries of x along an axis that the index (M) names, in its order; some often, maybe. An
+/// entry out of range as in gather.
 template <class T>
 Variable<T> index_select(const Variable<T>& x, int axis, const Tensor<Index>& index);
 

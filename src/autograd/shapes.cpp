@@ -1,3 +1,4 @@
+#include <array>
 #include <string>
 
 #include "autograd/node.h"
@@ -175,47 +176,58 @@ Variable<T> concat(std::span<const Variable<T>> parts, int axis) {
 
 namespace {
 
-template <class T>
-Variable<T> scatter_by(const Variable<T>& x, const Tensor<Index>& rows, Index row_size,
-                       const Shape& shape);
+/// What an index chooses along one axis of x: the walk through y, x and the index.
+struct Choice {
+    Tensor<Index> index;  // on the device of x, and nobody else's
+    Index size, stride;   // of the axis
+    std::array<Axis, Shape::max_rank> axes;
+    int rank;
+};
 
-// y[i, :] = x[rows[i], :], with x seen as (N, row_size)
-//   dx[j, :] = sum over all i with rows[i] = j of dy[i, :]
 template <class T>
-Variable<T> gather_by(const char* operation, const Variable<T>& x, const Tensor<Index>& rows,
-                      Index row_size, const Shape& shape) {
+Variable<T> scatter_by(const Variable<T>& x, const Choice& choice, const Shape& shape);
+
+// y[i] = x[where i chooses it]     dx[j] = sum over all i that choose j of dy[i]
+template <class T>
+Variable<T> gather_by(const char* operation, const Variable<T>& x, const Choice& choice,
+                      const Shape& shape) {
     Tensor<T> y = Tensor<T>::empty(shape, x.value().device());
     backend<T>(y.device())
-        .gather_rows(y.data(), x.value().data(), rows.data(), rows.size(), row_size);
-    return record(operation, y, {x}, [rows, row_size](Node<T>& node, const Variable<T>& dy) {
-        node.give(0, scatter_by(dy, rows, row_size, node.input_shape(0)));
+        .gather_walk(y.data(), x.value().data(), choice.index.data(), choice.size, choice.stride,
+                     choice.axes.data(), choice.rank);
+    return record(operation, y, {x}, [choice](Node<T>& node, const Variable<T>& dy) {
+        node.give(0, scatter_by(dy, choice, node.input_shape(0)));
     });
 }
 
-// y[j, :] = sum over all i with rows[i] = j of x[i, :]     dx[i, :] = dy[rows[i], :]
+// y[j] = sum over all i that choose j of x[i]     dx[i] = dy[where i chooses it]
 template <class T>
-Variable<T> scatter_by(const Variable<T>& x, const Tensor<Index>& rows, Index row_size,
-                       const Shape& shape) {
+Variable<T> scatter_by(const Variable<T>& x, const Choice& choice, const Shape& shape) {
     const Tensor<T> y = Tensor<T>::zeros(shape, x.value().device());
     backend<T>(y.device())
-        .add_at_rows(y.data(), x.value().data(), rows.data(), rows.size(), row_size);
-    return record("scatter_add", y, {x}, [rows, row_size](Node<T>& node, const Variable<T>& dy) {
-        node.give(0, gather_by("gather", dy, rows, row_size, node.input_shape(0)));
+        .add_at_walk(y.data(), x.value().data(), choice.index.data(), choice.size, choice.stride,
+                     choice.axes.data(), choice.rank);
+    return record("scatter_add", y, {x}, [choice](Node<T>& node, const Variable<T>& dy) {
+        node.give(0, gather_by("gather", dy, choice, node.input_shape(0)));
     });
 }
 
-/// The index on the CPU. Throws Error where it names what x has not along an axis.
+/// A copy of the index on the device of x. Throws Error where it names what x has not along an
+/// axis; but an index that is on a GPU already the host does not read, for which it would have to
+/// wait.
 template <class T>
-Tensor<Index> entries_of(const char* operation, const Variable<T>& x, int axis,
-                         const Tensor<Index>& index) {
-    Tensor<Index> host = index.to(Device::cpu);
+Tensor<Index> own_index(const char* operation, const Variable<T>& x, int axis,
+                        const Tensor<Index>& index) {
+    const Device device = x.value().device();
+    if (device != Device::cpu && index.device() == device) return index.clone();
+    const Tensor<Index> host = index.to(Device::cpu);
     for (const Index entry : host.span())
         if (entry < 0 || entry >= x.shape()[axis])
             throw Error(std::string(operation) + ": an entry is out of range",
                         "entry " + std::to_string(entry),
                         "entries 0 to " + std::to_string(x.shape()[axis] - 1) + " along axis " +
                             std::to_string(axis) + of_shape(x.shape()));
-    return host;
+    return device == Device::cpu ? host.clone() : host.to(device);
 }
 
 }  // namespace
@@ -232,21 +244,15 @@ Variable<T> gather(const Variable<T>& x, int axis, const Tensor<Index>& index) {
             "gather: the shapes do not fit",
             "x" + of_shape(x.shape()) + ", index" + of_shape(index.shape()),
             "an index of as many axes, no longer than x but along axis " + std::to_string(along));
-    const Tensor<Index> host = entries_of("gather", x, along, index);
     const Strides xs = strides_of(x.shape()), is = strides_of(index.shape());
-    const Tensor<Index> elements = Tensor<Index>::empty({index.size()});
-    for (Index k = 0; k < index.size(); ++k) {
-        Index element = host.data()[k] * xs[at(along)], rest = k;
-        for (int i = 0; i < index.rank(); ++i) {
-            if (i != along) element += rest / is[at(i)] * xs[at(i)];
-            rest %= is[at(i)];
-        }
-        elements.data()[k] = element;
-    }
-    return gather_by("gather", x, elements.to(x.value().device()), 1, index.shape());
+    Choice choice{
+        own_index("gather", x, along, index), x.shape()[along], xs[at(along)], {}, index.rank()};
+    for (int i = 0; i < index.rank(); ++i)
+        choice.axes[at(i)] = {index.dim(i), is[at(i)], i == along ? 0 : xs[at(i)], is[at(i)]};
+    return gather_by("gather", x, choice, index.shape());
 }
 
-// An element of x (N, C) is a row of x seen as (N C, 1): y[n] = x[n C + labels[n]].
+// y[n] = x[n, labels[n]]: gather along axis 1 by the labels as a column.
 //
 // Labels on a GPU the host does not read, for which it would have to wait. There
 //   y[n] = sum_c h[n,c] x[n,c] over the c with h[n,c] != 0,  h[n,c] = 1 where c = labels[n], else 0
@@ -267,20 +273,20 @@ Variable<T> gather(const Variable<T>& x, const Labels& labels) {
         return sum(where(h, Variable<T>(h) * x, constant(0, x)), {1});
     }
     const Labels host = labels.to(Device::cpu);
-    const Tensor<Index> elements = Tensor<Index>::empty({n});
+    const Tensor<Index> column = Tensor<Index>::empty({n, 1});
     for (Index i = 0; i < n; ++i) {
         const Index label = host.data()[i];
         if (label < 0 || label >= classes)
             throw Error("gather: a label is out of range", "label " + std::to_string(label),
                         "labels 0 to " + std::to_string(classes - 1) + " for x of shape " +
                             x.shape().str());
-        elements.data()[i] = i * classes + label;
+        column.data()[i] = label;
     }
-    return gather_by("gather", x, elements.to(device), 1, {n});
+    const Choice choice{column.to(device), classes, 1, {Axis{n, 1, classes, 1}}, 1};
+    return gather_by("gather", x, choice, {n});
 }
 
-// Entry i along the axis is a block of x seen as (outer axes, axis, inner axes), that is row
-// o size + i of x seen as (outer size, inner).
+// Entry i along the axis is a block of x seen as (outer axes, axis, inner axes).
 template <class T>
 Variable<T> index_select(const Variable<T>& x, int axis, const Tensor<Index>& index) {
     const Shape& shape = x.shape();
@@ -289,15 +295,16 @@ Variable<T> index_select(const Variable<T>& x, int axis, const Tensor<Index>& in
         throw Error("index_select: the shapes do not fit",
                     "x" + of_shape(shape) + ", index" + of_shape(index.shape()),
                     "an index of shape (M)");
-    const Tensor<Index> host = entries_of("index_select", x, along, index);
+    const Index size = shape[along], inner = strides_of(shape)[at(along)], m = index.size();
     Index outer = 1;
     for (int i = 0; i < along; ++i) outer *= shape[i];
-    const Tensor<Index> rows = Tensor<Index>::empty({outer * host.size()});
-    for (Index o = 0; o < outer; ++o)
-        for (Index i = 0; i < host.size(); ++i)
-            rows.data()[o * host.size() + i] = o * shape[along] + host.data()[i];
-    return gather_by("index_select", x, rows.to(x.value().device()), strides_of(shape)[at(along)],
-                     with_dim(shape, along, host.size()));
+    const Choice choice{
+        own_index("index_select", x, along, index),
+        size,
+        inner,
+        {Axis{outer, m * inner, size * inner, 0}, Axis{m, inner, 0, 1}, Axis{inner, 1, 1, 0}},
+        3};
+    return gather_by("index_select", x, choice, with_dim(shape, along, m));
 }
 
 namespace {

@@ -19,10 +19,11 @@ class ElementwiseLayer : public Layer<T> {
   protected:
     explicit ElementwiseLayer(Activation f, double a = 0, double b = 0);
 
+    Tensor<T> kept_;  // x or y of the last forward, whichever f's derivative is computed from
+
   private:
     Activation f_;
     T a_, b_;
-    Tensor<T> kept_;  // x or y of the last forward, whichever f's derivative is computed from
 };
 
 /// ReLU: y = max(x, 0)
@@ -33,6 +34,8 @@ template <class T>
 class ReLU final : public ElementwiseLayer<T> {
   public:
     ReLU() : ElementwiseLayer<T>(Activation::relu) {}
+    /// As if the last forward had returned y: for a layer before that has found it itself.
+    void keep_output(const Tensor<T>& y) { this->kept_ = y; }
     [[nodiscard]] std::string describe() const override { return "ReLU()"; }
 };
 

@@ -27,6 +27,16 @@ Linear<T>::Linear(Index in, Index out, Random& random, const LinearOptions& opti
 
 template <class T>
 Tensor<T> Linear<T>::forward(const Tensor<T>& x) {
+    return forward(x, false);
+}
+
+template <class T>
+Tensor<T> Linear<T>::forward_relu(const Tensor<T>& x) {
+    return forward(x, true);
+}
+
+template <class T>
+Tensor<T> Linear<T>::forward(const Tensor<T>& x, bool relu) {
     this->require_input(x);
     this->require_same_device(x, weight);
     if (x.rank() != 2 || x.dim(1) != in_)
@@ -37,12 +47,12 @@ Tensor<T> Linear<T>::forward(const Tensor<T>& x) {
                         : "make the layer before it give " + std::to_string(in_) + " features");
     const Index n = x.dim(0);
     Tensor<T> y = Tensor<T>::empty({n, out_}, x.device());
-    if (options_.bias)
-        backend<T>(x.device())
-            .linear_forward(y.data(), x.data(), weight.value.data(), bias.value.data(), n, in_,
-                            out_);  // x W' + b
+    const Backend<T>& kernels = backend<T>(x.device());
+    const T* const b = options_.bias ? bias.value.data() : nullptr;
+    if (relu)
+        kernels.linear_relu_forward(y.data(), x.data(), weight.value.data(), b, n, in_, out_);
     else
-        matmul(y, x, weight.value, {.trans_b = Trans::yes});  // x W'
+        kernels.linear_forward(y.data(), x.data(), weight.value.data(), b, n, in_, out_);
     x_ = x;
     y_ = y;
     return y;

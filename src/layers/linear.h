@@ -23,6 +23,8 @@ class Linear final : public Layer<T> {
            Device device = Device::cpu);
 
     Tensor<T> forward(const Tensor<T>& x) override;
+    /// max(forward(x), 0) in one pass over the output, for a ReLU that follows.
+    Tensor<T> forward_relu(const Tensor<T>& x);
     Tensor<T> backward(const Tensor<T>& dy) override;
     void backward_parameters(const Tensor<T>& dy) override;
 
@@ -34,6 +36,8 @@ class Linear final : public Layer<T> {
     Parameter<T> bias;    // (out); of shape (0), and none of parameters(), without a bias
 
   private:
+    Tensor<T> forward(const Tensor<T>& x, bool relu);
+
     Index in_, out_;
     LinearOptions options_;
     Tensor<T> x_, y_;

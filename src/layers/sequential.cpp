@@ -2,11 +2,18 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "layers/activations.h"
+#include "layers/linear.h"
 
 // Sequential: y = f_k(... f_1(f_0(x)))
 //
 // The chain rule, from the last layer to the first: with x_i the input of layer i,
 //   dL/dx_i = (df_i/dx_i)' dL/dx_{i+1},   dL/dx_{k+1} = dy
+//
+// A Linear and the ReLU after it go forward together, y = max(x W' + b, 0): the product has each
+// number in a register once it is found, and a pass of its own would read and write them all again.
+// What lies between the two is never stored. Nobody misses it: the backward of ReLU reads y, that
+// of Linear reads x, so both go back as if each had gone forward alone, with the same bits.
 
 namespace handgrad {
 
@@ -36,7 +43,18 @@ void Sequential<T>::append(std::unique_ptr<Layer<T>> layer) {
 template <class T>
 Tensor<T> Sequential<T>::forward(const Tensor<T>& x) {
     Tensor<T> y = x;
-    for (const auto& layer : layers_) y = layer->forward(y);
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+        auto* const linear = dynamic_cast<Linear<T>*>(layers_[i].get());
+        auto* const relu =
+            i + 1 < layers_.size() ? dynamic_cast<ReLU<T>*>(layers_[i + 1].get()) : nullptr;
+        if (linear != nullptr && relu != nullptr) {
+            y = linear->forward_relu(y);
+            relu->keep_output(y);
+            ++i;
+        } else {
+            y = layers_[i]->forward(y);
+        }
+    }
     return y;
 }
 

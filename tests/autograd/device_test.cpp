@@ -32,12 +32,15 @@ struct Inputs {
             tensors.push_back(x.to(device));
         }
         labels = Labels::from({n}, {2, 0, 1, 1, 2, 0}, device);
+        rows = Tensor<Index>::from({4}, {1, 2, 1, 1}, device);
+        elements = Tensor<Index>::from({2, 3}, {1, 0, 1, 2, 2, 0}, device);
     }
     [[nodiscard]] Var logits(const Var& w) const {
         return F::linear(Var(tensors[0]), w, Var(tensors[2]));
     }
     std::vector<Tensor<double>> tensors;  // x, w, b, weights of the classes
     Labels labels;
+    Tensor<Index> rows, elements;
 };
 
 struct Expression {
@@ -50,6 +53,16 @@ std::vector<Expression> expressions() {
         {"gather, twice",
          [](const Inputs& in, const Var& w) {
              const Var y = gather(in.logits(w), in.labels);
+             return mean(y * y);
+         }},
+        {"gather along each axis, twice",
+         [](const Inputs& in, const Var& w) {
+             const Var y = gather(w, 0, in.elements) * gather(w, -1, in.elements);
+             return mean(y * y);
+         }},
+        {"index_select along each axis",
+         [](const Inputs& in, const Var& w) {
+             const Var y = index_select(index_select(w, 0, in.rows), 1, in.rows);
              return mean(y * y);
          }},
         {"softplus",
@@ -133,6 +146,17 @@ TEST_CASE("a label out of range makes what is gathered on a GPU NaN, and nothing
             CHECK(values[0] == 1);
             CHECK(std::isnan(values[1]));
             CHECK(values[2] == 6);
+        }
+        for (const Index entry : {Index{-1}, Index{3}}) {
+            const auto index = Tensor<Index>::from({2}, {entry, 2}, device);
+            const std::vector<double> values = index_select(x, 0, index).value().values();
+            CHECK((std::isnan(values[0]) && std::isnan(values[1])));
+            CHECK(values[2] == 5);
+            const std::vector<double> column = gather(x, 0, index.reshape({2, 1})).value().values();
+            CHECK(std::isnan(column[0]));
+            CHECK(column[1] == 5);
+            // An index that the host has is checked, wherever x is.
+            CHECK_THROWS_AS(index_select(x, 0, index.to(Device::cpu)), Error);
         }
         const Var y = gather(x, Labels::from({3}, {0, 1, 1}, device));
         sum(y).backward();

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <numbers>
 #include <vector>
@@ -88,6 +89,46 @@ TEMPLATE_TEST_CASE("linear_forward is its definition", "[kernels]", float, doubl
                     for (Index i = 0; i < in; ++i) sum += x[at(r * in + i)] * w[at(o * in + i)];
                     REQUIRE(y[at(r * out + o)] == sum);  // whole numbers: exact
                 }
+        }
+    });
+}
+
+TEMPLATE_TEST_CASE("linear_relu_forward is linear_forward and then ReLU, to the bit", "[kernels]",
+                   float, double) {
+    using T = TestType;
+    constexpr T least = std::numeric_limits<T>::denorm_min();
+    on_every_backend<T>([](const Backend<T>& backend) {
+        // Each way that a product takes on the CPU and on a GPU, and what sticks out of its tiles.
+        for (const auto& [rows, in, out] : {std::array<Index, 3>{0, 3, 2},
+                                            {3, 0, 2},
+                                            {3, 2, 0},
+                                            {1, 1, 1},
+                                            {5, 7, 3},
+                                            {17, 33, 10},
+                                            {16, 5, 65},
+                                            {67, 19, 131},
+                                            {2, 1500, 3},
+                                            {130, 40, 1}}) {
+            std::vector<T> x = numbers<T>(rows * in, 1), w = numbers<T>(out * in, 2),
+                           bias = numbers<T>(out, 3);
+            if (rows > 1 && in > 0) x[at(in)] = T(not_a_number);
+            if (rows > 2 && in > 0) x[at(2 * in)] = std::numeric_limits<T>::infinity();
+            if (rows > 4)  // products that round to -0, and then the bias makes the sign
+                for (Index i = 0; i < in; ++i) x[at(4 * in + i)] = -least;
+            if (in > 0 && out > 1) w[at(in)] = T(0);
+            if (out > 1) bias[1] = T(-0.0);
+            if (out > 2) bias[2] = T(not_a_number);
+            for (const T* b :
+                 {static_cast<const T*>(bias.data()), static_cast<const T*>(nullptr)}) {
+                const Index n = rows * out;
+                std::vector<T> apart(at(n), T(not_a_number)), joined = apart;
+                backend.linear_forward(apart.data(), x.data(), w.data(), b, rows, in, out);
+                backend.activation_forward(Activation::relu, apart.data(), apart.data(), 0, 0, n);
+                backend.linear_relu_forward(joined.data(), x.data(), w.data(), b, rows, in, out);
+                INFO(rows << " x " << in << " x " << out << (b == nullptr ? ", no bias" : ""));
+                REQUIRE(
+                    (n == 0 || std::memcmp(apart.data(), joined.data(), at(n) * sizeof(T)) == 0));
+            }
         }
     });
 }

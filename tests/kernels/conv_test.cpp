@@ -6,6 +6,7 @@
 #include <string>
 
 #include "every_backend.h"
+#include "kernels/emulator/watch.h"
 
 using namespace handgrad;
 
@@ -228,4 +229,35 @@ TEMPLATE_TEST_CASE("pools are their definitions", "[kernels][pool]", float, doub
                 }
             });
         }
+}
+
+TEST_CASE("a GPU is asked once for all groups of a convolution", "[kernels][conv]") {
+    const WindowAxis h = axis(5, 3, 1, 1, 1), w = axis(4, 3, 1, 1, 1);
+    on_every_gpu<float>([&](const Backend<float>& backend) {
+        const Conv2dSizes s{2, 6, 12, 6, {h, w}};
+        const auto x = numbers<float>(240, 1), weight = numbers<float>(108, 2);
+        std::vector<float> y(480), dx(x.size()), dw(weight.size());
+        emulator::take_traffic();
+        emulator::set_counting(true);
+        backend.conv2d_forward(y.data(), x.data(), weight.data(), nullptr, s);
+        backend.conv2d_backward_input(dx.data(), y.data(), weight.data(), s);
+        backend.conv2d_backward_weight(dw.data(), nullptr, y.data(), x.data(), s);
+        emulator::set_counting(false);
+        for (const emulator::Traffic& kernel : emulator::take_traffic())
+            CHECK(kernel.launches == 1);
+    });
+}
+
+TEST_CASE("a GPU convolves more groups than a grid has along y", "[kernels][conv]") {
+    constexpr Index groups = 65'537;
+    const WindowAxis one = axis(1, 1, 1, 0, 1);
+    const auto x = numbers<float>(groups, 1), weight = numbers<float>(groups, 2);
+    std::vector<float> expected(x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) expected[i] = x[i] * weight[i];
+    on_every_gpu<float>([&](const Backend<float>& backend) {
+        std::vector<float> y(x.size());
+        backend.conv2d_forward(y.data(), x.data(), weight.data(), nullptr,
+                               {1, groups, groups, groups, {one, one}});
+        CHECK(y == expected);
+    });
 }

@@ -401,10 +401,12 @@ TEST_CASE("set_precision changes the products of float, and nothing else", "[gem
     for (const auto isa : supported_isas()) {
         const Backend<float>& backend = cpu::backend<float>(isa);
         const std::vector<float> bias(33, 0.25F);
-        const auto layer = [&] {
+        const auto layer = [&](bool relu = false) {
             std::vector<float> y(bias.size() * 20);
-            backend.linear_forward(y.data(), operands.A.data.data(), operands.B.data.data(),
-                                   bias.data(), 20, 50, 33);
+            const auto forward =
+                relu ? &Backend<float>::linear_relu_forward : &Backend<float>::linear_forward;
+            (backend.*forward)(y.data(), operands.A.data.data(), operands.B.data.data(),
+                               bias.data(), 20, 50, 33);
             return y;
         };
         const std::vector<float> dy(bias.size() * 20, 0.3F);
@@ -420,6 +422,7 @@ TEST_CASE("set_precision changes the products of float, and nothing else", "[gem
         for (const Precision precision : {Precision::bf16, Precision::bf16x3}) {
             cpu::set_precision(precision, cpu::Isa::portable);
             const std::vector<float> got = operands.product(backend, c), got_layer = layer();
+            const std::vector<float> got_relu = layer(true);
             const std::vector<float> got_gradients = gradients();
             const std::vector<double> got_double = doubles.product(cpu::backend<double>(isa), c);
             const bool told = cpu::precision() == precision;
@@ -430,8 +433,10 @@ TEST_CASE("set_precision changes the products of float, and nothing else", "[gem
             const std::vector<float> wanted =
                 operands.product(ladder::rung<float>(number, cpu::Isa::portable), c);
             require_same(got, wanted, std::string(cpu::name_of(precision)));
-            for (std::size_t i = 0; i < wanted.size(); ++i)
+            for (std::size_t i = 0; i < wanted.size(); ++i) {
                 REQUIRE(got_layer[i] == wanted[i] + 0.25F);
+                REQUIRE(got_relu[i] == std::max(wanted[i] + 0.25F, 0.0F));
+            }
             CHECK(got != plain);
             CHECK(got_gradients != plain_gradients);
             CHECK(got_gradients.back() == plain_gradients.back());

@@ -173,6 +173,10 @@ TEMPLATE_TEST_CASE("gemm's epilogue adds the bias, then cuts at zero", "[gemm]",
                                                         operands.B.data.data(), bias.data(), c.M,
                                                         c.K, c.N);
                     require_same_or_nan(y, shifted, name + " linear_forward");
+                    cpu::backend<T>(isa).linear_relu_forward(y.data(), operands.A.data.data(),
+                                                             operands.B.data.data(), bias.data(),
+                                                             c.M, c.K, c.N);
+                    require_same_or_nan(y, both_done, name + " linear_relu_forward");
                 }
             }
     }

@@ -87,6 +87,13 @@ class OnHostMemory final : public Backend<T> {
                                 d.in(bias, out), rows, in, out);
         d.copy_back();
     }
+    void linear_relu_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
+                             Index out) const override {
+        DeviceArrays d(gpu_);
+        kernels_.linear_relu_forward(d.out(y, rows * out), d.in(x, rows * in), d.in(w, out * in),
+                                     d.in(bias, out), rows, in, out);
+        d.copy_back();
+    }
     void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
                                 Index out) const override {
         DeviceArrays d(gpu_);
@@ -373,10 +380,22 @@ class OnHostMemory final : public Backend<T> {
                           d.in(a, reach(&Axis::a, axes, rank)), axes, rank);
         d.copy_back();
     }
-    void add_at_rows(T* y, const T* x, const Index* indices, Index n, Index cols) const override {
+    void gather_walk(T* y, const T* a, const Index* indices, Index size, Index stride,
+                     const Axis* axes, int rank) const override {
         DeviceArrays d(gpu_);
-        kernels_.add_at_rows(d.out(y, rows_named(indices, n) * cols), d.in(x, n * cols),
-                             d.in(indices, n), n, cols);
+        const Index reach_a = reach(&Axis::a, axes, rank);
+        kernels_.gather_walk(d.out(y, reach(&Axis::y, axes, rank)),
+                             d.in(a, reach_a == 0 ? 0 : reach_a + (size - 1) * stride),
+                             d.in(indices, reach(&Axis::b, axes, rank)), size, stride, axes, rank);
+        d.copy_back();
+    }
+    void add_at_walk(T* a, const T* y, const Index* indices, Index size, Index stride,
+                     const Axis* axes, int rank) const override {
+        DeviceArrays d(gpu_);
+        const Index reach_a = reach(&Axis::a, axes, rank);
+        kernels_.add_at_walk(d.out(a, reach_a == 0 ? 0 : reach_a + (size - 1) * stride),
+                             d.in(y, reach(&Axis::y, axes, rank)),
+                             d.in(indices, reach(&Axis::b, axes, rank)), size, stride, axes, rank);
         d.copy_back();
     }
     void scale_rows(T* y, const T* x, const T* scale, Index rows, Index cols) const override {

@@ -187,20 +187,79 @@ TEMPLATE_TEST_CASE("copies and sums along walks", "[kernels]", float, double) {
     });
 }
 
-TEMPLATE_TEST_CASE("rows added at indices", "[kernels]", float, double) {
+namespace {
+
+/// An index chooses along one axis of a, of `size` entries, `stride` apart.
+struct Choice {
+    Index size, stride;
+    std::vector<Axis> axes;
+};
+
+const std::vector<Choice> choices = {
+    {4, 1, {{5, 1, 0, 1}}},                                    // elements of a vector
+    {4, 17, {{5, 17, 0, 1}, {17, 1, 1, 0}}},                   // rows
+    {4, 40'000, {{5, 40'000, 0, 1}, {40'000, 1, 1, 0}}},       // rows worth two threads
+    {7, 1, {{6, 4, 7, 0}, {4, 1, 0, 1}}},                      // columns
+    {5, 3, {{2, 12, 15, 0}, {4, 3, 0, 1}, {3, 1, 1, 0}}},      // along an axis in the middle
+    {5, 3, {{2, 12, 15, 12}, {4, 3, 0, 3}, {3, 1, 1, 1}}},     // the same, each element its own
+    {7, 1, {{300, 200, 7, 200}, {200, 1, 0, 1}}},              // of each row, worth two threads
+    {3, 10'000, {{5, 10'000, 0, 10'000}, {10'000, 1, 1, 1}}},  // of each column, worth two threads
+    {4, 3, {{5, 0, 0, 1}, {0, 1, 1, 0}}},                      // none
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("what an index chooses, and sums of it", "[kernels]", float, double) {
     using T = TestType;
     on_every_backend<T>([&](const Backend<T>& backend) {
-        const std::vector<Index> indices = {3, 0, 3, 2, 3};
-        for (const Index cols : {0, 1, 17, 40'000}) {
-            const auto x = numbers<T>(5 * cols, 10);
-            auto y = numbers<T>(4 * cols, 11), expected = y;
-            for (std::size_t i = 0; i < indices.size(); ++i)
-                for (Index c = 0; c < cols; ++c)
-                    expected[static_cast<std::size_t>(indices[i] * cols + c)] +=
-                        x[i * static_cast<std::size_t>(cols) + static_cast<std::size_t>(c)];
-            backend.add_at_rows(y.data(), x.data(), indices.data(), 5, cols);
+        for (const Choice& choice : choices) {
+            const Index size = choice.size, stride = choice.stride;
+            const std::vector<Axis>& axes = choice.axes;
+            Index n = 1, last_a = 0, last_b = 0;
+            for (const Axis& axis : axes) {
+                n *= axis.size;
+                last_a += (axis.size - 1) * axis.a;
+                last_b += (axis.size - 1) * axis.b;
+            }
+            const int rank = static_cast<int>(axes.size());
+            std::vector<Index> indices;
+            for (Index i = 0; i <= last_b; ++i) indices.push_back((i * i + 2) % 11 % size);
+            const auto x = numbers<T>(last_a + (size - 1) * stride + 1, 10);
+            std::vector<T> y(static_cast<std::size_t>(n), T(not_a_number)), expected = y;
+            const auto chosen = [&](auto ai, auto bi) {
+                return ai + static_cast<std::size_t>(indices[bi] * stride);
+            };
+            each_position(axes,
+                          [&](auto yi, auto ai, auto bi) { expected[yi] = x[chosen(ai, bi)]; });
+            backend.gather_walk(y.data(), x.data(), indices.data(), size, stride, axes.data(),
+                                rank);
+            INFO("size " << size << ", stride " << stride << ", n " << n);
             CHECK(y == expected);
+            // Back again: what is chosen often gets a sum, in the order of the walk.
+            auto sums = x, expected_sums = x;
+            each_position(
+                axes, [&](auto yi, auto ai, auto bi) { expected_sums[chosen(ai, bi)] += y[yi]; });
+            backend.add_at_walk(sums.data(), y.data(), indices.data(), size, stride, axes.data(),
+                                rank);
+            CHECK(sums == expected_sums);
         }
+    });
+}
+
+TEST_CASE("a GPU gives NaN for what is not there, and adds nothing to it", "[kernels]") {
+    on_every_gpu<float>([](const Backend<float>& backend) {
+        constexpr Index largest = std::numeric_limits<Index>::max();
+        const std::vector<Index> indices = {1, -1, 2, -largest - 1, 0, largest};
+        const Axis axes[] = {{6, 2, 0, 1}, {2, 1, 1, 0}};
+        const std::vector<float> x = {1, 2, 3, 4};
+        std::vector<float> y(12), sums(4, 0.5F);
+        backend.gather_walk(y.data(), x.data(), indices.data(), 2, 2, axes, 2);
+        for (const std::size_t i : std::vector<std::size_t>{0, 1, 8, 9})
+            CHECK(y[i] == (i < 2 ? x[i + 2] : x[i - 8]));
+        for (const std::size_t i : std::vector<std::size_t>{2, 3, 4, 5, 6, 7, 10, 11})
+            CHECK(std::isnan(y[i]));
+        backend.add_at_walk(sums.data(), y.data(), indices.data(), 2, 2, axes, 2);
+        CHECK(sums == std::vector<float>{1.5F, 2.5F, 3.5F, 4.5F});
     });
 }
 

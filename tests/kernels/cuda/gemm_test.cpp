@@ -72,7 +72,39 @@ TEMPLATE_TEST_CASE("the GPU's product equals the CPU's", "[gemm][emulated]", flo
         for (const Size size :
              {Size{64, 64, 16}, {63, 65, 17}, {65, 64, 1}, {64, 65, 33}, {127, 129, 5}})
             require_as_on_cpu<T>(gpu, size, 2, -1, 3);
+        // Sums in parts: of four slices, of more, with a part that is short, for tiles of 64.
+        for (const Size size : {Size{16, 16, 128},
+                                {16, 128, 784},
+                                {17, 10, 501},
+                                {9, 33, 2047},
+                                {64, 66, 300},
+                                {256, 240, 130}})
+            require_as_on_cpu<T>(gpu, size, 2, -1, 3);
     });
+}
+
+TEST_CASE("the GPU's product shares out long sums, and short ones not", "[gemm][emulated]") {
+    if (!emulator::sees_accesses()) return;
+    const OnHostMemory<float> gpu(emulated::gpu(), emulated::backend<float>());
+    const auto launches = [&](Index M, Index N, Index K) {
+        const auto numbers = [](Index n) {
+            return std::vector<float>(static_cast<std::size_t>(n));
+        };
+        const std::vector<float> x = numbers(M * K), w = numbers(N * K), bias = numbers(N);
+        std::vector<float> y = numbers(M * N);
+        emulator::take_traffic();
+        emulator::set_counting(true);
+        gpu.linear_relu_forward(y.data(), x.data(), w.data(), bias.data(), M, K, N);
+        emulator::set_counting(false);
+        std::int64_t all = 0;
+        for (const emulator::Traffic& kernel : emulator::take_traffic()) all += kernel.launches;
+        return all;
+    };
+    CHECK(launches(16, 128, 784) == 2);
+    CHECK(launches(64, 128, 784) == 2);
+    CHECK(launches(16, 128, 127) == 1);  // seven slices
+    CHECK(launches(16, 10, 784) == 2);
+    CHECK(launches(16, 4, 784) == 1);  // a thread for each sum
 }
 
 TEMPLATE_TEST_CASE("the GPU's product reads nothing that a zero factor makes pointless",
