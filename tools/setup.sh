@@ -7,9 +7,10 @@
 # On Debian and Ubuntu packages come from apt-get, as root or by sudo; elsewhere the script says
 # what to install. It fails only where something that the build needs is still missing.
 set -eu
+cd "$(dirname "$0")/.."
 
 usage() {
-    sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"
+    sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' tools/setup.sh
 }
 
 dev=no
@@ -21,7 +22,8 @@ for argument in "$@"; do
     esac
 done
 
-# Debian's package, then what shows that it is there: a program, a header, or a file.
+# Debian's package, then what shows that it is there: a program, a header, a file, or a module of
+# Python.
 required="
 make                   program make
 cmake                  program cmake
@@ -53,6 +55,7 @@ doxygen                program doxygen
 "
     optional="$optional
 shellcheck             program shellcheck
+python3-pip            module  pip
 "
 fi
 
@@ -62,6 +65,7 @@ present() { # kind name
         header) [ -e "/usr/include/$2" ] || [ -e "/usr/local/include/$2" ] ||
             [ -e "/opt/homebrew/include/$2" ] ;;
         file) [ -e "$2" ] ;;
+        module) python3 -c "import $2" 2> /dev/null ;;
     esac
 }
 
@@ -117,6 +121,14 @@ fi
 if [ -n "$needed" ]; then
     echo "setup.sh: still missing: ${needed% }" >&2
     exit 1
+fi
+
+# A newer clang-tidy from PyPI, which make lint prefers: Debian 12's takes more than twice as long,
+# since it walks through the headers of all libraries.
+tidy=23.1.4
+if [ $dev = yes ] && ! [ -d "build/tools/clang_tidy-$tidy.dist-info" ]; then
+    python3 -m pip install -qq --disable-pip-version-check --upgrade --target build/tools \
+        "clang-tidy==$tidy" || echo "setup.sh: going on with $(command -v clang-tidy)"
 fi
 
 oldest=3.25

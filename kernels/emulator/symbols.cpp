@@ -100,27 +100,36 @@ struct Symbols {
     std::vector<std::pair<std::uintptr_t, std::string>> functions;
 };
 
+/// `count` values of T from a file; none where it ends before them.
+template <class T>
+std::vector<T> read(std::ifstream& file, std::size_t offset, std::size_t count) {
+    std::vector<T> values(count);
+    const auto bytes = static_cast<std::streamsize>(count * sizeof(T));
+    file.seekg(static_cast<std::streamoff>(offset));
+    if (!file.read(reinterpret_cast<char*>(values.data()), bytes)) values.clear();
+    return values;
+}
+
 Symbols read_symbols() {
     Symbols symbols;
+    // Not the whole file: with what debuggers and sanitizers want it has hundreds of megabytes.
     std::ifstream file("/proc/self/exe", std::ios::binary);
-    const std::vector<char> image{std::istreambuf_iterator<char>(file), {}};
-    const auto at = [&](std::size_t offset) { return image.data() + offset; };
-    if (image.size() < sizeof(Elf64_Ehdr)) return symbols;
-    const auto* header = reinterpret_cast<const Elf64_Ehdr*>(at(0));
-    const auto* sections = reinterpret_cast<const Elf64_Shdr*>(at(header->e_shoff));
+    const auto headers = read<Elf64_Ehdr>(file, 0, 1);
+    if (headers.empty()) return symbols;
+    const auto sections = read<Elf64_Shdr>(file, headers[0].e_shoff, headers[0].e_shnum);
     const std::uintptr_t offset = load_offset();
-    for (int i = 0; i < header->e_shnum; ++i) {
-        if (sections[i].sh_type != SHT_SYMTAB) continue;
-        const auto* table = reinterpret_cast<const Elf64_Sym*>(at(sections[i].sh_offset));
-        const char* names = at(sections[sections[i].sh_link].sh_offset);
-        for (std::size_t k = 0; k < sections[i].sh_size / sizeof *table; ++k) {
-            const Elf64_Sym& symbol = table[k];
-            const char* name = names + symbol.st_name;
+    for (const Elf64_Shdr& section : sections) {
+        if (section.sh_type != SHT_SYMTAB) continue;
+        const Elf64_Shdr& strings = sections[section.sh_link];
+        const auto names = read<char>(file, strings.sh_offset, strings.sh_size);
+        for (const Elf64_Sym& symbol :
+             read<Elf64_Sym>(file, section.sh_offset, section.sh_size / sizeof(Elf64_Sym))) {
+            const char* name = names.data() + symbol.st_name;
             if (std::strstr(name, kernels_namespace) == nullptr) continue;
             const std::uintptr_t address = offset + symbol.st_value;
             const bool variable = ELF64_ST_TYPE(symbol.st_info) == STT_OBJECT &&
                                   std::strncmp(name, "_ZZ", 3) == 0 && symbol.st_size > 0 &&
-                                  symbol.st_shndx < header->e_shnum &&
+                                  symbol.st_shndx < sections.size() &&
                                   (sections[symbol.st_shndx].sh_flags & SHF_WRITE) != 0;
             if (variable)
                 symbols.shared.push_back({address, symbol.st_size, last_part(demangled(name)),

@@ -68,7 +68,7 @@ inline double mean_square_error(Sequential<double>& model, const Samples& sample
 /// have been seen.
 template <class See>
 void train(Sequential<double>& model, SGD<double>& sgd, const Samples& samples, Index batch,
-           int epochs, Random random, See see) {
+           int epochs, Random random, const See& see) {
     MSELoss<double> loss;
     Index seen = 0;
     for (int epoch = 0; epoch < epochs; ++epoch) {

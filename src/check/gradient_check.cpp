@@ -485,7 +485,7 @@ std::string table(const std::vector<GradientRow>& rows) {
         if (!failed.worst.empty())
             text += format("; worst at %s: %.10g by hand, %.10g by %s", failed.worst.c_str(),
                            failed.by_hand, failed.other, way);
-        text += "\n";
+        text += '\n';
     };
     for (const GradientRow& row : rows) {
         explain(row, row.differences, "differences");

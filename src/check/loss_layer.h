@@ -20,7 +20,7 @@ class LossLayer final : public Layer<T> {
     /// `target_name` follows the loss's name: "CrossEntropyLoss(mean) of labels". The targets are
     /// what the loss's forward takes after x.
     template <class L, class... Target>
-    LossLayer(std::shared_ptr<L> loss, std::string target_name, Target... targets)
+    LossLayer(const std::shared_ptr<L>& loss, std::string target_name, Target... targets)
         : name_(loss->describe() + std::move(target_name)), loss_(loss) {
         forward_ = [loss, targets...](const Tensor<T>& x) mutable {
             return loss->forward(x, on_device(targets, x.device())...);

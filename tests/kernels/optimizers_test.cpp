@@ -280,7 +280,7 @@ TEMPLATE_TEST_CASE("penalties and their derivatives", "[kernels][optim]", float,
             for (const Penalty R : {Penalty::l1, Penalty::l2}) {
                 auto w = numbers<T>(n, 22), dw = numbers<T>(n, 23);
                 if (n > 2) w[2] = 0;  // the kink
-                const auto before = dw;
+                const auto before = numbers<T>(n, 23);
                 const auto all = parameters(w, dw);
                 double sum = 0;
                 for (const T v : w) sum += R == Penalty::l1 ? std::abs(double{v}) : double{v} * v;

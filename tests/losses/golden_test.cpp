@@ -29,12 +29,12 @@ struct Bound {
 template <class T>
 std::map<std::string, Bound<T>> all_losses(Reduction reduction, const Tensor<T>& weight) {
     std::map<std::string, Bound<T>> all;
-    const auto pointwise = [&](const std::string& name, auto loss) {
+    const auto pointwise = [&](const std::string& name, const auto& loss) {
         all[name] = {loss, [=](const Tensor<T>& x, const nlohmann::json& target) {
                          return loss->forward(x, golden_tensor<T>(target));
                      }};
     };
-    const auto of_labels = [&](const std::string& name, auto loss) {
+    const auto of_labels = [&](const std::string& name, const auto& loss) {
         all[name] = {loss, [=](const Tensor<T>& x, const nlohmann::json& target) {
                          return loss->forward(x, golden_tensor<std::int32_t>(target));
                      }};

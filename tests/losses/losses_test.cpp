@@ -36,7 +36,7 @@ bool close(const Tensor<double>& got, const std::vector<double>& expected) {
 template <template <class> class L, class... Args>
 void check_loss(const Tensor<double>& x, const Tensor<double>& target,
                 const std::vector<double>& losses, const std::vector<double>& gradient,
-                Args... args) {
+                const Args&... args) {
     L<double> none(Reduction::none, args...), sum(Reduction::sum, args...),
         mean(Reduction::mean, args...);
     INFO(none.describe());
@@ -256,7 +256,7 @@ struct Bound {
 template <class T>
 std::vector<Bound<T>> every_loss(Reduction reduction) {
     std::vector<Bound<T>> all;
-    const auto add = [&](auto loss, auto target) {
+    const auto add = [&](const auto& loss, const auto& target) {
         all.push_back({loss, [=](const Tensor<T>& x) { return loss->forward(x, target); }});
     };
     const auto half = Tensor<T>::full({4, 3}, T(0.5));
