@@ -31,37 +31,38 @@ struct OfChannels {
     }
 };
 
-/// body(first, n) for channels [first, first + n) of those from begin to end, n at most
-/// most_channels.
+/// body(images, first, n) for channels [first, first + n) of some, n at most most_channels.
 template <class Body>
-void each_channels(Index begin, Index end, Channels size, Body body) {
+void each_channels(Range images, Range channels, Channels size, Body body) {
     constexpr Index elements = 4096;
     const Index together = size.inner == 1
                                ? most_channels
                                : larger(1, smaller(most_of_runs, elements / larger(1, size.inner)));
-    for (; begin < end; begin += together) body(begin, smaller(together, end - begin));
+    for (Index first = channels.begin; first < channels.end; first += together)
+        body(images, first, smaller(together, channels.end - first));
 }
 
-/// The same for all, which threads share out.
+/// The same for all; threads share out the channels.
 template <class Body>
 void share_channels(Channels size, Cost cost, Body body) {
     constexpr Index cache_line = 16;
-    const auto range = [=](Index begin, Index end) { each_channels(begin, end, size, body); };
+    const auto range = [=](Index begin, Index end) {
+        each_channels({0, size.outer}, {begin, end}, size, body);
+    };
     parallel_ranges(size.channels, cost, range, larger(1, cache_line / larger(1, size.inner)));
 }
 
-/// body(images, first, n): threads share out the images, for what is written. A core fetches what
-/// comes after the lines that it writes, and would take another thread's channels of each image.
+/// The same; threads share out the images where there are some, for what is written. A core fetches
+/// what comes after the lines that it writes, and would take another thread's channels of each
+/// image.
 template <class Body>
 void share_images(Channels size, Cost cost, Body body) {
+    constexpr Index some = 8;
+    if (size.outer < some) return share_channels(size, cost, body);
     const auto range = [=](Index begin, Index end) {
-        each_channels(0, size.channels, size, [&](Index first, Index n) {
-            body(Range{begin, end}, first, n);
-        });
+        each_channels({begin, end}, {0, size.channels}, size, body);
     };
-    constexpr Index few = 8;
-    if (size.outer >= few) return parallel_ranges(size.outer, cost, range, 1);
-    share_channels(size, cost, [=](Index first, Index n) { body(Range{0, size.outer}, first, n); });
+    parallel_ranges(size.outer, cost, range, 1);
 }
 
 /// f(k, one_each, j, left) for vectors of elements j, j + 1, .. of channel first + k in some
@@ -128,7 +129,7 @@ template <class T>
 void channel_moments(T* mean, T* var, const T* x, Channels size) {
     const double count = static_cast<double>(size.count());
     const Index ahead = ahead_of<T>(size.channels * size.inner);  // in the next sample
-    const auto body = [=](Index first, Index n) {
+    const auto body = [=](Range, Index first, Index n) {
         OfChannels<T> shift;
         const Channels some = {smaller(size.outer, larger(1, 16 / size.inner)), size.channels,
                                size.inner};
@@ -196,7 +197,7 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
     T* const mean_dy = static_cast<T*>(
         scratch(Scratch::partial_sums, static_cast<std::size_t>(2 * size.channels) * sizeof(T)));
     T* const mean_dy_xn = mean_dy + size.channels;
-    const auto sum = [=](Index first, Index n) {
+    const auto sum = [=](Range, Index first, Index n) {
         OfChannels<T> m, rstd;
         for (Index k = 0; k < n; ++k) {
             m.of[k] = mean[first + k];

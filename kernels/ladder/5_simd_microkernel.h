@@ -151,35 +151,43 @@ template <class T>
 using TileFunction = void (*)(const Tile<T>&);
 
 /// multiply_tile for every number of rows and vectors, at [(rows - 1) * NV + vectors - 1].
-template <class T, Trans trans_a, bool part, bool copies_b, int... i>
+template <class T, Trans trans_a, bool part, int... i>
 constexpr auto make_tile_functions(std::integer_sequence<int, i...>) {
     struct Table {
         TileFunction<T> at[sizeof...(i)];
     };
-    return Table{{multiply_tile<T, i / NV + 1, i % NV + 1, trans_a, part, copies_b>...}};
+    return Table{{multiply_tile<T, i / NV + 1, i % NV + 1, trans_a, part, false>...}};
 }
 
-template <class T, Trans trans_a, bool part, bool copies_b>
+template <class T, Trans trans_a, bool part>
 inline constexpr auto tile_functions =
-    make_tile_functions<T, trans_a, part, copies_b>(std::make_integer_sequence<int, MR * NV>{});
+    make_tile_functions<T, trans_a, part>(std::make_integer_sequence<int, MR * NV>{});
 
-template <class T, bool copies_b>
+/// The function for a tile of `rows` <= MR by `columns` <= NR.
+template <class T>
 TileFunction<T> tile_function(Trans trans_a, Index rows, Index columns) {
     const Index vectors = (columns + lanes<T> - 1) / lanes<T>;
     const bool part = columns % lanes<T> != 0;
     const Index i = (rows - 1) * NV + vectors - 1;
     if (trans_a == Trans::yes)
-        return part ? tile_functions<T, Trans::yes, true, copies_b>.at[i]
-                    : tile_functions<T, Trans::yes, false, copies_b>.at[i];
-    return part ? tile_functions<T, Trans::no, true, copies_b>.at[i]
-                : tile_functions<T, Trans::no, false, copies_b>.at[i];
+        return part ? tile_functions<T, Trans::yes, true>.at[i]
+                    : tile_functions<T, Trans::yes, false>.at[i];
+    return part ? tile_functions<T, Trans::no, true>.at[i]
+                : tile_functions<T, Trans::no, false>.at[i];
 }
 
-/// The function for a tile of `rows` <= MR by `columns` <= NR.
+/// multiply_tile for MR rows and whole vectors, which also copies B.
+template <class T, Trans trans_a, int... i>
+TileFunction<T> copying_tile_function(Index vectors, std::integer_sequence<int, i...>) {
+    constexpr TileFunction<T> of[] = {multiply_tile<T, MR, i + 1, trans_a, false, true>...};
+    return of[vectors - 1];
+}
 template <class T>
-TileFunction<T> tile_function(Trans trans_a, Index rows, Index columns, bool copies_b = false) {
-    return copies_b ? tile_function<T, true>(trans_a, rows, columns)
-                    : tile_function<T, false>(trans_a, rows, columns);
+TileFunction<T> copying_tile_function(Trans trans_a, Index columns) {
+    constexpr auto all = std::make_integer_sequence<int, NV>{};
+    const Index vectors = columns / lanes<T>;
+    return trans_a == Trans::yes ? copying_tile_function<T, Trans::yes>(vectors, all)
+                                 : copying_tile_function<T, Trans::no>(vectors, all);
 }
 
 // ---- the five loops around it -------------------------------------------------------------------
@@ -313,7 +321,7 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                     if (!way.pack_b) return;
                     T* panel = used_once ? packed_b : packed_b + jr * kc;
                     const Index width = (nr + L - 1) / L * L;
-                    if (first && p.trans_b == Trans::no) {
+                    if (first && p.trans_b == Trans::no && ir_step == MR && nr % L == 0) {
                         tile.copy_of_b = panel;
                         return;
                     }
@@ -355,11 +363,12 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                     if (far) tile.ahead = look_ahead(jr, t);
                     tile.a = way.pack_a ? packed_a + t * MR * kc : p.a(ic + ir, pc);
                     tile.c = p.c(ic + ir, jc + jr);
-                    const bool copies_b = tile.copy_of_b != nullptr;
-                    tile_function<T>(trans_a, smaller(mc - ir, ir_step), nr, copies_b)(tile);
-                    if (copies_b) {
+                    if (tile.copy_of_b == nullptr) {
+                        tile_function<T>(trans_a, smaller(mc - ir, ir_step), nr)(tile);
+                    } else {
+                        copying_tile_function<T>(trans_a, nr)(tile);
                         tile.b = tile.copy_of_b;
-                        tile.ldb = (nr + L - 1) / L * L;
+                        tile.ldb = nr;
                         tile.copy_of_b = nullptr;
                     }
                 };
