@@ -341,13 +341,12 @@ Plan choose_plan(const Product<T>& p) {
                  (!in_l2 && p.M >= 64 * MR && p.K * p.N > l2 / 4 && !streams_c);
     way.rows_first = streams_c && (!way.pack_b || plain_b);
     // Few rows of A use a piece of B once or twice. In short pieces its rows follow each other in
-    // memory, and the caches keep them even where they are a multiple of a page apart. Where B is
-    // read as it lies for many rows, that still holds, and for A' as well.
+    // memory, and the caches keep them even where they are a multiple of a page apart. There that
+    // holds for many rows as well.
     const Index large_b = l2_feeds_strips ? l2 / 2 : l2;
     if (plain_b && p.M < 64 && p.K * p.N >= large_b)
         way.kc = 64;
-    else if (!way.pack_b && p.M >= 64 && p.M * p.N * p.K > most_of_small &&
-             (!plain_a || collide<T>(p.K, p.ldb)))
+    else if (!way.pack_b && p.M >= 64 && p.M * p.N * p.K > most_of_small && collide<T>(p.K, p.ldb))
         way.kc = 128;
     return {.path = Path::tiles, .way = way};
 }
@@ -364,13 +363,13 @@ Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
 
 /// A thread that writes C strip by strip goes down to its last rows for each, and its core, seeing
 /// rows at a stride, fetches what comes after them: the next thread's, who has to get them back. So
-/// where K is small, and a tile soon done, parts of the rows go along them.
+/// parts of the rows go along them, as long as L2 holds what of B that passes.
 template <class T>
 Way way_of_part(const Plan& plan, const Product<T>& whole, const Product<T>& part) {
     Way way = plan.way;
     const Index kc = way.kc > 0 ? smaller(part.K, way.kc) : part.K;
     const bool stays = kc * part.N * Index{sizeof(T)} <= caches().l2 / 2;
-    way.rows_first |= part.M < whole.M && kc <= 128 && stays && !way.pack_b;
+    way.rows_first |= part.M < whole.M && stays && !way.pack_b;
     return way;
 }
 
