@@ -1,6 +1,8 @@
 // The emulator runs right kernels rightly, and finds what is wrong with the others.
 #include <algorithm>
+#include <fstream>
 #include <functional>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -47,11 +49,14 @@ std::string mistake_of(Kernel kernel, int n = 64, unsigned blocks = 1) {
     return "none";
 }
 
-/// Is the mistake reported with all these words?
+/// Is the mistake reported with all these words, its kernel, block, thread, file and line?
 bool says(Kernel kernel, const std::vector<std::string>& words, int n = 64, unsigned blocks = 1) {
     const std::string mistake = mistake_of(kernel, n, blocks);
     INFO(mistake);
-    bool all = true;
+    bool all = std::regex_search(mistake, std::regex("broken_kernels\\.cu:[0-9]"));
+    for (const char* named : {"kernel kernel<", "block (", "thread ("})
+        all = all && mistake.find(named) != std::string::npos;
+    CHECK(all);
     for (const std::string& word : words) {
         CHECK_THAT(mistake, Catch::Contains(word));
         all = all && mistake.find(word) != std::string::npos;
@@ -82,6 +87,17 @@ TEST_CASE("the emulator runs threads, barriers and warps", "[emulator]") {
     }
 }
 
+TEST_CASE("the emulator names the line", "[emulator]") {
+    std::ifstream file("tests/kernels/emulator/broken_kernels.cu");
+    int line = 0;
+    for (std::string text; std::getline(file, text);) {
+        ++line;
+        if (text.find("asks for this line") != std::string::npos) break;
+    }
+    REQUIRE(file);
+    CHECK(says(Kernel::divergent_barrier, {"broken_kernels.cu:" + std::to_string(line)}));
+}
+
 TEST_CASE("the emulator finds barriers and lanes that are missing", "[emulator]") {
     CHECK(says(Kernel::divergent_barrier,
                {"barrier not reached by all", "kernel<", "block (0, 0, 0), thread (0, 0, 0)",
@@ -96,6 +112,12 @@ TEST_CASE("the emulator finds barriers and lanes that are missing", "[emulator]"
                {"lanes wait for different things at __shfl_sync", "thread (16, 0, 0)",
                 "thread (0, 0, 0) waits at __shfl_xor_sync"}));
 }
+
+#if !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("the emulator sees accesses, so that no test of them passes unseen", "[emulator]") {
+    REQUIRE(emulator::sees_accesses());
+}
+#endif
 
 TEST_CASE("the emulator refuses launches that no GPU takes", "[emulator]") {
     float* x = emulated::device_array(4096);
