@@ -301,7 +301,7 @@ class Backend {
     virtual void cross_entropy_forward(T* losses, T* probabilities, const T* logits,
                                        const std::int32_t* labels, Index rows,
                                        Index cols) const = 0;
-    /// dlogits[r, c] = dlosses[r] (probabilities[r, c] - [c == labels[r]])
+    /// dlogits[r, c] = dlosses[r] (probabilities[r, c] - [c == labels[r]]). Labels as above.
     virtual void cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities,
                                         const std::int32_t* labels, Index rows,
                                         Index cols) const = 0;

@@ -8,7 +8,7 @@
 //   N pixels)
 //
 // Each number of a result is one thread's sum in a fixed order. The groups are as many products,
-// found by one launch.
+// found by one launch, or by two where sums are found in parts.
 #pragma once
 
 #include "kernels/cuda/gemm.h"

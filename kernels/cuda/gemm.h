@@ -129,7 +129,7 @@ __global__ void __launch_bounds__(block_threads)
 }
 
 /// Into how many parts to cut sums of K numbers: as many as give 256 blocks to a launch that would
-/// have fewer, each of four slices at least, as far as there is room for `sums` of each.
+/// have fewer, each of about four slices or more, as far as there is room for `sums` of each.
 template <class T>
 Index parts_worth(Index blocks, Index sums, Index K) {
     const auto least = [](Index a, Index b) { return a < b ? a : b; };

@@ -88,9 +88,11 @@ template <class T>
 void cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities,
                             const std::int32_t* labels, Index rows, Index cols) {
     each(rows * cols, [=] __device__(Index i) {
-        const Index r = i / cols;
+        const Index r = i / cols, label = labels[r];
         const T d = dlosses[r] * probabilities[i];
-        dlogits[i] = i % cols == labels[r] ? d - dlosses[r] : d;
+        dlogits[i] = label < 0 || label >= cols ? static_cast<T>(NAN)
+                     : i % cols == label        ? d - dlosses[r]
+                                                : d;
     });
 }
 
@@ -169,9 +171,11 @@ template <class T>
 void nll_backward(T* dx, const T* dlosses, const std::int32_t* labels, const T* weight, Index rows,
                   Index cols) {
     each(rows * cols, [=] __device__(Index i) {
-        const Index r = i / cols, c = i % cols;
+        const Index r = i / cols, c = i % cols, label = labels[r];
         const T w = weight != nullptr ? weight[c] : T(1);
-        dx[i] = c == labels[r] ? -w * dlosses[r] : T(0);
+        dx[i] = label < 0 || label >= cols ? static_cast<T>(NAN)
+                : c == label               ? -w * dlosses[r]
+                                           : T(0);
     });
 }
 

@@ -119,7 +119,8 @@ Variable<T> concat(std::initializer_list<Variable<T>> parts, int axis) {
 }
 /// y[i, j, ..] = x[.., index[i, j, ..], ..], the index standing at this axis. y has the shape of
 /// the index, which has the rank of x and is no longer than x along the other axes. An entry out of
-/// range throws Error; with the index on a GPU, which the host does not wait for, it gives NaN.
+/// range throws Error; with x and the index on a GPU, which the host does not wait for, it gives
+/// NaN, and no gradient.
 template <class T>
 Variable<T> gather(const Variable<T>& x, int axis, const Tensor<Index>& index);
 /// y[n] = x[n, labels[n]], with x (N, C), labels (N), y (N): what a loss gathers. A label out of

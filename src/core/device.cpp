@@ -31,8 +31,10 @@ namespace {
 constexpr std::size_t alignment = 64;  // a cache line, and the widest vector
 
 [[noreturn, maybe_unused]] void fail_without_cuda(std::string_view operation) {
-    throw DeviceError(operation, "built without CUDA", "the CUDA device",
-                      "rebuild with make cuda, or use --device emulated, or --device cpu");
+    throw DeviceError(
+        operation, "built without CUDA", "the CUDA device",
+        "install the CUDA Toolkit and use build/cuda, which make cuda builds; or --device "
+        "emulated, or --device cpu");
 }
 
 const Gpu& gpu(Device device) {

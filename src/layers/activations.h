@@ -34,7 +34,7 @@ template <class T>
 class ReLU final : public ElementwiseLayer<T> {
   public:
     ReLU() : ElementwiseLayer<T>(Activation::relu) {}
-    /// As if the last forward had returned y: for a layer before that has found it itself.
+    /// As if forward had returned y: for Sequential, which lets the Linear before find it.
     void keep_output(const Tensor<T>& y) { this->kept_ = y; }
     [[nodiscard]] std::string describe() const override { return "ReLU()"; }
 };

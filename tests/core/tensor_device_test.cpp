@@ -76,14 +76,19 @@ TEST_CASE("what only the CPU can do is refused for tensors elsewhere", "[emulate
     }
 }
 
-TEST_CASE("labels out of range, which the host does not see on a GPU, make the loss NaN",
+TEST_CASE("labels out of range, which the host does not see on a GPU, make loss and gradient NaN",
           "[emulated]") {
     for (const Device device : gpus()) {
         const auto x = Tensor<float>::zeros({2, 3}, device);
         for (const std::int32_t label : {-1, 3}) {
             const Labels labels = Labels::from({2}, {0, label}, device);
-            CHECK(std::isnan(CrossEntropyLoss<float>().forward(x, labels).item()));
-            CHECK(std::isnan(NLLLoss<float>().forward(x, labels).item()));
+            const auto gives_nan = [&](auto loss) {
+                CHECK(std::isnan(loss.forward(x, labels).item()));
+                const auto dx = loss.backward().values();
+                CHECK((std::isfinite(dx[0]) && std::isnan(dx[3]) && std::isnan(dx[5])));
+            };
+            gives_nan(CrossEntropyLoss<float>());
+            gives_nan(NLLLoss<float>());
             const auto weight = Tensor<float>::full({3}, 1);
             for (const Tensor<float>& w : {Tensor<float>(), weight}) {
                 CrossEntropyLoss<float> smooth(Reduction::none, 0.1, w);
