@@ -60,9 +60,13 @@ bench-threads: build/release/build.ninja ## see that no kernel is slower with th
 	@cmake --build build/release --target bench_threads
 	@build/release/bench/bench_threads $(ARGS)
 
-lesson: known_lesson build/release/build.ninja ## run one lesson: make lesson N=3 ARGS="--help"
-	@cmake --build build/release --target lesson_$(lesson)
-	@build/release/lessons/lesson_$(lesson) $(ARGS)
+# The build that has the device which ARGS ask for.
+lesson_build = build/$(if $(and $(nvcc),$(findstring --device cuda,$(subst =, ,$(ARGS)))),cuda,release)
+
+lesson: known_lesson ## run one lesson: make lesson N=3 ARGS="--help"
+	@CUDACXX="$(nvcc)" $(MAKE) -s $(lesson_build)/build.ninja
+	@cmake --build $(lesson_build) --target lesson_$(lesson)
+	@$(lesson_build)/lessons/lesson_$(lesson) $(ARGS)
 
 known_lesson:
 	@if [ -z "$(lesson)" ]; then \
@@ -124,7 +128,11 @@ cuda: ## build with the CUDA device, to build/cuda
 
 test-gpu: cuda ## run the device tests on a real GPU, under compute-sanitizer where there is one
 	@nvidia-smi -L || { echo "make test-gpu: no NVIDIA GPU found; make test runs the same tests on the emulator" >&2; exit 1; }
-	@$(if $(sanitizer),$(sanitizer) --error-exitcode 1) build/cuda/tests/handgrad_tests "[kernels],[emulated]" $(ARGS)
+	@build/cuda/tests/handgrad_tests "[kernels],[emulated]" $(ARGS)
+	@for tool in $(if $(sanitizer),memcheck racecheck synccheck); do \
+		$(sanitizer) --tool $$tool --error-exitcode 1 \
+			build/cuda/tests/handgrad_tests "[kernels],[emulated]" $(ARGS) || exit; \
+	done
 	@for lesson in $(device_lessons); do \
 		build/cuda/lessons/lesson_$$lesson --device cuda --quick --out build/cuda/out || exit; \
 	done

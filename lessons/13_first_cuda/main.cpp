@@ -45,6 +45,15 @@ void add_vectors(Lesson& lesson) {
     bool equal = true;
     for (std::size_t i = 0; i < got.size(); ++i) equal = equal && got[i] == x0[i] + x1[i];
     lesson.check("the sum is the CPU's, bit for bit", equal, format("%td elements", n));
+
+    const auto on = [&](const Tensor<float>& t) { return t.to(Device::emulated); };
+    const auto ea = on(a), eb = on(b), ey = on(y);
+    const auto traffic =
+        counted([&] { kernels_of(Device::emulated).add(ey.data(), ea.data(), eb.data(), n); });
+    lesson.say(
+        format("Memory sent %s sectors of 32 bytes, %.1f %% of them used: 12 bytes for each "
+               "addition. That is what the kernel waits for.",
+               std::to_string(traffic.global_sectors).c_str(), 100 * used(traffic)));
 }
 
 void read_memory(Lesson& lesson) {
