@@ -138,7 +138,7 @@ TEMPLATE_TEST_CASE("reductions of rows of every length", "[kernels]", float, dou
 
 TEMPLATE_TEST_CASE("a reduction of NaN or infinities says so", "[kernels]", float, double) {
     using T = TestType;
-    on_every_isa<T>([](const Backend<T>& backend) {
+    const auto body = [](const Backend<T>& backend) {
         for (const Index n : {1, 2, 7, 8, 9, 17, 64, 65, 100})
             for (Index at = 0; at<n; at += n> 20 ? 3 : 1)
                 for (const Index inner : {1, 3}) {
@@ -169,7 +169,9 @@ TEMPLATE_TEST_CASE("a reduction of NaN or infinities says so", "[kernels]", floa
             backend.reduce(ReduceOp::max, &y, nothing.data(), 1, n, 1);
             CHECK(y == -infinity<T>);
         }
-    });
+    };
+    on_every_isa<T>(body);
+    on_every_gpu<T>(body);
 }
 
 TEMPLATE_TEST_CASE("transposes around their tiles", "[kernels]", float, double) {

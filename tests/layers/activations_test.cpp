@@ -10,6 +10,7 @@
 #include "allocation_count.h"
 #include "catch.h"
 #include "core/error.h"
+#include "gpus.h"
 #include "layers/prelu.h"
 #include "layers/softmax.h"
 
@@ -217,17 +218,26 @@ TEST_CASE("infinite inputs give the limit where there is one", "[layers]") {
     REQUIRE(LogSoftmax<double>().forward(masked)(0) == -inf);
 }
 
-TEST_CASE("NaN goes through every activation", "[layers]") {
+TEST_CASE("NaN goes through every activation", "[layers][emulated]") {
     for (const auto& layer : all_layers<double>()) {
         INFO(layer->describe());
         for (const Index where : {0, 1, 2}) {
             const auto x = Tensor<double>::from({3}, {1, -1, 0.5});
             x(where) = not_a_number;
-            CHECK(std::isnan(layer->forward(x)(where)));
-            layer->forward(Tensor<double>::from({3}, {1, 1, 0.5}));
+            const auto good = Tensor<double>::from({3}, {1, 1, 0.5});
             const auto dy = Tensor<double>::full({3}, 1);
             dy(where) = not_a_number;
-            CHECK(std::isnan(layer->backward(dy)(where)));
+            std::vector<Device> devices{Device::cpu};
+            // PReLU's slope is on the CPU.
+            if (layer->parameters().empty())
+                for (const Device gpu : gpus()) devices.push_back(gpu);
+            for (const Device device : devices) {
+                INFO(name_of(device) << ", element " << where);
+                const auto i = static_cast<std::size_t>(where);
+                CHECK(std::isnan(layer->forward(x.to(device)).values()[i]));
+                layer->forward(good.to(device));
+                CHECK(std::isnan(layer->backward(dy.to(device)).values()[i]));
+            }
         }
     }
 }
