@@ -21,7 +21,7 @@ bool instrumented = false;  // has a kernel file been compiled with those calls?
 struct Word {
     std::uint64_t write_epoch = 0, read_epoch = 0,
                   first_read_epoch = 0;  // the first of this launch
-    std::uint64_t write_syncs = 0, read_syncs = 0;
+    std::uint64_t write_syncs = 0, read_syncs = 0, other_read_syncs = 0;
     const void *write_pc = nullptr, *read_pc = nullptr;
     std::uint32_t writer = 0, reader = 0, other_reader = 0;  // readers of this epoch
     // Which of its bytes, as bits, the last write and the last read met. Of those before only
@@ -75,8 +75,9 @@ void check_word(Word& word, Access access, std::uint8_t bytes, const void* pc, P
                    line_of(word.write_pc) + ", with no barrier between");
     if (write) {
         if (word.read_epoch == m.epoch && (word.read_bytes & bytes) != 0) {
-            const std::uint32_t reader = word.reader != me ? word.reader : word.other_reader;
-            if (!ordered(reader, word.read_syncs))
+            const bool other = ordered(word.reader, word.read_syncs);
+            const std::uint32_t reader = other ? word.other_reader : word.reader;
+            if (!ordered(reader, other ? word.other_read_syncs : word.read_syncs))
                 report("race of a read and a write", line_of(pc),
                        place() + " was read by " + thread_name(reader) + " at " +
                            line_of(word.read_pc) + ", with no barrier between");
@@ -89,12 +90,16 @@ void check_word(Word& word, Access access, std::uint8_t bytes, const void* pc, P
         word.atomic = access == Access::atomic;
     } else {
         if (word.read_epoch < m.launch_epoch) word.first_read_epoch = m.epoch;
-        if (word.read_epoch != m.epoch || word.read_bytes != bytes)
-            word.reader = word.other_reader = me;
-        else if (word.reader != me)
+        const bool first = word.read_epoch != m.epoch || word.read_bytes != bytes;
+        if (first || word.reader == me) {
+            word.reader = me;
+            word.read_syncs = syncs;
+        }
+        if (first || word.reader != me) {
             word.other_reader = me;
+            word.other_read_syncs = syncs;
+        }
         word.read_epoch = m.epoch;
-        word.read_syncs = syncs;
         word.read_pc = pc;
         word.read_bytes = bytes;
     }

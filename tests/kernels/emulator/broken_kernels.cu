@@ -33,6 +33,16 @@ __global__ void kernel(const float* x, float* y, int n) {
             y[t] = other;
         }
     }
+    if constexpr (which == Kernel::reads_then_writes) {
+        s[t] = x[t];
+        __syncthreads();
+        if (t == 1) y[1] = s[0];
+        if (t < 32) __syncwarp();
+        if (t == 0) {
+            y[0] = s[0];
+            s[0] = 1;
+        }
+    }
     if constexpr (which == Kernel::neighbours_in_warp || which == Kernel::syncwarp_across_warps) {
         s[t] = x[t];
         __syncwarp();
@@ -205,14 +215,15 @@ void run(Kernel which, const float* x, float* y, int n, unsigned threads, unsign
     using enum Kernel;
     run_one_of<bytes_beside, bytes_twice, neighbours, neighbours_in_warp, warp_functions,
                count_of_block, atomics, reverse, strided, coalesced, missing_barrier,
-               missing_barrier_write_after_read, writer_has_read, syncwarp_across_warps,
-               two_writers, plain_beside_atomic, never_written, shared_past_end,
-               shared_into_next_array, shared_half_past_end, dynamic_past_end, global_past_end,
-               global_half_past_end, global_before_begin, divergent_barrier, different_barriers,
-               lanes_missing, lane_not_in_mask, shuffle_from_outside, different_shuffles,
-               missing_wait, not_aligned, copy_not_aligned, own_elements, own_neighbours,
-               atomics_of_blocks, block_writes_twice, block_reads_written, block_writes_read,
-               plain_beside_atomic_block, threads_without_barrier>(which, x, y, n, threads, blocks);
+               missing_barrier_write_after_read, writer_has_read, reads_then_writes,
+               syncwarp_across_warps, two_writers, plain_beside_atomic, never_written,
+               shared_past_end, shared_into_next_array, shared_half_past_end, dynamic_past_end,
+               global_past_end, global_half_past_end, global_before_begin, divergent_barrier,
+               different_barriers, lanes_missing, lane_not_in_mask, shuffle_from_outside,
+               different_shuffles, missing_wait, not_aligned, copy_not_aligned, own_elements,
+               own_neighbours, atomics_of_blocks, block_writes_twice, block_reads_written,
+               block_writes_read, plain_beside_atomic_block, threads_without_barrier>(
+        which, x, y, n, threads, blocks);
 }
 
 template <class V>

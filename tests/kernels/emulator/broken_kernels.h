@@ -20,6 +20,7 @@ enum class Kernel {
     missing_barrier,
     missing_barrier_write_after_read,
     writer_has_read,  // the same, where the writer itself was the first to read
+    reads_then_writes,  // right: a lane reads, and after __syncwarp() another reads and writes
     syncwarp_across_warps,
     two_writers,
     bytes_twice,  // two threads write one byte

@@ -138,6 +138,7 @@ TEST_CASE("the emulator finds races", "[emulator]") {
                {"race of a write and a read", "race of a read and a write", "s, word "}));
     CHECK(says(Kernel::writer_has_read, {"race of a read and a write", "s, word 0",
                                          "thread (0, 0, 0)", "read by thread (31, 0, 0)"}));
+    CHECK(mistake_of(Kernel::reads_then_writes) == "none");
     CHECK(says(Kernel::syncwarp_across_warps, {"race", "s, word 32", "thread (0, 0, 0)"}));
     CHECK(says(Kernel::two_writers,
                {"race of two writes", "s, word 0", "block (0, 0, 0), thread (1, 0, 0)",
