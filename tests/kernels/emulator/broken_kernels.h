@@ -19,7 +19,7 @@ enum class Kernel {
     // Broken.
     missing_barrier,
     missing_barrier_write_after_read,
-    writer_has_read,  // the same, where the writer itself was the first to read
+    writer_has_read,    // the same, where the writer itself was the first to read
     reads_then_writes,  // right: a lane reads, and after __syncwarp() another reads and writes
     syncwarp_across_warps,
     two_writers,
