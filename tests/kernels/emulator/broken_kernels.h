@@ -16,11 +16,11 @@ enum class Kernel {
     bytes_beside,        // threads write bytes of one word, then read each other's
     strided,             // reads every 33rd float; every 16th word of shared memory
     coalesced,           // reads neighbours
+    reads_then_writes,   // a lane reads, and after __syncwarp() another reads and writes
     // Broken.
     missing_barrier,
     missing_barrier_write_after_read,
-    writer_has_read,    // the same, where the writer itself was the first to read
-    reads_then_writes,  // right: a lane reads, and after __syncwarp() another reads and writes
+    writer_has_read,  // the same, where the writer itself was the first to read
     syncwarp_across_warps,
     two_writers,
     bytes_twice,  // two threads write one byte
