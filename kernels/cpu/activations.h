@@ -129,10 +129,8 @@ void prelu_backward(T* dx, T* dslope, const T* dy, const T* x, const T* slope, I
             }
         }
     };
-    // In long pieces of each image: a core fetches what comes after its own, too.
-    const Index long_piece = 16384 / Index{sizeof(T)};
     parallel_ranges(channels, streaming<T>(outer * channels * inner, 3), body,
-                    larger(16, long_piece / larger(1, inner)));
+                    larger(16, wide_share<T> / larger(1, inner)));
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

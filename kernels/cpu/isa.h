@@ -114,4 +114,9 @@ template <class T>
     return larger(row, half_a_page / Index{sizeof(T)});
 }
 
+/// Elements of a row that a thread should have at least where threads share out the columns of what
+/// they write: a core fetches what comes after its own, too, and so takes it from another.
+template <class T>
+inline constexpr Index wide_share = 16384 / Index{sizeof(T)};
+
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -62,7 +62,9 @@ Range share_of(Index total, int thread, int threads, Index grain = 1);
 /// `grain` keeps two threads off one cache line: 16 floats.
 template <class Body>
 void parallel_ranges(Index n, Cost cost, Body&& body, Index grain = 16) {
-    parallel(threads_for(cost), [&](int thread, int threads) {
+    const Index grains = (n + grain - 1) / grain;  // no more threads than these
+    const Index most = threads_for(cost);
+    parallel(static_cast<int>(grains < most ? grains : most), [&](int thread, int threads) {
         const Range range = share_of(n, thread, threads, grain);
         if (range.begin < range.end) body(range.begin, range.end);
     });

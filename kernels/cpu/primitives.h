@@ -267,7 +267,7 @@ void add_at_walk(T* a, const T* y, const Index* indices, Index size, Index strid
                  int rank) {
     const Axis last = axes[rank - 1];
     const Cost cost = streaming<T>(positions(axes, rank), 3);
-    constexpr Index short_row = 64, long_piece = 16384 / Index{sizeof(T)};
+    constexpr Index short_row = 64;
     if (last.y == 1 && last.a == 1 && last.b == 0) {
         // One index for a row. Threads split what they choose, and each looks through all of them:
         // for short rows that would take as long as adding them.
@@ -294,10 +294,9 @@ void add_at_walk(T* a, const T* y, const Index* indices, Index size, Index strid
                 to[i * last.a + k[i * last.b] * stride] += y[yi + skip_y + i * last.y];
         });
     };
-    // Positions that differ along the last axis never meet. Threads split it in long pieces: a core
-    // fetches what comes after its own, too.
+    // Positions that differ along the last axis never meet.
     if (last.a == 0) return add(0, last.size);
-    parallel_ranges(last.size, cost, add, long_piece);
+    parallel_ranges(last.size, cost, add, wide_share<T>);
 }
 
 // ---- reductions ------------------------------------------------------------------------------
