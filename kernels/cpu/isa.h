@@ -65,6 +65,12 @@ template <class T>
 #endif
 }
 
+/// Hides from the compiler how p was computed, so that it is not computed anew for each use.
+template <class T>
+[[gnu::always_inline]] inline void keep(const T*& p) {
+    asm("" : "+r"(p));
+}
+
 /// Stores v at p, aligned as a vector is, past the caches where the processor can. Other threads
 /// see it after end_of_stores_past_caches().
 template <class T>

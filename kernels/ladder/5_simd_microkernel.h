@@ -6,7 +6,8 @@
 // the limit, and every element of C is summed over k in order.
 //
 // There is one function for each number of rows and of vectors, so that the edges of C waste
-// nothing but the unused lanes of the last vector, which is loaded and stored under a mask.
+// nothing but the unused lanes of the last vector, which is loaded and stored under a mask. Fewer
+// vectors leave registers for more rows.
 //
 // Data that come from beyond L2 are on their way long before they are needed: while a tile is
 // summed, it fetches a share of the next strip of B or of the next block of A. Copying B costs
@@ -61,7 +62,15 @@ void multiply_tile(const Tile<T>& tile) {
     const auto cut = [](int j) { return part && j == vectors - 1; };
 
     Vector<T> sum[rows][vectors] = {};
-    const T* a = tile.a;
+    // Rows of A that lie apart get a pointer for every four: from a single one the compiler would
+    // compute the others anew for each k.
+    constexpr int pointers = trans_a == Trans::yes ? 1 : (rows + 3) / 4;
+    const T* a[pointers];
+    HANDGRAD_UNROLL
+    for (int i = 0; i < pointers; ++i) {
+        a[i] = tile.a + 4 * i * tile.lda;
+        keep(a[i]);
+    }
     const T* b = tile.b;
     T* copy_of_b = tile.copy_of_b;
     const auto add_products = [&]() __attribute__((always_inline)) {
@@ -73,7 +82,7 @@ void multiply_tile(const Tile<T>& tile) {
         }
         HANDGRAD_UNROLL
         for (int i = 0; i < rows; ++i) {
-            const T aik = trans_a == Trans::yes ? a[i] : a[i * tile.lda];
+            const T aik = trans_a == Trans::yes ? a[0][i] : a[i / 4][i % 4 * tile.lda];
             HANDGRAD_UNROLL
             for (int j = 0; j < vectors; ++j) sum[i][j] += aik * bk[j];
         }
@@ -82,7 +91,8 @@ void multiply_tile(const Tile<T>& tile) {
             for (int j = 0; j < vectors; ++j) store(copy_of_b + j * L, bk[j]);
             copy_of_b += vectors * L;
         }
-        a += trans_a == Trans::yes ? tile.lda : 1;
+        HANDGRAD_UNROLL
+        for (int i = 0; i < pointers; ++i) a[i] += trans_a == Trans::yes ? tile.lda : 1;
         b += tile.ldb;
     };
     Ahead<T> ahead = tile.ahead;
@@ -150,30 +160,42 @@ void multiply_tile(const Tile<T>& tile) {
 template <class T>
 using TileFunction = void (*)(const Tile<T>&);
 
-/// multiply_tile for every number of rows and vectors, at [(rows - 1) * NV + vectors - 1].
-template <class T, Trans trans_a, bool part, int... i>
+/// multiply_tile for so many vectors and every number of rows, at [rows - 1].
+template <class T, int vectors, Trans trans_a, bool part, int... i>
 constexpr auto make_tile_functions(std::integer_sequence<int, i...>) {
     struct Table {
         TileFunction<T> at[sizeof...(i)];
     };
-    return Table{{multiply_tile<T, i / NV + 1, i % NV + 1, trans_a, part, false>...}};
+    return Table{{multiply_tile<T, i + 1, vectors, trans_a, part, false>...}};
 }
 
-template <class T, Trans trans_a, bool part>
-inline constexpr auto tile_functions =
-    make_tile_functions<T, trans_a, part>(std::make_integer_sequence<int, MR * NV>{});
+template <class T, int vectors, Trans trans_a, bool part>
+inline constexpr auto tile_functions = make_tile_functions<T, vectors, trans_a, part>(
+    std::make_integer_sequence<int, most_rows(vectors)>{});
 
-/// The function for a tile of `rows` <= MR by `columns` <= NR.
+/// Rows of the tallest tile in a strip of so many columns <= NR.
+template <class T>
+Index most_rows_of_strip(Index columns) {
+    return most_rows(static_cast<int>((columns + lanes<T> - 1) / lanes<T>));
+}
+
+/// The function for a tile of `rows` <= most_rows(vectors) by `columns` <= NR.
+template <class T, Trans trans_a, bool part>
+TileFunction<T> tile_function(Index rows, Index vectors) {
+    static_assert(NV <= 3);
+    if (vectors == 1) return tile_functions<T, 1, trans_a, part>.at[rows - 1];
+    if (vectors == 2) return tile_functions<T, 2, trans_a, part>.at[rows - 1];
+    return tile_functions<T, NV, trans_a, part>.at[rows - 1];
+}
 template <class T>
 TileFunction<T> tile_function(Trans trans_a, Index rows, Index columns) {
     const Index vectors = (columns + lanes<T> - 1) / lanes<T>;
     const bool part = columns % lanes<T> != 0;
-    const Index i = (rows - 1) * NV + vectors - 1;
     if (trans_a == Trans::yes)
-        return part ? tile_functions<T, Trans::yes, true>.at[i]
-                    : tile_functions<T, Trans::yes, false>.at[i];
-    return part ? tile_functions<T, Trans::no, true>.at[i]
-                : tile_functions<T, Trans::no, false>.at[i];
+        return part ? tile_function<T, Trans::yes, true>(rows, vectors)
+                    : tile_function<T, Trans::yes, false>(rows, vectors);
+    return part ? tile_function<T, Trans::no, true>(rows, vectors)
+                : tile_function<T, Trans::no, false>(rows, vectors);
 }
 
 /// multiply_tile for MR rows and whole vectors, which also copies B.
@@ -294,6 +316,8 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
     for (Index jc = 0; jc < p.N; jc += jc_step) {
         const Index nc = smaller(p.N - jc, jc_step);
         const Index jr_step = even_piece(nc, NR<T>, L);
+        const bool copies = way.pack_a || way.pack_b;
+        const Index ir_most = copies ? MR : most_rows_of_strip<T>(jr_step);
         // 4th loop: blocks of k.
         for (Index pc = 0; pc < p.K; pc += pc_step) {
             const Index kc = smaller(p.K - pc, pc_step);
@@ -304,7 +328,7 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
             // 3rd loop: blocks of rows; the block of A stays in L2.
             for (Index ic = 0; ic < p.M; ic += ic_step) {
                 const Index mc = smaller(p.M - ic, ic_step);
-                const Index ir_step = even_piece(mc, MR);
+                const Index ir_step = even_piece(mc, ir_most);
                 const Index tiles = (mc + ir_step - 1) / ir_step;
                 if (way.pack_a) pack_a_block(packed_a, p, ic, mc, pc, kc);
                 const Index next_ic = ic + mc < p.M ? ic + mc : 0;

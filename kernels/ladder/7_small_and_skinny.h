@@ -268,7 +268,8 @@ bool is_small(const Product<T>& p) {
 template <class T>
 void multiply_small(const Product<T>& p, const T* bias = nullptr, bool relu = false) {
     constexpr Index L = lanes<T>;
-    const Index rows = even_piece(p.M, MR), columns = even_piece(p.N, NR<T>, L);
+    const Index columns = even_piece(p.N, NR<T>, L);
+    const Index rows = even_piece(p.M, most_rows_of_strip<T>(columns));
     Tile<T> tile;
     tile.kc = p.K;
     tile.lda = p.lda;
@@ -334,19 +335,18 @@ Plan choose_plan(const Product<T>& p) {
     way.pack_a = !plain_a && p.N >= 2 * NR<T> &&
                  (p.lda * Index{sizeof(T)} % 4096 == 0 || (long_strips && p.K >= 256));
     // Rows of B shorter than a vector: packed, each starts on a cache line of its own. Long strips
-    // pay for their copy by the rows that use it, or by coming from beyond L2 only once. So does a
-    // B that takes much of L2, where 64 tiles or more use a strip.
+    // pay for their copy by the rows that use it, or by coming from beyond L2 only once.
     way.pack_b = !plain_b || (p.N < L && p.M >= 64) || (streams_c && collide<T>(p.K, p.ldb)) ||
-                 (long_strips && (p.M >= 64 || !in_l2)) ||
-                 (!in_l2 && p.M >= 64 * MR && p.K * p.N > l2 / 4 && !streams_c);
+                 (long_strips && (p.M >= 64 || !in_l2));
     way.rows_first = streams_c && (!way.pack_b || plain_b);
     // Few rows of A use a piece of B once or twice. In short pieces its rows follow each other in
     // memory, and the caches keep them even where they are a multiple of a page apart. There that
-    // holds for many rows as well.
+    // holds for more rows as well, until these pay for a copy of long ones.
     const Index large_b = l2_feeds_strips ? l2 / 2 : l2;
+    const bool more_rows = p.M >= 64 && p.M < 64 * MR && p.M * p.N * p.K > most_of_small;
     if (plain_b && p.M < 64 && p.K * p.N >= large_b)
         way.kc = 64;
-    else if (!way.pack_b && p.M >= 64 && p.M * p.N * p.K > most_of_small && collide<T>(p.K, p.ldb))
+    else if (!way.pack_b && more_rows && collide<T>(p.K, p.ldb))
         way.kc = 128;
     return {.path = Path::tiles, .way = way};
 }
@@ -361,12 +361,20 @@ Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
     return squarest_grid(p, threads);
 }
 
+/// What does not change the bits, each part decides for itself.
+///
+/// A copy of B has a strip's rows one after another, each on lines of its own. 16 tiles that use
+/// the strip pay for it, or 8 where rows of B straddle lines.
+///
 /// A thread that writes C strip by strip goes down to its last rows for each, and its core, seeing
 /// rows at a stride, fetches what comes after them: the next thread's, who has to get them back. So
 /// parts of the rows go along them, as long as L2 holds what of B that passes.
 template <class T>
 Way way_of_part(const Plan& plan, const Product<T>& whole, const Product<T>& part) {
     Way way = plan.way;
+    if (!way.rows_first && part.N > NR<T>)
+        way.pack_b |=
+            part.ldb % line<T> != 0 ? part.M >= 8 * MR : part.M >= 16 * MR && part.K >= 128;
     const Index kc = way.kc > 0 ? smaller(part.K, way.kc) : part.K;
     const bool stays = kc * part.N * Index{sizeof(T)} <= caches().l2 / 2;
     way.rows_first |= part.M < whole.M && stays && !way.pack_b;
@@ -374,10 +382,10 @@ Way way_of_part(const Plan& plan, const Product<T>& whole, const Product<T>& par
 }
 
 template <class T>
-void multiply_part(const Product<T>& p, const Plan& plan) {
+void multiply_part(const Product<T>& p, const Plan& plan, const Product<T>& whole) {
     switch (plan.path) {
         case Path::tiles:
-            return multiply_by_tiles(p, plan.way);
+            return multiply_by_tiles(p, way_of_part(plan, whole, p));
         case Path::dots:
             return multiply_by_dots(p);
         case Path::dots_turning_b:
@@ -412,7 +420,7 @@ void multiply_by_pieces_of_k(const Product<T>& p) {
             piece.beta = T{0};
             piece.C = sums + i * size;
             piece.ldc = p.N;
-            multiply_part(piece, choose_plan(piece));
+            multiply_part(piece, choose_plan(piece), piece);
         }
     });
     for (Index m = 0; m < p.M; ++m)
@@ -442,7 +450,7 @@ void multiply_by_shape(const Product<T>& product) {
     const Plan plan = choose_plan(p);
     share_out(
         p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },
-        [&](const Product<T>& part, Range, Range) { multiply_part(part, plan); });
+        [&](const Product<T>& part, Range, Range) { multiply_part(part, plan, p); });
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -78,7 +78,7 @@ void multiply_fused(const Product<T>& product, const Epilogue<T>& epilogue = {})
             if (plan.path == Path::tiles) {
                 multiply_by_tiles(part, way_of_part(plan, p, part), mine.bias, mine.relu);
             } else {
-                multiply_part(part, plan);
+                multiply_part(part, plan, p);
                 apply(mine, part);
             }
         });

@@ -16,6 +16,11 @@ inline constexpr int MR = 8, NV = 3;  // 24 of 32 registers for C, 3 for B, 2 or
 inline constexpr int MR = 4, NV = 2;  // 8 of 16 registers for C, 2 for B, 1 for A, 1 for a product
 #endif
 
+/// Rows of the tallest tile that has so many vectors of columns.
+constexpr int most_rows(int vectors) {
+    return vectors == 1 ? 2 * MR : MR * NV / vectors;
+}
+
 /// Columns of a whole tile.
 template <class T>
 inline constexpr int NR = NV* lanes<T>;
