@@ -316,7 +316,8 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
     for (Index jc = 0; jc < p.N; jc += jc_step) {
         const Index nc = smaller(p.N - jc, jc_step);
         const Index jr_step = even_piece(nc, NR<T>, L);
-        const bool copies = way.pack_a || way.pack_b;
+        // Packed A and the functions that copy B have MR rows.
+        const bool copies = way.pack_a || (way.pack_b && p.trans_b == Trans::no);
         const Index ir_most = copies ? MR : most_rows_of_strip<T>(jr_step);
         // 4th loop: blocks of k.
         for (Index pc = 0; pc < p.K; pc += pc_step) {

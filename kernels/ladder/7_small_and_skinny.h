@@ -254,12 +254,18 @@ void multiply_turned_around(const Product<T>& p) {
 /// Products of more operations are never small.
 inline constexpr Index most_of_small = Index{64} * 64 * 64;
 
+/// A' B with few columns.
+template <class T>
+bool turns_around(const Product<T>& p) {
+    return p.trans_a == Trans::yes && p.N <= few<T> && p.M >= 4 * lanes<T>;
+}
+
 /// Does it fit in L1, is it too short for threads, and can its tiles read B as it lies? k is not
 /// cut here, and so must not be elsewhere: the bits would depend on the number of threads.
 template <class T>
 bool is_small(const Product<T>& p) {
     const Index size = p.M * p.N * p.K;
-    return p.trans_b == Trans::no && p.N >= lanes<T> && p.K <= as_it_lies<T>.kc &&
+    return p.trans_b == Trans::no && p.N > 1 && !turns_around(p) && p.K <= as_it_lies<T>.kc &&
            size <= most_of_small && p.elements() * Index{sizeof(T)} <= Index{48} * 1024 &&
            (size <= Index{32} * 32 * 32 || threads_for(cost_of(p)) == 1);
 }
@@ -293,6 +299,25 @@ void multiply_small(const Product<T>& p, const T* bias = nullptr, bool relu = fa
 
 // ---- which way ----------------------------------------------------------------------------------
 
+/// Are dot products faster than tiles for A B'? They are where adding up their lanes is paid for by
+/// a long sum, and tiles are where many rows use a packed B and its last vector is nearly full.
+/// Estimates for one element of C, in the time of a multiply-add of vectors; their constants fit
+/// what AVX2 and AVX-512 were measured to take, M 16 to 512, K 64 to 784, N 4 to 128.
+template <class T>
+bool dots_pay(const Product<T>& p) {
+    constexpr Index L = lanes<T>;
+    const Index vectors = (p.N + L - 1) / L;
+    const auto per_lane = [](Index n) { return static_cast<double>(n) / L; };
+    const bool straddles = p.lda % line<T> != 0 || p.ldb % line<T> != 0;
+    const double add_up = 1 + L / 4;
+    const double dots = (straddles ? 1.45 : 1.15) * per_lane(p.K) + add_up;
+    // The loads of a tile of one vector take longer than its multiply-adds.
+    const double tile = (vectors == 1 ? 1.25 : 1.05) * per_lane(p.K);
+    const double used = per_lane(p.N) / static_cast<double>(vectors);
+    const double pack = 0.8 * static_cast<double>(p.K) / static_cast<double>(p.M);
+    return dots < tile / used + pack;
+}
+
 enum class Path { tiles, dots, dots_turning_b, turned_around };
 
 struct Plan {
@@ -309,18 +334,12 @@ Plan choose_plan(const Product<T>& p) {
     const Index l2 = caches().l2 / Index{sizeof(T)};
     const bool plain_a = p.trans_a == Trans::no, plain_b = p.trans_b == Trans::no;
     if (plain_a && !plain_b) {
-        // Adding the lanes up must be paid for by a long sum, and what is read again and again must
-        // stay in L2. Otherwise a packed B does better: its vectors need no adding up, but are cut
-        // where N is small.
-        const bool long_sum = p.K >= 4 * L;
-        const Index most_rows = l2_feeds_strips ? 64 : 32;
-        const bool thin = p.N <= 2 * L || (p.M <= most_rows && 2 * p.M <= p.K);
         const bool stays = smaller(p.M, p.N) * p.K <= l2 / 2;
-        if (long_sum && thin && stays) return {.path = Path::dots, .way = {}};
+        if (dots_pay(p) && stays) return {.path = Path::dots, .way = {}};
     }
     if (plain_a && plain_b && p.N <= few<T> && p.M >= 64 && p.K >= 32 * L && p.N * p.K <= l2 / 2)
         return {.path = Path::dots_turning_b, .way = {}};
-    if (!plain_a && p.N <= few<T> && p.M >= 4 * L) return {.path = Path::turned_around, .way = {}};
+    if (turns_around(p)) return {.path = Path::turned_around, .way = {}};
 
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
     const bool in_l2 = p.elements() <= l2;
