@@ -160,18 +160,31 @@ void multiply_tile(const Tile<T>& tile) {
 template <class T>
 using TileFunction = void (*)(const Tile<T>&);
 
-/// multiply_tile for so many vectors and every number of rows, at [rows - 1].
-template <class T, int vectors, Trans trans_a, bool part, int... i>
-constexpr auto make_tile_functions(std::integer_sequence<int, i...>) {
-    struct Table {
-        TileFunction<T> at[sizeof...(i)];
-    };
-    return Table{{multiply_tile<T, i + 1, vectors, trans_a, part, false>...}};
-}
+/// multiply_tile for every tile, at [A transposed][last vector cut][vectors - 1][rows - 1].
+template <class T>
+class TileFunctions {
+  public:
+    constexpr TileFunctions() {
+        fill<Trans::no, false>(std::make_integer_sequence<int, NV>{});
+        fill<Trans::no, true>(std::make_integer_sequence<int, NV>{});
+        fill<Trans::yes, false>(std::make_integer_sequence<int, NV>{});
+        fill<Trans::yes, true>(std::make_integer_sequence<int, NV>{});
+    }
+    TileFunction<T> at[2][2][NV][most_rows(1)] = {};
 
-template <class T, int vectors, Trans trans_a, bool part>
-inline constexpr auto tile_functions = make_tile_functions<T, vectors, trans_a, part>(
-    std::make_integer_sequence<int, most_rows(vectors)>{});
+  private:
+    template <Trans trans_a, bool part, int... i>
+    constexpr void fill(std::integer_sequence<int, i...>) {
+        (fill_rows<trans_a, part, i + 1>(std::make_integer_sequence<int, most_rows(i + 1)>{}), ...);
+    }
+    template <Trans trans_a, bool part, int vectors, int... i>
+    constexpr void fill_rows(std::integer_sequence<int, i...>) {
+        TileFunction<T>* rows = at[trans_a == Trans::yes][part][vectors - 1];
+        ((rows[i] = multiply_tile<T, i + 1, vectors, trans_a, part, false>), ...);
+    }
+};
+template <class T>
+inline constexpr TileFunctions<T> tile_functions;
 
 /// Rows of the tallest tile in a strip of so many columns <= NR.
 template <class T>
@@ -179,23 +192,12 @@ Index most_rows_of_strip(Index columns) {
     return most_rows(static_cast<int>((columns + lanes<T> - 1) / lanes<T>));
 }
 
-/// The function for a tile of `rows` <= most_rows(vectors) by `columns` <= NR.
-template <class T, Trans trans_a, bool part>
-TileFunction<T> tile_function(Index rows, Index vectors) {
-    static_assert(NV <= 3);
-    if (vectors == 1) return tile_functions<T, 1, trans_a, part>.at[rows - 1];
-    if (vectors == 2) return tile_functions<T, 2, trans_a, part>.at[rows - 1];
-    return tile_functions<T, NV, trans_a, part>.at[rows - 1];
-}
+/// The function for a tile of `rows` <= most_rows_of_strip<T>(columns) by `columns` <= NR.
 template <class T>
 TileFunction<T> tile_function(Trans trans_a, Index rows, Index columns) {
     const Index vectors = (columns + lanes<T> - 1) / lanes<T>;
     const bool part = columns % lanes<T> != 0;
-    if (trans_a == Trans::yes)
-        return part ? tile_function<T, Trans::yes, true>(rows, vectors)
-                    : tile_function<T, Trans::yes, false>(rows, vectors);
-    return part ? tile_function<T, Trans::no, true>(rows, vectors)
-                : tile_function<T, Trans::no, false>(rows, vectors);
+    return tile_functions<T>.at[trans_a == Trans::yes][part][vectors - 1][rows - 1];
 }
 
 /// multiply_tile for MR rows and whole vectors, which also copies B.

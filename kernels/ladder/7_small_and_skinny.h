@@ -275,7 +275,6 @@ template <class T>
 void multiply_small(const Product<T>& p, const T* bias = nullptr, bool relu = false) {
     constexpr Index L = lanes<T>;
     const Index columns = even_piece(p.N, NR<T>, L);
-    const Index rows = even_piece(p.M, most_rows_of_strip<T>(columns));
     Tile<T> tile;
     tile.kc = p.K;
     tile.lda = p.lda;
@@ -284,8 +283,10 @@ void multiply_small(const Product<T>& p, const T* bias = nullptr, bool relu = fa
     tile.alpha = p.alpha;
     tile.beta = p.beta;
     tile.relu = relu;
-    for (Index n = 0; n < p.N; n += columns) {
-        const Index nr = smaller(p.N - n, columns);
+    Index nr = 0;
+    for (Index n = 0; n < p.N; n += nr) {
+        nr = next_piece(p.N - n, columns, L);
+        const Index rows = even_piece(p.M, most_rows_of_strip<T>(nr));
         tile.b = p.B + n;
         tile.bias = bias == nullptr ? nullptr : bias + n;
         tile.last_columns = nr % L;
