@@ -73,6 +73,8 @@ void multiply_tile(const Tile<T>& tile) {
     }
     const T* b = tile.b;
     T* copy_of_b = tile.copy_of_b;
+    // Called for four k in a row, where the loop's own instructions would cost up to 9 %. Sums are
+    // kept in their registers from each k to the next, or GCC spills some.
     const auto add_products = [&]() __attribute__((always_inline)) {
         Vector<T> bk[vectors];
         HANDGRAD_UNROLL
@@ -84,7 +86,10 @@ void multiply_tile(const Tile<T>& tile) {
         for (int i = 0; i < rows; ++i) {
             const T aik = trans_a == Trans::yes ? a[0][i] : a[i / 4][i % 4 * tile.lda];
             HANDGRAD_UNROLL
-            for (int j = 0; j < vectors; ++j) sum[i][j] += aik * bk[j];
+            for (int j = 0; j < vectors; ++j) {
+                sum[i][j] += aik * bk[j];
+                keep<T>(sum[i][j]);
+            }
         }
         if constexpr (copies_b) {
             HANDGRAD_UNROLL
@@ -96,8 +101,9 @@ void multiply_tile(const Tile<T>& tile) {
         b += tile.ldb;
     };
     Ahead<T> ahead = tile.ahead;
+    const Index whole = tile.kc / 4 * 4;
     Index k = 0;
-    if (ahead.at != nullptr) {
+    if (vectors == NV && ahead.at != nullptr) {
         const T* row = tile.c;
         HANDGRAD_UNROLL
         for (int i = 0; i < rows; ++i) {
@@ -105,25 +111,27 @@ void multiply_tile(const Tile<T>& tile) {
             for (int j = 0; j < vectors; ++j) __builtin_prefetch(row + j * L, 1);
             row += tile.ldc;
         }
-        const Index whole = ahead.each_k ? 0 : tile.kc / 4 * 4;
-        while (k < whole) {
+        for (; ahead.each_k && k < tile.kc; ++k) {
+            HANDGRAD_UNROLL
+            for (int j = 0; j < NV; ++j) __builtin_prefetch(ahead.at + j * ahead.apart);
+            ahead.at += ahead.next;
+            add_products();
+        }
+        for (; k < whole; k += 4) {
             HANDGRAD_UNROLL
             for (int j = 0; j < NV; ++j)
                 __builtin_prefetch(ahead.at + j * ahead.apart, 0, 2);  // L2
             ahead.at += ahead.next;
             HANDGRAD_UNROLL
             for (int i = 0; i < 4; ++i) add_products();
-            k += 4;
         }
-        for (; k < tile.kc; ++k) {
-            HANDGRAD_UNROLL
-            for (int j = 0; j < NV; ++j) __builtin_prefetch(ahead.at + j * ahead.apart);
-            ahead.at += ahead.next;
-            add_products();
-        }
-    } else {
-        for (; k < tile.kc; ++k) add_products();
     }
+    // Short sums are up to 6 % faster one by one.
+    for (; tile.kc >= 128 && k < whole; k += 4) {
+        HANDGRAD_UNROLL
+        for (int i = 0; i < 4; ++i) add_products();
+    }
+    for (; k < tile.kc; ++k) add_products();
 
     const auto each = [&](auto&& change) {
         HANDGRAD_UNROLL
