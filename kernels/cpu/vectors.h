@@ -6,11 +6,13 @@
 #include "kernels/cpu/isa.h"
 
 /// Before a loop with constant bounds over an array of vectors: unrolled completely, its elements
-/// become registers.
+/// become registers. HANDGRAD_UNROLL_BY_4 is for loops whose own instructions would take time.
 #if defined(__clang__)
     #define HANDGRAD_UNROLL _Pragma("clang loop unroll(full)")
+    #define HANDGRAD_UNROLL_BY_4 _Pragma("clang loop unroll_count(4)")
 #else
     #define HANDGRAD_UNROLL _Pragma("GCC unroll 64")
+    #define HANDGRAD_UNROLL_BY_4 _Pragma("GCC unroll 4")
 #endif
 
 namespace handgrad::cpu::HANDGRAD_ISA {

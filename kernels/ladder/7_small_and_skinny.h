@@ -106,6 +106,7 @@ void multiply_dot_tile(const DotTile<T>& tile) {
             add_products(k, whole);
         }
     } else {
+        HANDGRAD_UNROLL_BY_4
         for (Index k = 0; k < whole_k; k += L) add_products(k, whole);
     }
     if (whole_k < tile.K) {
