@@ -73,8 +73,8 @@ void multiply_tile(const Tile<T>& tile) {
     }
     const T* b = tile.b;
     T* copy_of_b = tile.copy_of_b;
-    // Called for four k in a row, where the loop's own instructions would cost up to 9 %. Sums are
-    // kept in their registers from each k to the next, or GCC spills some.
+    // Called for four k in a row: a loop's own instructions would cost up to 9 %. Sums are kept in
+    // their registers from each k to the next, or GCC spills some.
     const auto add_products = [&]() __attribute__((always_inline)) {
         Vector<T> bk[vectors];
         HANDGRAD_UNROLL
@@ -126,11 +126,7 @@ void multiply_tile(const Tile<T>& tile) {
             for (int i = 0; i < 4; ++i) add_products();
         }
     }
-    // Short sums are up to 6 % faster one by one.
-    for (; tile.kc >= 128 && k < whole; k += 4) {
-        HANDGRAD_UNROLL
-        for (int i = 0; i < 4; ++i) add_products();
-    }
+    HANDGRAD_UNROLL_BY_4
     for (; k < tile.kc; ++k) add_products();
 
     const auto each = [&](auto&& change) {
