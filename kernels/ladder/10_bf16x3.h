@@ -45,9 +45,9 @@ namespace handgrad::cpu::HANDGRAD_ISA {
 /// Operands as sums of three bf16.
 struct Bf16x3 {
     static constexpr int pieces = 3, products = 6;
-    // A step takes 24 products, 384 cycles, and 12 KB of pieces come from L2 in 200. So nothing has
-    // to stay in L1, and the blocks are what fits in L2: 384 KB of A, 768 of B.
-    static constexpr Index KC = 256, MC = 256, NC = 512;
+    // A step takes 24 products, 384 cycles, and L2 delivers its 12 KB of pieces in 250. So KC may
+    // be half of rung 9's: 16 steps, and a block of B of 768 KB.
+    static constexpr Index KC = 512, MC = 4096, NC = 256;
 
     static void multiply_add(Tiles& tiles, const Pair* a, const Pair* b) {
         const auto load_a = [&](Index piece) {
