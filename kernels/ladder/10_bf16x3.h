@@ -48,6 +48,7 @@ struct Bf16x3 {
     // A step takes 24 products, 384 cycles, and L2 delivers its 12 KB of pieces in 250. So KC may
     // be half of rung 9's: 16 steps, and a block of B of 768 KB.
     static constexpr Index KC = 512, MC = 4096, NC = 256;
+    static constexpr Index awake = 2;
 
     static void multiply_add(Tiles& tiles, const Pair* a, const Pair* b) {
         const auto load_a = [&](Index piece) {
