@@ -10,16 +10,18 @@
 // other split loads more: 1 x 6 tiles of C, say, 7 for 6. A load is 1 KB, 8 cycles from L1, so that
 // loads take half of the time, and arithmetic is the limit as long as L1 has what is loaded.
 //
-// Caches. A step of 32 in k reads 2 KB of A and 2 KB of B in 64 cycles. L1 has no room for panels
-// as long as they ought to be, and L2 takes 85 cycles. For C is dearer still: it passes once for
-// each KC, and 32 x 32 of it to L3 and back take as long as 10 steps. So KC = 1024, 32 steps. The
-// block of B, KC by NC = 512, is 1 MB of the 2 of L2, and serves MC = 4096 rows of A, whose panels
-// come from L3: 64 KB for 16 tiles of C. These go along the rows of C, where the processor foresees
-// what comes next; down its columns they took 10 % longer. Every processor that has AMX has caches
-// of these sizes, and with these constants every other one gives the same bits.
+// Caches. A step of 32 in k reads 2 KB of A and 2 KB of B in 64 cycles. L1 would deliver them in
+// 32, and L2 takes 85. Yet panels short enough for L1 do not pay, for C is dearer still: it passes
+// once for each KC, and 32 x 32 of it take as long as 8 steps to come from L3 and to go there. So
+// KC = 1024, 32 steps, and operands come from L2. The block of B, KC by NC = 512, is 1 MB of its 2.
+// It serves MC = 4096 rows of A, whose panels come from L3, 64 KB for 16 tiles of C. These go along
+// the rows of C, where the processor foresees what comes next: down its columns they took 10 %
+// longer. Every processor that has AMX has caches of these sizes, and with these constants every
+// other one gives the same bits.
 //
-// Stores. When no tile was stored for half a microsecond, the way from tiles to memory falls
-// asleep, and waking takes as long as 10 steps, too. So one goes nowhere now and then: 12 % faster.
+// Stores. Half a microsecond after the last store of a tile the way to memory falls asleep, and
+// waking it takes as long as 8 steps, too. So now and then a tile is stored for nothing but that: a
+// tenth is won.
 //
 // Rounding. Operands are rounded to the nearest bf16, ties to even, while they are packed. Each is
 // off by 2^-8 of itself at most, so that with u = 2^-24 of float
