@@ -18,7 +18,9 @@ ladder::Gemm<float> tile_rung(int number) {
 
 /// One step of rung 9 over and over, its operands in L1. Returns the operations done.
 double tile_steps(int steps) {
-    alignas(64) static const Pair operands[4 * TILE_PAIRS] = {};
+    // Zeros would take less power, and the clock would be up to a third higher.
+    alignas(64) Pair operands[4 * TILE_PAIRS];
+    for (Pair& pair : operands) pair = 3.14159265F;
     Tiles tiles;
     tiles.zero<0>();
     tiles.zero<1>();

@@ -13,7 +13,7 @@
 //
 // the last three are at most 2^-25 + 2^-25 + 2^-34 of |a b| together, about as much as one rounding
 // of float, u = 2^-24. The other six are computed, exactly. Six for one at sixteen times the speed:
-// 16 / 6 = 2.7 times float's peak at best.
+// 16 / 6 = 2.7 times float's peak at best, and 2 at the clock that tiles were seen to run at.
 //
 // Error. Of sums as in rung 9, with six additions to C for each step of k:
 //
@@ -45,9 +45,10 @@ namespace handgrad::cpu::HANDGRAD_ISA {
 /// Operands as sums of three bf16.
 struct Bf16x3 {
     static constexpr int pieces = 3, products = 6;
-    // A step takes 24 products, 384 cycles, and 12 KB of pieces come from L2 in 200. So nothing has
-    // to stay in L1, and the blocks are what fits in L2: 384 KB of A, 768 of B.
-    static constexpr Index KC = 256, MC = 256, NC = 512;
+    // A step takes 24 products, 384 cycles, and L2 delivers its 12 KB of pieces in 250. So KC may
+    // be half of rung 9's: 16 steps, and a block of B of 768 KB.
+    static constexpr Index KC = 512, MC = 4096, NC = 256;
+    static constexpr Index awake = 2;
 
     static void multiply_add(Tiles& tiles, const Pair* a, const Pair* b) {
         const auto load_a = [&](Index piece) {

@@ -10,12 +10,18 @@
 // other split loads more: 1 x 6 tiles of C, say, 7 for 6. A load is 1 KB, 8 cycles from L1, so that
 // loads take half of the time, and arithmetic is the limit as long as L1 has what is loaded.
 //
-// Caches. A step of 32 in k reads 2 KB of A and 2 KB of B in 64 cycles. That is all that L2
-// delivers at its best, so one of them must stay in L1: the panel of A, 32 rows by KC, where 512
-// makes 32 of its 48 KB. B comes from L2: KC by NC = 1024 is 1 MB of its 2, beside MC = 256 rows of
-// A of 256 KB. Every processor that has AMX has caches of these sizes, and with these constants
-// every other one gives the same bits. C passes once for each KC: 8 KB in 1024 cycles, from L3 or
-// further, so it is fetched a tile ahead.
+// Caches. A step of 32 in k reads 2 KB of A and 2 KB of B in 64 cycles. L1 would deliver them in
+// 32, and L2 takes 85. Yet panels short enough for L1 do not pay, for C is dearer still: it passes
+// once for each KC, and 32 x 32 of it take as long as 8 steps to come from L3 and to go there. So
+// KC = 1024, 32 steps, and operands come from L2. The block of B, KC by NC = 512, is 1 MB of its 2.
+// It serves MC = 4096 rows of A, whose panels come from L3, 64 KB for 16 tiles of C. These go along
+// the rows of C, where the processor foresees what comes next: down its columns they took 10 %
+// longer. Every processor that has AMX has caches of these sizes, and with these constants every
+// other one gives the same bits.
+//
+// Stores. Half a microsecond after the last store of a tile the way to memory falls asleep, and
+// waking it takes as long as 8 steps, too. So now and then a tile is stored for nothing but that: a
+// tenth is won.
 //
 // Rounding. Operands are rounded to the nearest bf16, ties to even, while they are packed. Each is
 // off by 2^-8 of itself at most, so that with u = 2^-24 of float
@@ -49,7 +55,8 @@ inline constexpr Index TILE_PAIRS = TILE * TILE;
 /// Operands rounded to one bf16.
 struct Bf16 {
     static constexpr int pieces = 1, products = 1;
-    static constexpr Index KC = 512, MC = 256, NC = 1024;
+    static constexpr Index KC = 1024, MC = 4096, NC = 512;
+    static constexpr Index awake = 8;  // steps from a store to the next
 
     /// C += A B for one step of k: two tiles of A at a, of B at b; C in tiles 0 to 3.
     static void multiply_add(Tiles& tiles, const Pair* a, const Pair* b) {
@@ -206,15 +213,17 @@ void multiply_amx_tile(Tiles& tiles, Index steps, const Pair* a, const Pair* b, 
         tiles.zero<2>();
         tiles.zero<3>();
     }
+    alignas(64) Pair nowhere[TILE_PAIRS];
     Index fetched = 0;  // rows of what comes next
     for (Index step = 1; step <= steps; ++step) {
         for (; fetched * steps < PANEL * step; ++fetched) {
-            __builtin_prefetch(ahead + fetched * ldc);
-            __builtin_prefetch(ahead + fetched * ldc + TILE);
+            __builtin_prefetch(ahead + fetched * ldc, 0, 2);  // L2
+            __builtin_prefetch(ahead + fetched * ldc + TILE, 0, 2);
         }
         Operands::multiply_add(tiles, a, b);
         a += Operands::pieces * 2 * TILE_PAIRS;
         b += Operands::pieces * 2 * TILE_PAIRS;
+        if (step % Operands::awake == 0) tiles.store<4>(nowhere, 64);
     }
     tiles.store<0>(c, row);
     tiles.store<1>(c + TILE, row);
@@ -222,44 +231,48 @@ void multiply_amx_tile(Tiles& tiles, Index steps, const Pair* a, const Pair* b, 
     tiles.store<3>(lower + TILE, row);
 }
 
-/// One thread's part of the product, with the loops of rung 3 around the tile.
+/// One thread's part of the product, with loops like rung 3's around the tile.
 template <class Operands>
 void multiply_by_amx(const Product<float>& p) {
     constexpr Index pieces = Operands::pieces;
-    const Index jc_step = even_piece(p.N, Operands::NC, PANEL);
-    const Index pc_step = even_piece(p.K, Operands::KC, TILE_K);
     const Index ic_step = even_piece(p.M, Operands::MC, PANEL);
-    Pair* packed_a = scratch_for<Pair>(Scratch::packed_a, ic_step * pc_step / 2 * pieces);
+    const Index pc_step = even_piece(p.K, Operands::KC, TILE_K);
+    const Index jc_step = even_piece(p.N, Operands::NC, PANEL);
+    // Where one block of B is all there is, A is used once, and need not leave L2.
+    const Index rows_of_a = jc_step < p.N ? ic_step : smaller(ic_step, 256);
+    Pair* packed_a = scratch_for<Pair>(Scratch::packed_a, rows_of_a * pc_step / 2 * pieces);
     Pair* packed_b = scratch_for<Pair>(Scratch::packed_b, jc_step * pc_step / 2 * pieces);
     bool special_a[Operands::MC / PANEL], special_b[Operands::NC / PANEL];
     const bool a_along_k = p.trans_a == Trans::no, b_along_k = p.trans_b == Trans::yes;
     Tiles tiles;
 
-    for (Index jc = 0; jc < p.N; jc += jc_step) {  // 5th loop
-        const Index nc = smaller(p.N - jc, jc_step);
+    for (Index ic = 0; ic < p.M; ic += ic_step) {  // 5th loop
+        const Index mc = smaller(p.M - ic, ic_step);
         for (Index pc = 0; pc < p.K; pc += pc_step) {  // 4th loop
             const Index kc = smaller(p.K - pc, pc_step);
             const Index steps = (kc + TILE_K - 1) / TILE_K;
             const Index panel = steps * 2 * TILE_PAIRS * pieces;
             const float beta = pc == 0 ? p.beta : 1;
-            pack_panels<pieces>(packed_b, special_b, p.b(pc, jc), p.ldb, b_along_k, b_along_k, nc,
-                                kc);
-            for (Index ic = 0; ic < p.M; ic += ic_step) {  // 3rd loop
-                const Index mc = smaller(p.M - ic, ic_step);
-                pack_panels<pieces>(packed_a, special_a, p.a(ic, pc), p.lda, a_along_k, !a_along_k,
-                                    mc, kc);
-                for (Index ir = 0; ir < mc; ir += PANEL)        // 2nd loop
+            for (Index jc = 0; jc < p.N; jc += jc_step) {  // 3rd loop
+                const Index nc = smaller(p.N - jc, jc_step);
+                pack_panels<pieces>(packed_b, special_b, p.b(pc, jc), p.ldb, b_along_k, b_along_k,
+                                    nc, kc);
+                for (Index ir = 0; ir < mc; ir += PANEL) {  // 2nd loop
+                    if (jc == 0 && ir % rows_of_a == 0)
+                        pack_panels<pieces>(packed_a, special_a, p.a(ic + ir, pc), p.lda, a_along_k,
+                                            !a_along_k, smaller(mc - ir, rows_of_a), kc);
+                    const Index in_a = ir % rows_of_a / PANEL;
+                    const Pair* a = packed_a + in_a * panel;
                     for (Index jr = 0; jr < nc; jr += PANEL) {  // 1st loop
                         const Index rows = smaller(mc - ir, PANEL);
                         const Index columns = smaller(nc - jr, PANEL);
                         float* c = p.c(ic + ir, jc + jr);
-                        if (special_a[ir / PANEL] || special_b[jr / PANEL]) {
+                        if (special_a[in_a] || special_b[jr / PANEL]) {
                             multiply_in_loop_order<float>(
                                 {p.trans_a, p.trans_b, rows, columns, kc, p.alpha, p.a(ic + ir, pc),
                                  p.lda, p.b(pc, jc + jr), p.ldb, beta, c, p.ldc});
                             continue;
                         }
-                        const Pair* a = packed_a + ir / PANEL * panel;
                         const Pair* b = packed_b + jr / PANEL * panel;
                         const bool whole = rows == PANEL && columns == PANEL;
                         if (whole && p.alpha == 1 && (beta == 0 || beta == 1)) {
@@ -276,6 +289,7 @@ void multiply_by_amx(const Product<float>& p) {
                                 out = p.alpha * sum[m * PANEL + n] + (beta == 0 ? 0 : beta * out);
                             }
                     }
+                }
             }
         }
     }

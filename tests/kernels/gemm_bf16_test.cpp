@@ -67,15 +67,17 @@ float dot(const std::vector<std::pair<float, float>>& terms, float c) {
     return multiplied(a, b, sums).at[3][5];
 }
 
-/// Sizes around tiles of 16, panels of 32, and blocks: KC is 512 or 256, MC 256, NC 1024 or 512.
+/// Sizes around tiles of 16, panels of 32, and blocks: KC is 1024 or 512, NC 512 or 256, and A is
+/// packed by 256 rows where there is one block of columns, by MC = 4096 where there are more.
 std::vector<Case> edge_cases() {
     std::vector<Case> shapes;
     for (const Index m : {1, 15, 16, 17, 31, 32, 33, 65})
         for (const Index n : {1, 16, 31, 32, 33, 47}) shapes.push_back({.M = m, .N = n, .K = 7});
-    for (const Index k : {1, 2, 3, 31, 32, 33, 63, 65, 255, 256, 257, 511, 512, 513, 1025})
+    for (const Index k : {1, 2, 3, 31, 32, 33, 63, 65, 511, 512, 513, 1023, 1024, 1025})
         shapes.push_back({.M = 33, .N = 18, .K = k});
     for (const Index m : {255, 256, 257, 513}) shapes.push_back({.M = m, .N = 20, .K = 30});
-    for (const Index n : {511, 512, 513, 1024, 1025}) shapes.push_back({.M = 20, .N = n, .K = 30});
+    for (const Index n : {255, 256, 257, 511, 512, 513, 1025})
+        shapes.push_back({.M = 20, .N = n, .K = 30});
 
     std::vector<Case> cases;
     for (Case c : shapes)
@@ -88,7 +90,9 @@ std::vector<Case> edge_cases() {
                 cases.push_back(c);
             }
     for (const Trans trans : both)
-        cases.push_back({trans, trans, 262, 518, 262, 1, 0, 0});  // blocks beside blocks
+        cases.push_back({trans, trans, 70, 518, 1030, 1, 0, 0});  // blocks beside blocks
+    cases.push_back({no, no, 4100, 520, 3, 1, 0, 0});
+    cases.push_back({no, no, 260, 20, 1030, 1, 0, 0});
     return cases;
 }
 
@@ -310,37 +314,40 @@ TEST_CASE("in rungs 9 and 10 NaN and infinity come out as in float", "[gemm]") {
     // bf16 would round the last two to infinity.
     const std::vector<float> specials = {no_number, infinity, -infinity, largest,
                                          -0x1.fep127F - 0x1p119F};
-    for (const int number : tile_rungs)
-        for (const auto isa : isas_with_tiles())
-            for (const Trans trans_a : both)
-                for (const Trans trans_b : both)
-                    for (const float special : specials) {
-                        const Case c{trans_a, trans_b, 70, 66, 600, 1, 1, 0};
-                        Operands<float> operands(c, WholeNumbers{});
-                        // One in each operand, in the first block of k and in the last.
-                        const auto put = [&](Matrix<float>& matrix, Trans trans, Index i, Index k) {
-                            (trans == yes ? matrix.at(k, i) : matrix.at(i, k)) = special;
-                        };
-                        (trans_a == yes ? operands.A.at(599, 40) : operands.A.at(40, 599)) = 0;
-                        put(operands.A, trans_a, 40, 3);
-                        put(operands.B, trans_b == yes ? no : yes, 65, 599);
-                        const std::vector<float> got =
-                            operands.product(ladder::rung<float>(number, isa), c);
-                        const std::vector<float> wanted = operands.naive<float>(c);
-                        // Sums of large numbers round, in whatever order.
-                        for (std::size_t i = 0; i < got.size(); ++i) {
-                            const bool right =
-                                std::isfinite(wanted[i])
-                                    ? std::fabs(got[i] - wanted[i]) <= 1e-4F * std::fabs(wanted[i])
-                                    : got[i] == wanted[i] ||
-                                          (std::isnan(got[i]) && std::isnan(wanted[i]));
-                            if (!right)
-                                FAIL(name_of(number, isa, c)
-                                     << " with " << special << ": element " << i << " is " << got[i]
-                                     << ", needs " << wanted[i]);
-                        }
-                        SUCCEED();
-                    }
+    struct Size {
+        Index M, N, K;
+    };
+    const auto check = [](const Case& c, float special, int number, cpu::Isa isa) {
+        Operands<float> operands(c, WholeNumbers{});
+        // One in each operand, in the first block of k and in the last.
+        const auto put = [&](Matrix<float>& matrix, Trans trans, Index i, Index k) {
+            (trans == yes ? matrix.at(k, i) : matrix.at(i, k)) = special;
+        };
+        const Index row = c.M - 20;
+        (c.trans_a == yes ? operands.A.at(c.K - 1, row) : operands.A.at(row, c.K - 1)) = 0;
+        put(operands.A, c.trans_a, row, 3);
+        put(operands.B, c.trans_b == yes ? no : yes, c.N - 1, c.K - 1);
+        const std::vector<float> got = operands.product(ladder::rung<float>(number, isa), c);
+        const std::vector<float> wanted = operands.naive<float>(c);
+        // Sums of large numbers round, in whatever order.
+        for (std::size_t i = 0; i < got.size(); ++i) {
+            const bool right =
+                std::isfinite(wanted[i])
+                    ? std::fabs(got[i] - wanted[i]) <= 1e-4F * std::fabs(wanted[i])
+                    : got[i] == wanted[i] || (std::isnan(got[i]) && std::isnan(wanted[i]));
+            if (!right)
+                FAIL(name_of(number, isa, c) << " with " << special << ": element " << i << " is "
+                                             << got[i] << ", needs " << wanted[i]);
+        }
+        SUCCEED();
+    };
+    for (const auto [M, N, K] : {Size{60, 38, 1060}, {300, 33, 40}})
+        for (const int number : tile_rungs)
+            for (const auto isa : isas_with_tiles())
+                for (const Trans trans_a : both)
+                    for (const Trans trans_b : both)
+                        for (const float special : specials)
+                            check({trans_a, trans_b, M, N, K, 1, 1, 0}, special, number, isa);
 }
 
 TEST_CASE("rung 10 loses what is below the normal numbers, and says how much", "[gemm]") {
