@@ -198,23 +198,20 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
         scratch(Scratch::partial_sums, static_cast<std::size_t>(2 * size.channels) * sizeof(T)));
     T* const mean_dy_xn = mean_dy + size.channels;
     const auto sum = [=](Range, Index first, Index n) {
-        OfChannels<T> m, rstd;
-        for (Index k = 0; k < n; ++k) {
-            m.of[k] = mean[first + k];
-            rstd.of[k] = rstd_of(first + k);
-        }
-        OfChannels<double> sums[2];  // of dy and dy xn
+        OfChannels<T> m;
+        for (Index k = 0; k < n; ++k) m.of[k] = mean[first + k];
+        OfChannels<double> sums[2];  // of dy and dy (x - mean)
         sum_channels<T>(
             sums, first, n, size, [&, dy, x](Index, Index k, bool one_each, Index j, Index left) {
-                const Vector<T> xn =
-                    (load_padded(x + j, left, T{0}) - m.at(k, one_each)) * rstd.at(k, one_each);
-                const Wide<T> d = widen(load_padded(dy + j, left, T{0}));
+                const Wide<T> d = load_wide(dy + j, left);
+                const Wide<T> from_mean = load_wide(x + j, left) - widen(m.at(k, one_each));
                 prefetch(x + j + ahead);
                 prefetch(dy + j + ahead);
-                return Terms<T, 2>{d, d * widen(xn)};
+                return Terms<T, 2>{d, d * from_mean};
             });
         for (Index k = 0; k < n; ++k) {
-            const double of_dy = sums[0].of[k], of_dy_xn = sums[1].of[k];
+            const double of_dy = sums[0].of[k];
+            const double of_dy_xn = sums[1].of[k] * double{rstd_of(first + k)};
             if (weight != nullptr) {
                 dweight[first + k] += static_cast<T>(of_dy_xn);
                 dbias[first + k] += static_cast<T>(of_dy);
@@ -223,7 +220,6 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
             mean_dy_xn[first + k] = of_batch ? static_cast<T>(of_dy_xn / count) : T{0};
         }
     };
-    share_channels(size, streaming<T>(size.size(), 2), sum);
     const auto finish = [=](Range images, Index first, Index n) {
         OfChannels<T> m, rstd, scale, of_dy, of_dy_xn;
         for (Index k = 0; k < n; ++k) {
@@ -247,6 +243,14 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
                                           xn * of_dy_xn.at(k, one_each)));
                      });
     };
+    // Channels that are finished right after their sums are in cache still.
+    if (size.channels * size.inner >= max_threads() * wide_share<T>)
+        return share_channels(size, streaming<T>(size.size(), 3),
+                              [=](Range images, Index first, Index n) {
+                                  sum(images, first, n);
+                                  finish(images, first, n);
+                              });
+    share_channels(size, streaming<T>(size.size(), 2), sum);
     share_images(size, streaming<T>(size.size(), 3), finish);
 }
 
