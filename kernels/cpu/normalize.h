@@ -289,6 +289,7 @@ void finish_normalized_row(T* to, Index room, const T* row, T m, T s, const T* w
         Vector<T> v = (load_padded(row + c, n, T{0}) - m) * s;
         if (weight != nullptr) v *= load_padded(weight + c, n, T{0});
         if (bias != nullptr) v += load_padded(bias + c, n, T{0});
+        prefetch_ahead(to + c);
         store_first(to + c, room - c, v);
         prefetch(row + c + ahead_of<T>(cols));
     }
@@ -390,6 +391,7 @@ void layer_norm_backward_long_rows(T* dx, ColumnSums sums, const T* dy, const T*
         const auto finish = [=](Index c, Index n) {
             const Vector<T> v = xn(c, n);
             const Wide<T> d = widen(load_padded(dy + c, n, T{0}));
+            prefetch_ahead(dx + c);
             store_first(dx + c, n, s * (g(c, n) - mean_g - v * mean_g_xn));
             add_to<T>(sums.dy + c, d);
             add_to<T>(sums.dy_xn + c, d * widen(v));

@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
@@ -249,8 +250,12 @@ template <class T>
 void gather_walk(T* y, const T* a, const Index* indices, Index stride, const Axis* axes, int rank) {
     const Index n = positions(axes, rank);
     const Axis last = axes[rank - 1];
+    const bool of_rows = last.y == 1 && last.a == 1 && last.b == 0;  // one index for all of them
+    if (of_rows && rank == 2 && axes[0].y == last.size && axes[0].a == 0 && axes[0].b == 1 &&
+        stride == last.size)
+        return gather_rows(y, a, indices, axes[0].size, last.size);
     const auto run = [=](Index yi, Index ai, Index bi, Index count) {
-        if (last.y == 1 && last.a == 1 && last.b == 0) {  // one index for all of them
+        if (of_rows) {
             const T* from = a + ai + indices[bi] * stride;
             for (Index i = 0; i < count; ++i) y[yi + i] = from[i];
         } else {
@@ -340,6 +345,8 @@ T highest_or_nan(const T* x, Index n) {
     Vector<T> highest[2] = {Vector<T>{} + x[0], Vector<T>{} + x[0]};
     Index c = 0;
     for (; c + 2 * lanes<T> <= n; c += 2 * lanes<T>) {
+        prefetch_ahead(x + c);
+        prefetch_ahead(x + c + lanes<T>);
         highest[0] = higher_or_nan<T>(load(x + c), highest[0]);
         highest[1] = higher_or_nan<T>(load(x + c + lanes<T>), highest[1]);
     }
