@@ -69,10 +69,15 @@ void sum_rows(T* sums, const T* x, Index rows, Index cols) {
     sum_some_columns(sums, partial, parts, cols, 0, cols);
 }
 
+/// Which of the indices that choose rows to look at ahead: nothing else tells where those rows are.
+template <class T>
+Index rows_ahead(Index cols) {
+    return larger(1, half_a_page / Index{sizeof(T)} / larger(1, cols));
+}
+
 template <class T>
 void gather_rows(T* out, const T* x, const Index* indices, Index n, Index cols) {
-    // The rows half a page further on, whose places nothing but the indices tells.
-    const Index later = larger(1, half_a_page / Index{sizeof(T)} / larger(1, cols));
+    const Index later = rows_ahead<T>(cols);
     const auto body = [=](T* to, Index begin, Index end) {
         for (Index i = begin; i < end; ++i, to += cols) {
             const T* from = x + indices[i] * cols;
@@ -86,6 +91,21 @@ void gather_rows(T* out, const T* x, const Index* indices, Index n, Index cols) 
         }
     };
     each_result(n, cols, out, false, streaming<T>(n * cols, 2), 1, body);
+}
+
+/// x[indices[i], :] += y[i, :] for i < n, one after the other: they may meet.
+template <class T>
+void add_short_rows(T* x, const T* y, const Index* indices, Index n, Index cols) {
+    const Index later = rows_ahead<T>(cols);
+    for (Index i = 0; i < n; ++i, y += cols) {
+        T* const to = x + indices[i] * cols;
+        const T* const next = x + indices[smaller(i + later, n - 1)] * cols;
+        for (Index c = 0; c < cols; c += lanes<T>) {
+            prefetch(next + c);
+            prefetch_ahead(y + c);
+        }
+        for (Index c = 0; c < cols; ++c) to[c] += y[c];
+    }
 }
 
 template <class T>
