@@ -263,14 +263,17 @@ void layer_norm_short_rows(T* y, T* mean, T* rstd, const T* x, const T* weight, 
     const double share = 1 / static_cast<double>(cols);
     const auto body = [=](auto& columns, Index r) {
         auto& v = columns[0];
+        // In one pass, as channel_moments, over the distance from the row's first number.
+        const Vector<T> shift = v[0];
         Wide<T> sum = {}, squares = {};
-        for (Index c = 0; c < cols; ++c) sum = sum + widen(v[c]);
-        const Wide<T> m = sum * share;
-        for (Index c = 0; c < cols; ++c) {
-            const Wide<T> d = widen(v[c]) - m;
+        for (Index c = 1; c < cols; ++c) {
+            const Wide<T> d = widen(v[c] - shift);
+            sum = sum + d;
             squares = squares + d * d;
         }
-        const Vector<T> mr = narrow(m), s = T{1} / sqrt_of<T>(narrow(squares * share) + eps);
+        const Wide<T> d = sum * share, m = widen(shift) + d;
+        const Vector<T> var = at_least(T{0}, narrow(squares * share - d * d));
+        const Vector<T> mr = narrow(m), s = T{1} / sqrt_of<T>(var + eps);
         for (Index c = 0; c < cols; ++c)
             v[c] = (v[c] - mr) * s * (weight != nullptr ? weight[c] : T{1}) +
                    (bias != nullptr ? bias[c] : T{0});
