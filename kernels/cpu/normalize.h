@@ -17,8 +17,14 @@ struct Channels {
     [[nodiscard]] Index size() const { return outer * channels * inner; }
 };
 
-/// Channels that are worked on together: as many as make long pieces of x that lie together.
+/// Channels that are worked on together: many, so that long pieces of x lie together.
 inline constexpr Index most_channels = 256, most_of_runs = 64;
+inline Index together(Channels size) {
+    return size.inner == 1 ? most_channels : most_of_runs;
+}
+
+/// Elements of a piece that is long enough for the processor to look ahead in.
+inline constexpr Index long_piece = 4096;
 
 /// A number of each of the channels that are together, with room for a whole vector from any on.
 template <class T>
@@ -31,23 +37,19 @@ struct OfChannels {
     }
 };
 
-/// body(images, first, n) for channels [first, first + n) of some, n at most most_channels.
+/// body(images, first, n) for channels [first, first + n) of some, `most` or less.
 template <class Body>
-void each_channels(Range images, Range channels, Channels size, Body body) {
-    constexpr Index elements = 4096;
-    const Index together = size.inner == 1
-                               ? most_channels
-                               : larger(1, smaller(most_of_runs, elements / larger(1, size.inner)));
-    for (Index first = channels.begin; first < channels.end; first += together)
-        body(images, first, smaller(together, channels.end - first));
+void each_channels(Range images, Range channels, Index most, Body body) {
+    for (Index first = channels.begin; first < channels.end; first += most)
+        body(images, first, smaller(most, channels.end - first));
 }
 
 /// The same for all; threads share out the channels.
 template <class Body>
-void share_channels(Channels size, Cost cost, Body body) {
+void share_channels(Channels size, Cost cost, Index most, Body body) {
     constexpr Index cache_line = 16;
     const auto range = [=](Index begin, Index end) {
-        each_channels({0, size.outer}, {begin, end}, size, body);
+        each_channels({0, size.outer}, {begin, end}, most, body);
     };
     parallel_ranges(size.channels, cost, range, larger(1, cache_line / larger(1, size.inner)));
 }
@@ -58,9 +60,9 @@ void share_channels(Channels size, Cost cost, Body body) {
 template <class Body>
 void share_images(Channels size, Cost cost, Body body) {
     constexpr Index some = 8;
-    if (size.outer < some) return share_channels(size, cost, body);
+    if (size.outer < some) return share_channels(size, cost, together(size), body);
     const auto range = [=](Index begin, Index end) {
-        each_channels({begin, end}, {0, size.channels}, size, body);
+        each_channels({begin, end}, {0, size.channels}, together(size), body);
     };
     parallel_ranges(size.outer, cost, range, 1);
 }
@@ -128,7 +130,9 @@ template <class T>
 template <class T>
 void channel_moments(T* mean, T* var, const T* x, Channels size) {
     const double count = static_cast<double>(size.count());
-    const Index ahead = ahead_of<T>(size.channels * size.inner);  // in the next sample
+    // In the next sample, or half a page ahead where a piece is long.
+    const Index piece = smaller(size.channels, together(size)) * size.inner;
+    const Index ahead = ahead_of<T>(piece > long_piece ? 0 : size.channels * size.inner);
     const auto body = [=](Range, Index first, Index n) {
         OfChannels<T> shift;
         const Channels some = {smaller(size.outer, larger(1, 16 / size.inner)), size.channels,
@@ -154,7 +158,7 @@ void channel_moments(T* mean, T* var, const T* x, Channels size) {
             var[first + k] = variance<T>(sums[1].of[k] / count, d);
         }
     };
-    share_channels(size, streaming<T>(size.size(), 1), body);
+    share_channels(size, streaming<T>(size.size(), 1), together(size), body);
 }
 
 template <class T>
@@ -243,14 +247,16 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
                                           xn * of_dy_xn.at(k, one_each)));
                      });
     };
-    // Channels that are finished right after their sums are in cache still.
+    // Few channels at once are in cache still when they are finished right after their sums.
     if (size.channels * size.inner >= max_threads() * wide_share<T>)
-        return share_channels(size, streaming<T>(size.size(), 3),
-                              [=](Range images, Index first, Index n) {
-                                  sum(images, first, n);
-                                  finish(images, first, n);
-                              });
-    share_channels(size, streaming<T>(size.size(), 2), sum);
+        return share_channels(
+            size, streaming<T>(size.size(), 3),
+            larger(1, smaller(together(size), long_piece / larger(1, size.inner))),
+            [=](Range images, Index first, Index n) {
+                sum(images, first, n);
+                finish(images, first, n);
+            });
+    share_channels(size, streaming<T>(size.size(), 2), together(size), sum);
     share_images(size, streaming<T>(size.size(), 3), finish);
 }
 
