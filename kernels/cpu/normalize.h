@@ -208,7 +208,7 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
         sum_channels<T>(
             sums, first, n, size, [&, dy, x](Index, Index k, bool one_each, Index j, Index left) {
                 const Wide<T> d = load_wide(dy + j, left);
-                const Wide<T> from_mean = load_wide(x + j, left) - widen(m.at(k, one_each));
+                const Wide<T> from_mean = widen(load_padded(x + j, left, T{0}) - m.at(k, one_each));
                 prefetch(x + j + ahead);
                 prefetch(dy + j + ahead);
                 return Terms<T, 2>{d, d * from_mean};
