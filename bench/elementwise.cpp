@@ -11,20 +11,22 @@
 // cycles; sigmoid takes 13, log 12, tanh 16, erf 28, gelu and softplus 31. Their chains of 20 to 40
 // dependent operations fill the scheduler, not the ports. In memory, exp is at the copy's speed.
 //
-// On Emerald Rapids with AVX-512 these stay below 80 %, in %copy at 8 MiB and at 128 MiB on one
-// thread of a virtual machine that others used, too (--benchmark_min_time=0.1):
-//   erf 38 66, bce 36 62, softplus 35 74, gelu 40 71: arithmetic, as above
-//   logsumexp_x10 25 38, _x1000 38 55; softmax_x10 44 63, _x1000 62 76; cross_entropy_x10 34 60:
-//     exp of each number, which waits for its row's maximum, and reductions count no writes
-//   layer_norm_x10 43 63, its backward x10 52 78, x1000 56 67, channel_moments_7 51 60: each vector
-//     becomes two of doubles by three exchanges and conversions on one port, once for each sum
-//   batch_norm_backward_28 74 65, _7 49 59: beyond L2, five passes over memory that count as three
-//   max_pool2d_28 61 48, avg_pool2d_28 60 52: 14 windows in 16 lanes, four comparisons in a chain
-//   avg_pool2d_backward_7 35 66, reduce_sum_x10 74 54, gather_rows_x10 74 68: loads and stores of
+// On an Intel Xeon with AVX-512 and 2 MB of L2 these stay below 80 %, in %copy at 8 MiB and at
+// 128 MiB on one thread of a virtual machine that others used, too (--benchmark_min_time=0.05,
+// medians of three runs):
+//   erf 58 87, bce 53 91, softplus 55 86, gelu 62 88, bce_with_logits 65 98: arithmetic, as above
+//   logsumexp_x10 40 60, _x128 50 61, _x1000 52 64; softmax_x10 59 85; log_softmax_x10 50 79,
+//     _x128 75 97, _x1000 83 77; cross_entropy_x10 51 77, _x128 79 91: exp of each number after
+//     its row's maximum; of ten columns also their way into lanes; and reductions count no writes
+//   layer_norm_x10 64 84, its backward x10 61 90, channel_moments_7 69 65: each vector becomes two
+//     of doubles, by exchanges and conversions
+//   batch_norm_backward_28 92 57, _7 56 62: five passes over memory that count as three, where the
+//     channels in work do not fit L2
+//   avg_pool2d_backward_7 64 67, reduce_sum_x10 91 75, reduce_max_x10 91 77: loads and stores of
 //     pieces that straddle cache lines
-//   transpose 77 58: each line that it writes is in another page
-//   dropout 52 81: ten rounds of Philox
-//   fill 83 63: no reads, and each line that it writes is read before
+//   transpose 89 64: each line that it writes is in another page
+//   dropout 68 89: ten rounds of Philox
+//   fill 100 65: no reads, and each line that it writes is read before
 #include <benchmark/benchmark.h>
 
 #include <cstring>

@@ -60,12 +60,13 @@ template <class T, int first = 0>
     }
 }
 
-/// Asks for `quad` of the `cols` lines that the lanes<T> rows behind those at x fill: no hardware
-/// sees that quads which lie a row apart are a stream.
+/// Asks for `quad` of the `cols` lines that lanes<T> rows further on fill: no hardware sees that
+/// quads which lie a row apart are a stream.
 template <class T>
 [[gnu::always_inline]] inline void prefetch_next_rows(const T* x, Index cols, Index c) {
+    const T* const later = x + ahead_of<T>(cols * lanes<T>) + c * lanes<T>;
     HANDGRAD_UNROLL
-    for (int i = 0; i < quad<T>; ++i) prefetch(x + (cols + c + i) * lanes<T>);
+    for (int i = 0; i < quad<T>; ++i) prefetch(later + i * lanes<T>);
 }
 
 /// Is there room for whole quads in each of the first lanes<T> rows?

@@ -113,6 +113,8 @@ void cross_entropy_backward(T* dlogits, const T* dlosses, const T* probabilities
             const T* p = probabilities + r * cols;
             for (Index c = 0; c < cols; c += lanes<T>) {
                 const Index left = (end - r) * cols - c;
+                prefetch_ahead(p + c);
+                prefetch_ahead(to + c);
                 store_first(to + c, left, d * load_padded(p + c, left, T{0}));
             }
             to[labels[r]] = d * (p[labels[r]] - T{1});

@@ -17,8 +17,14 @@ struct Channels {
     [[nodiscard]] Index size() const { return outer * channels * inner; }
 };
 
-/// Channels that are worked on together: as many as make long pieces of x that lie together.
+/// Channels that are worked on together: many, so that long pieces of x lie together.
 inline constexpr Index most_channels = 256, most_of_runs = 64;
+inline Index together(Channels size) {
+    return size.inner == 1 ? most_channels : most_of_runs;
+}
+
+/// Elements of a piece that is long enough for the processor to look ahead in.
+inline constexpr Index long_piece = 4096;
 
 /// A number of each of the channels that are together, with room for a whole vector from any on.
 template <class T>
@@ -31,23 +37,19 @@ struct OfChannels {
     }
 };
 
-/// body(images, first, n) for channels [first, first + n) of some, n at most most_channels.
+/// body(images, first, n) for channels [first, first + n) of some, `most` or less.
 template <class Body>
-void each_channels(Range images, Range channels, Channels size, Body body) {
-    constexpr Index elements = 4096;
-    const Index together = size.inner == 1
-                               ? most_channels
-                               : larger(1, smaller(most_of_runs, elements / larger(1, size.inner)));
-    for (Index first = channels.begin; first < channels.end; first += together)
-        body(images, first, smaller(together, channels.end - first));
+void each_channels(Range images, Range channels, Index most, Body body) {
+    for (Index first = channels.begin; first < channels.end; first += most)
+        body(images, first, smaller(most, channels.end - first));
 }
 
 /// The same for all; threads share out the channels.
 template <class Body>
-void share_channels(Channels size, Cost cost, Body body) {
+void share_channels(Channels size, Cost cost, Index most, Body body) {
     constexpr Index cache_line = 16;
     const auto range = [=](Index begin, Index end) {
-        each_channels({0, size.outer}, {begin, end}, size, body);
+        each_channels({0, size.outer}, {begin, end}, most, body);
     };
     parallel_ranges(size.channels, cost, range, larger(1, cache_line / larger(1, size.inner)));
 }
@@ -58,9 +60,9 @@ void share_channels(Channels size, Cost cost, Body body) {
 template <class Body>
 void share_images(Channels size, Cost cost, Body body) {
     constexpr Index some = 8;
-    if (size.outer < some) return share_channels(size, cost, body);
+    if (size.outer < some) return share_channels(size, cost, together(size), body);
     const auto range = [=](Index begin, Index end) {
-        each_channels({begin, end}, {0, size.channels}, size, body);
+        each_channels({begin, end}, {0, size.channels}, together(size), body);
     };
     parallel_ranges(size.outer, cost, range, 1);
 }
@@ -128,7 +130,9 @@ template <class T>
 template <class T>
 void channel_moments(T* mean, T* var, const T* x, Channels size) {
     const double count = static_cast<double>(size.count());
-    const Index ahead = ahead_of<T>(size.channels * size.inner);  // in the next sample
+    // In the next sample, or half a page ahead where a piece is long.
+    const Index piece = smaller(size.channels, together(size)) * size.inner;
+    const Index ahead = ahead_of<T>(piece > long_piece ? 0 : size.channels * size.inner);
     const auto body = [=](Range, Index first, Index n) {
         OfChannels<T> shift;
         const Channels some = {smaller(size.outer, larger(1, 16 / size.inner)), size.channels,
@@ -154,7 +158,7 @@ void channel_moments(T* mean, T* var, const T* x, Channels size) {
             var[first + k] = variance<T>(sums[1].of[k] / count, d);
         }
     };
-    share_channels(size, streaming<T>(size.size(), 1), body);
+    share_channels(size, streaming<T>(size.size(), 1), together(size), body);
 }
 
 template <class T>
@@ -198,23 +202,20 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
         scratch(Scratch::partial_sums, static_cast<std::size_t>(2 * size.channels) * sizeof(T)));
     T* const mean_dy_xn = mean_dy + size.channels;
     const auto sum = [=](Range, Index first, Index n) {
-        OfChannels<T> m, rstd;
-        for (Index k = 0; k < n; ++k) {
-            m.of[k] = mean[first + k];
-            rstd.of[k] = rstd_of(first + k);
-        }
-        OfChannels<double> sums[2];  // of dy and dy xn
+        OfChannels<T> m;
+        for (Index k = 0; k < n; ++k) m.of[k] = mean[first + k];
+        OfChannels<double> sums[2];  // of dy and dy (x - mean)
         sum_channels<T>(
             sums, first, n, size, [&, dy, x](Index, Index k, bool one_each, Index j, Index left) {
-                const Vector<T> xn =
-                    (load_padded(x + j, left, T{0}) - m.at(k, one_each)) * rstd.at(k, one_each);
-                const Wide<T> d = widen(load_padded(dy + j, left, T{0}));
+                const Wide<T> d = load_wide(dy + j, left);
+                const Wide<T> from_mean = widen(load_padded(x + j, left, T{0}) - m.at(k, one_each));
                 prefetch(x + j + ahead);
                 prefetch(dy + j + ahead);
-                return Terms<T, 2>{d, d * widen(xn)};
+                return Terms<T, 2>{d, d * from_mean};
             });
         for (Index k = 0; k < n; ++k) {
-            const double of_dy = sums[0].of[k], of_dy_xn = sums[1].of[k];
+            const double of_dy = sums[0].of[k];
+            const double of_dy_xn = sums[1].of[k] * double{rstd_of(first + k)};
             if (weight != nullptr) {
                 dweight[first + k] += static_cast<T>(of_dy_xn);
                 dbias[first + k] += static_cast<T>(of_dy);
@@ -223,7 +224,6 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
             mean_dy_xn[first + k] = of_batch ? static_cast<T>(of_dy_xn / count) : T{0};
         }
     };
-    share_channels(size, streaming<T>(size.size(), 2), sum);
     const auto finish = [=](Range images, Index first, Index n) {
         OfChannels<T> m, rstd, scale, of_dy, of_dy_xn;
         for (Index k = 0; k < n; ++k) {
@@ -247,6 +247,16 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
                                           xn * of_dy_xn.at(k, one_each)));
                      });
     };
+    // Few channels at once are in cache still when they are finished right after their sums.
+    if (size.channels * size.inner >= max_threads() * wide_share<T>)
+        return share_channels(
+            size, streaming<T>(size.size(), 3),
+            larger(1, smaller(together(size), long_piece / larger(1, size.inner))),
+            [=](Range images, Index first, Index n) {
+                sum(images, first, n);
+                finish(images, first, n);
+            });
+    share_channels(size, streaming<T>(size.size(), 2), together(size), sum);
     share_images(size, streaming<T>(size.size(), 3), finish);
 }
 
@@ -259,14 +269,17 @@ void layer_norm_short_rows(T* y, T* mean, T* rstd, const T* x, const T* weight, 
     const double share = 1 / static_cast<double>(cols);
     const auto body = [=](auto& columns, Index r) {
         auto& v = columns[0];
+        // In one pass, as channel_moments, over the distance from the row's first number.
+        const Vector<T> shift = v[0];
         Wide<T> sum = {}, squares = {};
-        for (Index c = 0; c < cols; ++c) sum = sum + widen(v[c]);
-        const Wide<T> m = sum * share;
-        for (Index c = 0; c < cols; ++c) {
-            const Wide<T> d = widen(v[c]) - m;
+        for (Index c = 1; c < cols; ++c) {
+            const Wide<T> d = widen(v[c] - shift);
+            sum = sum + d;
             squares = squares + d * d;
         }
-        const Vector<T> mr = narrow(m), s = T{1} / sqrt_of<T>(narrow(squares * share) + eps);
+        const Wide<T> d = sum * share, m = widen(shift) + d;
+        const Vector<T> var = at_least(T{0}, narrow(squares * share - d * d));
+        const Vector<T> mr = narrow(m), s = T{1} / sqrt_of<T>(var + eps);
         for (Index c = 0; c < cols; ++c)
             v[c] = (v[c] - mr) * s * (weight != nullptr ? weight[c] : T{1}) +
                    (bias != nullptr ? bias[c] : T{0});
@@ -285,6 +298,7 @@ void finish_normalized_row(T* to, Index room, const T* row, T m, T s, const T* w
         Vector<T> v = (load_padded(row + c, n, T{0}) - m) * s;
         if (weight != nullptr) v *= load_padded(weight + c, n, T{0});
         if (bias != nullptr) v += load_padded(bias + c, n, T{0});
+        prefetch_ahead(to + c);
         store_first(to + c, room - c, v);
         prefetch(row + c + ahead_of<T>(cols));
     }
@@ -386,6 +400,7 @@ void layer_norm_backward_long_rows(T* dx, ColumnSums sums, const T* dy, const T*
         const auto finish = [=](Index c, Index n) {
             const Vector<T> v = xn(c, n);
             const Wide<T> d = widen(load_padded(dy + c, n, T{0}));
+            prefetch_ahead(dx + c);
             store_first(dx + c, n, s * (g(c, n) - mean_g - v * mean_g_xn));
             add_to<T>(sums.dy + c, d);
             add_to<T>(sums.dy_xn + c, d * widen(v));

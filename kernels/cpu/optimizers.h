@@ -192,7 +192,7 @@ double squares_of_part(const T* x, Index n) {
     Sums<T, 1> sums;
     sums.add(n, [=](Index i, Index left) {
         prefetch_ahead(x + i);
-        const Wide<T> v = widen(load_padded(x + i, left, T{0}));
+        const Wide<T> v = load_wide(x + i, left);
         return Terms<T, 1>{v * v};
     });
     return sums[0];

@@ -30,6 +30,8 @@ class WindowLanes {
                 f(k, load(p));
             } else if (axis_.stride == 2 && dense && lies_inside(k, k + 1) &&
                        end_ - p >= 2 * lanes<T>) {
+                prefetch_ahead(p);
+                prefetch_ahead(p + lanes<T>);
                 const Vector<T> v = load(p), w = load(p + lanes<T>);
                 f(k, even_lanes<T>(v, w, LaneNumbers<T>{}));
                 if (++k < axis_.kernel) f(k, odd_lanes<T>(v, w, LaneNumbers<T>{}));
@@ -59,6 +61,22 @@ class WindowLanes {
     const T* end_;
 };
 
+/// Are the windows pairs that lie side by side?
+inline bool pairs(const WindowAxis& axis) {
+    return axis.kernel == 2 && axis.stride == 2 && axis.dilation == 1 && axis.padding == 0;
+}
+
+/// body(windows), where the compiler knows those of 2x2, which are the commonest.
+template <class Body>
+[[gnu::flatten]] void with_known_windows(const Windows& windows, Body body) {
+    const WindowAxis &h = windows.h, &w = windows.w;
+    if (pairs(h) && pairs(w))
+        body(Windows{{.in = h.in, .out = h.out, .kernel = 2, .stride = 2},
+                     {.in = w.in, .out = w.out, .kernel = 2, .stride = 2}});
+    else
+        body(windows);
+}
+
 /// The first element of window i that lies in the image.
 inline Index first_inside(const WindowAxis& axis, Index i) {
     Index element = element_of(axis, i, 0);
@@ -78,8 +96,9 @@ inline bool few_pixels(const Windows& windows) {
     return pixels_of(windows) <= few_cols && windows_of(windows) <= few_cols;
 }
 
-/// On threads: body(pixels, out) for each plane, where it starts in the images and in the output.
-/// Where planes have few pixels, of_few(pixels, out, planes) for lanes<T> planes or the last ones.
+/// On threads: body(windows, pixels, out) for each plane, where it starts in the images and in the
+/// output. Where planes have few pixels, of_few(windows, pixels, out, planes) for lanes<T> planes
+/// or the last ones.
 template <class T, class Few, class Body>
 void each_plane(Index planes, const Windows& windows, Few of_few, Body body) {
     const Index pixels = pixels_of(windows), out = windows_of(windows);
@@ -88,11 +107,13 @@ void each_plane(Index planes, const Windows& windows, Few of_few, Body body) {
     parallel_ranges(
         planes, {.flops = 20 * reads, .bytes = planes * (pixels + out) * Index{sizeof(T)}},
         [&](Index begin, Index end) {
-            for (Index plane = begin; plane < end; plane += few ? lanes<T> : 1)
-                if (few)
-                    of_few(plane * pixels, plane * out, end - plane);
-                else
-                    body(plane * pixels, plane * out);
+            with_known_windows(windows, [&](const Windows& known) {
+                for (Index plane = begin; plane < end; plane += few ? lanes<T> : 1)
+                    if (few)
+                        of_few(known, plane * pixels, plane * out, end - plane);
+                    else
+                        body(known, plane * pixels, plane * out);
+            });
         },
         few ? lanes<T> : 1);
 }
@@ -174,20 +195,21 @@ template <class T>
 void max_pool2d_forward(T* y, std::int32_t* chosen, const T* x, Index planes,
                         const Windows& windows) {
     constexpr T lowest = -static_cast<T>(__builtin_inf());
-    const WindowAxis &h = windows.h, &w = windows.w;
     const T* const end = x + planes * pixels_of(windows);
+    const WindowAxis& axis = windows.w;
     // The first column of each window that lies in the image, with room for a whole vector.
     auto* const starts = static_cast<Place<T>*>(
-        scratch(Scratch::columns, static_cast<std::size_t>(w.out + lanes<T>) * sizeof(T)));
-    for (Index j = 0; j < w.out + lanes<T>; ++j)
-        starts[j] = j < w.out ? static_cast<Place<T>>(first_inside(w, j)) : 0;
+        scratch(Scratch::columns, static_cast<std::size_t>(axis.out + lanes<T>) * sizeof(T)));
+    for (Index j = 0; j < axis.out + lanes<T>; ++j)
+        starts[j] = j < axis.out ? static_cast<Place<T>>(first_inside(axis, j)) : 0;
     Places<T> column;
     for (int lane = 0; lane < lanes<T>; ++lane)
-        column[lane] = static_cast<Place<T>>(lane * w.stride);
-    const auto of_few = [&](Index pixels, Index out, Index some) {
-        max_pool_few_pixels(y + out, chosen + out, x + pixels, some, windows);
+        column[lane] = static_cast<Place<T>>(lane * axis.stride);
+    const auto of_few = [=](const Windows& known, Index pixels, Index out, Index some) {
+        max_pool_few_pixels(y + out, chosen + out, x + pixels, some, known);
     };
-    const auto body = [&](Index pixels, Index out) {
+    const auto body = [=](const Windows& known, Index pixels, Index out) {
+        const WindowAxis &h = known.h, &w = known.w;
         const T* const image = x + pixels;
         for (Index j = 0; j < w.out; j += lanes<T>) {
             const Index n = smaller(lanes<T>, w.out - j);
@@ -207,6 +229,8 @@ void max_pool2d_forward(T* y, std::int32_t* chosen, const T* x, Index planes,
                     side_by_side.each_element(image + row * w.in, lowest, see);
                 }
                 const Index at = out + i * w.out + j;
+                prefetch_ahead(y + at);
+                prefetch_ahead(chosen + at);
                 store_first(y + at, n, greatest.value);
                 store_places<T>(chosen + at, n, greatest.at);
             }
@@ -218,13 +242,13 @@ void max_pool2d_forward(T* y, std::int32_t* chosen, const T* x, Index planes,
 template <class T>
 void max_pool2d_backward(T* dx, const T* dy, const std::int32_t* chosen, Index planes,
                          const Windows& windows) {
-    const auto body = [&](Index pixels, Index out) {
+    const auto body = [&](const Windows&, Index pixels, Index out) {
         for (Index i = 0; i < pixels_of(windows); ++i) dx[pixels + i] = 0;
         for (Index i = 0; i < windows_of(windows); ++i) dx[pixels + chosen[out + i]] += dy[out + i];
     };
-    const auto one_by_one = [&](Index pixels, Index out, Index some) {
+    const auto one_by_one = [&](const Windows&, Index pixels, Index out, Index some) {
         for (Index plane = 0; plane < smaller(some, lanes<T>); ++plane)
-            body(pixels + plane * pixels_of(windows), out + plane * windows_of(windows));
+            body(windows, pixels + plane * pixels_of(windows), out + plane * windows_of(windows));
     };
     each_plane<T>(planes, windows, one_by_one, body);
 }
@@ -244,20 +268,20 @@ const T* shares_along(Scratch use, const WindowAxis& axis, bool count_padding) {
 template <class T>
 void avg_pool2d_forward(T* y, const T* x, Index planes, const Windows& windows,
                         bool count_padding) {
-    const WindowAxis &h = windows.h, &w = windows.w;
-    const T* const of_row = shares_along<T>(Scratch::gathered, h, count_padding);
-    const T* const of_column = shares_along<T>(Scratch::packed_a, w, count_padding);
+    const T* const of_row = shares_along<T>(Scratch::gathered, windows.h, count_padding);
+    const T* const of_column = shares_along<T>(Scratch::packed_a, windows.w, count_padding);
     const T* const end = x + planes * pixels_of(windows);
-    const auto of_few = [&](Index pixels, Index out, Index some) {
+    const auto of_few = [=](const Windows& known, Index pixels, Index out, Index some) {
         Vector<T> image[few_cols], sums[few_cols] = {};
-        load_columns(image, x + pixels, some, pixels_of(windows));
-        each_window_element(windows,
+        load_columns(image, x + pixels, some, pixels_of(known));
+        each_window_element(known,
                             [&](Index window, Index pixel) { sums[window] += image[pixel]; });
-        for (Index i = 0; i < windows_of(windows); ++i)
-            sums[i] *= of_column[i % w.out] * of_row[i / w.out];
-        store_columns(y + out, sums, some, windows_of(windows));
+        for (Index i = 0; i < windows_of(known); ++i)
+            sums[i] *= of_column[i % known.w.out] * of_row[i / known.w.out];
+        store_columns(y + out, sums, some, windows_of(known));
     };
-    const auto body = [&](Index pixels, Index out) {
+    const auto body = [=](const Windows& known, Index pixels, Index out) {
+        const WindowAxis &h = known.h, &w = known.w;
         for (Index j = 0; j < w.out; j += lanes<T>) {
             const Index n = smaller(lanes<T>, w.out - j);
             const WindowLanes<T> side_by_side(w, j, n, end);
@@ -270,7 +294,9 @@ void avg_pool2d_forward(T* y, const T* x, Index planes, const Windows& windows,
                     side_by_side.each_element(x + pixels + row * w.in, T{0},
                                               [&](Index, Vector<T> v) { sum += v; });
                 }
-                store_first(y + out + i * w.out + j, n, sum * (share * of_row[i]));
+                T* const to = y + out + i * w.out + j;
+                prefetch_ahead(to);
+                store_first(to, n, sum * (share * of_row[i]));
             }
         }
     };
@@ -300,15 +326,11 @@ template <class T, int half, int... lane>
     return __builtin_shufflevector(v, v, (half * lanes<T> / 2 + lane / 2)...);
 }
 
-/// Are windows of two that lie side by side all there is?
-inline bool pairs(const WindowAxis& axis) {
-    return axis.kernel == 2 && axis.stride == 2 && axis.dilation == 1 && axis.padding == 0 &&
-           axis.in == 2 * axis.out;
-}
-
 /// Both elements of n pairs, of which lane j of v is the value of pair j.
 template <class T>
 [[gnu::always_inline]] inline void store_pairs(T* to, Index n, Vector<T> v) {
+    prefetch_ahead(to);
+    prefetch_ahead(to + lanes<T>);
     store_first(to, 2 * n, each_twice<T, 0>(v, LaneNumbers<T>{}));
     if (2 * n > lanes<T>)
         store_first(to + lanes<T>, 2 * n - lanes<T>, each_twice<T, 1>(v, LaneNumbers<T>{}));
@@ -317,33 +339,34 @@ template <class T>
 template <class T>
 void avg_pool2d_backward(T* dx, const T* dy, Index planes, const Windows& windows,
                          bool count_padding) {
-    const WindowAxis &h = windows.h, &w = windows.w;
-    const T* const of_row = shares_along<T>(Scratch::gathered, h, count_padding);
-    const T* const of_column = shares_along<T>(Scratch::packed_a, w, count_padding);
-    const auto of_few = [&](Index pixels, Index out, Index some) {
+    const T* const of_row = shares_along<T>(Scratch::gathered, windows.h, count_padding);
+    const T* const of_column = shares_along<T>(Scratch::packed_a, windows.w, count_padding);
+    const auto of_few = [=](const Windows& known, Index pixels, Index out, Index some) {
         Vector<T> image[few_cols] = {}, shares[few_cols];
-        load_columns(shares, dy + out, some, windows_of(windows));
-        for (Index i = 0; i < windows_of(windows); ++i)
-            shares[i] *= of_column[i % w.out] * of_row[i / w.out];
-        each_window_element(windows,
+        load_columns(shares, dy + out, some, windows_of(known));
+        for (Index i = 0; i < windows_of(known); ++i)
+            shares[i] *= of_column[i % known.w.out] * of_row[i / known.w.out];
+        each_window_element(known,
                             [&](Index window, Index pixel) { image[pixel] += shares[window]; });
-        store_columns(dx + pixels, image, some, pixels_of(windows));
+        store_columns(dx + pixels, image, some, pixels_of(known));
     };
-    const auto body = [&](Index pixels, Index out) {
+    const auto body = [=](const Windows& known, Index pixels, Index out) {
+        const WindowAxis &h = known.h, &w = known.w;
         T* const image = dx + pixels;
-        if (pairs(h) && pairs(w)) {
+        if (pairs(h) && pairs(w) && h.in == 2 * h.out && w.in == 2 * w.out) {
             for (Index i = 0; i < h.out; ++i)
                 for (Index j = 0; j < w.out; j += lanes<T>) {
                     const Index n = w.out - j;
                     const Vector<T> share = load_padded(of_column + j, n, T{0}) * of_row[i];
                     const Vector<T> v = load_padded(dy + out + i * w.out + j, n, T{0}) * share;
                     T* const to = image + 2 * i * w.in + 2 * j;
+                    prefetch_ahead(dy + out + i * w.out + j);
                     store_pairs(to, smaller(n, lanes<T>), v);
                     store_pairs(to + w.in, smaller(n, lanes<T>), v);
                 }
             return;
         }
-        for (Index i = 0; i < pixels_of(windows); ++i) image[i] = 0;
+        for (Index i = 0; i < pixels_of(known); ++i) image[i] = 0;
         T* const shares =
             static_cast<T*>(scratch(Scratch::columns, static_cast<std::size_t>(w.out) * sizeof(T)));
         for (Index i = 0; i < h.out; ++i) {

@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
@@ -245,12 +246,21 @@ void add_walk(T* y, const T* a, const Axis* axes, int rank) {
     });
 }
 
+/// Do axes whose last one shares an index choose whole rows of a, for whole rows of y?
+inline bool are_rows(Index stride, const Axis* axes, int rank) {
+    return rank == 2 && axes[0].y == axes[1].size && axes[0].a == 0 && axes[0].b == 1 &&
+           stride == axes[1].size;
+}
+
 template <class T>
 void gather_walk(T* y, const T* a, const Index* indices, Index stride, const Axis* axes, int rank) {
     const Index n = positions(axes, rank);
     const Axis last = axes[rank - 1];
+    const bool of_rows = last.y == 1 && last.a == 1 && last.b == 0;  // one index for all of them
+    if (of_rows && are_rows(stride, axes, rank))
+        return gather_rows(y, a, indices, axes[0].size, last.size);
     const auto run = [=](Index yi, Index ai, Index bi, Index count) {
-        if (last.y == 1 && last.a == 1 && last.b == 0) {  // one index for all of them
+        if (of_rows) {
             const T* from = a + ai + indices[bi] * stride;
             for (Index i = 0; i < count; ++i) y[yi + i] = from[i];
         } else {
@@ -269,6 +279,8 @@ void add_at_walk(T* a, const T* y, const Index* indices, Index size, Index strid
     const Cost cost = streaming<T>(positions(axes, rank), 3);
     constexpr Index short_row = 64;
     if (last.y == 1 && last.a == 1 && last.b == 0) {
+        if (last.size <= short_row && are_rows(stride, axes, rank))
+            return add_short_rows(a, y, indices, axes[0].size, stride);
         // One index for a row. Threads split what they choose, and each looks through all of them:
         // for short rows that would take as long as adding them.
         const auto add_rows = [=](Index begin, Index end) {
@@ -340,6 +352,8 @@ T highest_or_nan(const T* x, Index n) {
     Vector<T> highest[2] = {Vector<T>{} + x[0], Vector<T>{} + x[0]};
     Index c = 0;
     for (; c + 2 * lanes<T> <= n; c += 2 * lanes<T>) {
+        prefetch_ahead(x + c);
+        prefetch_ahead(x + c + lanes<T>);
         highest[0] = higher_or_nan<T>(load(x + c), highest[0]);
         highest[1] = higher_or_nan<T>(load(x + c + lanes<T>), highest[1]);
     }

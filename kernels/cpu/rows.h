@@ -69,17 +69,43 @@ void sum_rows(T* sums, const T* x, Index rows, Index cols) {
     sum_some_columns(sums, partial, parts, cols, 0, cols);
 }
 
+/// Which of the indices that choose rows to look at ahead: nothing else tells where those rows are.
+template <class T>
+Index rows_ahead(Index cols) {
+    return larger(1, half_a_page / Index{sizeof(T)} / larger(1, cols));
+}
+
 template <class T>
 void gather_rows(T* out, const T* x, const Index* indices, Index n, Index cols) {
+    const Index later = rows_ahead<T>(cols);
     const auto body = [=](T* to, Index begin, Index end) {
         for (Index i = begin; i < end; ++i, to += cols) {
             const T* from = x + indices[i] * cols;
+            const T* next = x + indices[smaller(i + later, end - 1)] * cols;
             // Over the row's end where another one follows; its own elements come later.
-            for (Index c = 0; c < cols; c += lanes<T>)
+            for (Index c = 0; c < cols; c += lanes<T>) {
+                prefetch(next + c);
+                prefetch_ahead(to + c);
                 store_first(to + c, (end - i) * cols - c, load_padded(from + c, cols - c, T{0}));
+            }
         }
     };
     each_result(n, cols, out, false, streaming<T>(n * cols, 2), 1, body);
+}
+
+/// x[indices[i], :] += y[i, :] for i < n, one after the other: they may meet.
+template <class T>
+void add_short_rows(T* x, const T* y, const Index* indices, Index n, Index cols) {
+    const Index later = rows_ahead<T>(cols);
+    for (Index i = 0; i < n; ++i, y += cols) {
+        T* const to = x + indices[i] * cols;
+        const T* const next = x + indices[smaller(i + later, n - 1)] * cols;
+        for (Index c = 0; c < cols; c += lanes<T>) {
+            prefetch(next + c);
+            prefetch_ahead(y + c);
+        }
+        for (Index c = 0; c < cols; ++c) to[c] += y[c];
+    }
 }
 
 template <class T>
@@ -91,6 +117,8 @@ void scale_rows(T* y, const T* x, const T* scale, Index rows, Index cols) {
             for (Index c = 0; c < cols; c += lanes<T>) {
                 // In place, the next row must not be written yet.
                 const Index left = (y == x ? cols : (end - r) * cols) - c;
+                prefetch_ahead(from + c);
+                prefetch_ahead(to + c);
                 store_first(to + c, left, load_padded(from + c, left, T{0}) * s);
             }
         }

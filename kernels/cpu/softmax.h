@@ -55,7 +55,10 @@ template <class T>
     constexpr T nothing = -static_cast<T>(__builtin_inf());
     return sum_over<T>(cols, [=](Index c, Index n) {
         const Vector<T> e = exp_of_negative<T>(load_padded(x + c, n, nothing) - highest);
-        if (y != nullptr) store_first(y + c, n, e);
+        if (y != nullptr) {
+            prefetch_ahead(y + c);
+            store_first(y + c, n, e);
+        }
         prefetch(x + c + ahead_of<T>(cols));
         return e;
     });
@@ -74,10 +77,12 @@ void softmax_long_rows(T* y, const T* x, Index begin, Index end, Index cols, Eac
         const T sum = sum_of_exp(terms, from, highest, cols), inverse = T{1} / sum;
         const T log_sum = log<T>(Vector<T>{} + sum)[0];
         const auto finish = [=](Index c, Index n) {
-            if constexpr (make == Rows::probabilities)
+            if constexpr (make == Rows::probabilities) {
                 store_first(y + c, n, load_padded(y + c, n, T{0}) * inverse);
-            else
+            } else {
+                prefetch_ahead(y + c);
                 store_first(y + c, n, (load_padded(from + c, n, T{0}) - highest) - log_sum);
+            }
         };
         Index c = 0;
         for (; c + lanes<T> <= cols; c += lanes<T>) finish(c, lanes<T>);

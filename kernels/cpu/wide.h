@@ -36,29 +36,40 @@ struct Wide {
 typedef float FloatsOfDoubles __attribute__((vector_size(vector_bytes / 2)));
 
 /// GCC 12 makes four conversions of one, where it is not told which.
-[[gnu::always_inline]] inline Wide<float> widen(Vector<float> x) {
-    const auto as_double = [](auto v) { return reinterpret_cast<Vector<double>>(v); };
+[[gnu::always_inline]] inline Vector<double> widen_half(FloatsOfDoubles x) {
 #if defined(__AVX512F__)
-    const __m512d halves = _mm512_castps_pd(reinterpret_cast<__m512>(x));
-    const auto convert = [](__m256d half) {
-        return _mm512_maskz_cvtps_pd(0xff, _mm256_castpd_ps(half));
-    };
-    return {as_double(convert(_mm512_maskz_extractf64x4_pd(0xf, halves, 0))),
-            as_double(convert(_mm512_maskz_extractf64x4_pd(0xf, halves, 1)))};
+    return reinterpret_cast<Vector<double>>(
+        _mm512_maskz_cvtps_pd(0xff, reinterpret_cast<__m256>(x)));
 #elif defined(__AVX2__)
-    const __m256 all = reinterpret_cast<__m256>(x);
-    return {as_double(_mm256_cvtps_pd(_mm256_castps256_ps128(all))),
-            as_double(_mm256_cvtps_pd(_mm256_extractf128_ps(all, 1)))};
+    return reinterpret_cast<Vector<double>>(_mm256_cvtps_pd(reinterpret_cast<__m128>(x)));
 #else
-    constexpr int half = lanes<double>;
-    FloatsOfDoubles low, high;
-    for (int lane = 0; lane < half; ++lane) low[lane] = x[lane], high[lane] = x[half + lane];
-    return {as_double(__builtin_convertvector(low, Vector<double>)),
-            as_double(__builtin_convertvector(high, Vector<double>))};
+    return __builtin_convertvector(x, Vector<double>);
 #endif
+}
+
+template <int... lane>
+[[gnu::always_inline]] inline Wide<float> widen(Vector<float> x,
+                                                std::integer_sequence<int, lane...>) {
+    return {widen_half(__builtin_shufflevector(x, x, lane...)),
+            widen_half(__builtin_shufflevector(x, x, (lanes<double> + lane)...))};
+}
+[[gnu::always_inline]] inline Wide<float> widen(Vector<float> x) {
+    return widen(x, LaneNumbers<double>{});
 }
 [[gnu::always_inline]] inline Wide<double> widen(Vector<double> x) {
     return {x};
+}
+
+/// The first n elements at x, or all lanes where n is more, as doubles; the others are zero. Halves
+/// that are loaded one by one take no exchange.
+[[gnu::always_inline]] inline Wide<float> load_wide(const float* x, Index n) {
+    if (n < lanes<float>) return widen(load_padded(x, n, 0.0F));
+    FloatsOfDoubles half[2];
+    __builtin_memcpy(half, x, sizeof(half));
+    return {widen_half(half[0]), widen_half(half[1])};
+}
+[[gnu::always_inline]] inline Wide<double> load_wide(const double* x, Index n) {
+    return widen(load_padded(x, n, 0.0));
 }
 
 template <int... lane>
