@@ -365,7 +365,8 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                 const auto look_ahead = [&](Index jr, Index t) -> Ahead<T> {
                     const bool first = ic == 0, plain_b = p.trans_b == Trans::no;
                     const bool enough = tiles >= 16;
-                    if (way.rows_first) return {tile.b};  // B stays in L2
+                    // B stays in L2, and C is written along its rows, which the processor foresees.
+                    if (way.rows_first) return {};
                     // Where nobody else has fetched it, B comes just before its use.
                     if (!way.pack_b && plain_b && ic + t == 0 && (jr == 0 || !enough))
                         return {tile.b + 16 * p.ldb, L, p.ldb, true};
