@@ -30,7 +30,7 @@ namespace handgrad::cpu::HANDGRAD_ISA {
 /// other, then those that are `next` further on.
 template <class T>
 struct Ahead {
-    const T* at = nullptr;  // null: all is in L2
+    const T* at = nullptr;  // null: nothing
     Index apart = 0, next = 0;
     bool each_k = false;  // for each k, not for four
 };
