@@ -210,46 +210,6 @@ void multiply_by_dots_turning_b(const Product<T>& p) {
     multiply_by_dots(q);
 }
 
-// ---- turned around ------------------------------------------------------------------------------
-
-/// C = alpha op(A) op(B) + beta C by way of C' = op(B)' op(A)'.
-template <class T>
-void multiply_turned_around(const Product<T>& p) {
-    const auto turn = [](Trans t) { return t == Trans::yes ? Trans::no : Trans::yes; };
-    T* turned = scratch_for<T>(Scratch::turned, p.M * p.N);
-    const Product<T> q{.trans_a = turn(p.trans_b),
-                       .trans_b = turn(p.trans_a),
-                       .M = p.N,
-                       .N = p.M,
-                       .K = p.K,
-                       .alpha = p.alpha,
-                       .A = p.B,
-                       .lda = p.ldb,
-                       .B = p.A,
-                       .ldb = p.lda,
-                       .beta = T{0},
-                       .C = turned,
-                       .ldc = p.M};
-    multiply_by_tiles(q, as_it_lies<T>);
-    constexpr Index L = lanes<T>;
-    for (Index n = 0; n < p.N; n += L)
-        for (Index m = 0; m < p.M; m += L) {
-            const Index rows = smaller(p.M - m, L), columns = smaller(p.N - n, L);
-            const FirstLanes<T> in(rows), out(columns);
-            Vector<T> x[L];
-            HANDGRAD_UNROLL
-            for (int i = 0; i < L; ++i)
-                x[i] = i < columns ? in.load(turned + (n + i) * p.M + m) : Vector<T>{};
-            transpose_blocks<T, L>(x);
-            HANDGRAD_UNROLL
-            for (int i = 0; i < L; ++i) {
-                if (i >= rows) break;
-                T* c = p.c(m + i, n);
-                out.store(c, p.beta == T{0} ? x[i] : x[i] + p.beta * out.load(c));
-            }
-        }
-}
-
 // ---- small --------------------------------------------------------------------------------------
 
 /// Products of more operations are never small.
@@ -273,7 +233,8 @@ bool is_small(const Product<T>& p) {
 
 /// Nothing but the tiles: so short a work that the five loops' own bookkeeping would show.
 template <class T>
-void multiply_small(const Product<T>& p, const T* bias = nullptr, bool relu = false) {
+[[gnu::always_inline]] inline void multiply_small(const Product<T>& p, const T* bias = nullptr,
+                                                  bool relu = false) {
     constexpr Index L = lanes<T>;
     const Index columns = even_piece(p.N, NR<T>, L);
     Tile<T> tile;
@@ -297,6 +258,49 @@ void multiply_small(const Product<T>& p, const T* bias = nullptr, bool relu = fa
             tile_function<T>(p.trans_a, smaller(p.M - m, rows), nr)(tile);
         }
     }
+}
+
+// ---- turned around ------------------------------------------------------------------------------
+
+/// C = alpha op(A) op(B) + beta C by way of C' = op(B)' op(A)'.
+template <class T>
+void multiply_turned_around(const Product<T>& p) {
+    const auto turn = [](Trans t) { return t == Trans::yes ? Trans::no : Trans::yes; };
+    T* turned = scratch_for<T>(Scratch::turned, p.M * p.N);
+    const Product<T> q{.trans_a = turn(p.trans_b),
+                       .trans_b = turn(p.trans_a),
+                       .M = p.N,
+                       .N = p.M,
+                       .K = p.K,
+                       .alpha = p.alpha,
+                       .A = p.B,
+                       .lda = p.ldb,
+                       .B = p.A,
+                       .ldb = p.lda,
+                       .beta = T{0},
+                       .C = turned,
+                       .ldc = p.M};
+    if (is_small(q))
+        multiply_small(q);
+    else
+        multiply_by_tiles(q, as_it_lies<T>);
+    constexpr Index L = lanes<T>;
+    for (Index n = 0; n < p.N; n += L)
+        for (Index m = 0; m < p.M; m += L) {
+            const Index rows = smaller(p.M - m, L), columns = smaller(p.N - n, L);
+            const FirstLanes<T> in(rows), out(columns);
+            Vector<T> x[L];
+            HANDGRAD_UNROLL
+            for (int i = 0; i < L; ++i)
+                x[i] = i < columns ? in.load(turned + (n + i) * p.M + m) : Vector<T>{};
+            transpose_blocks<T, L>(x);
+            HANDGRAD_UNROLL
+            for (int i = 0; i < L; ++i) {
+                if (i >= rows) break;
+                T* c = p.c(m + i, n);
+                out.store(c, p.beta == T{0} ? x[i] : x[i] + p.beta * out.load(c));
+            }
+        }
 }
 
 // ---- which way ----------------------------------------------------------------------------------
