@@ -1,6 +1,6 @@
 // Rung 5: the innermost loops in vectors, a tile of C in vector registers.
 //
-// A tile has up to MR rows and NV vectors of columns. For each k, NV vectors are loaded from a row
+// A whole tile has MR rows and NV vectors of columns. For each k, NV vectors are loaded from a row
 // of B, and each of the MR elements from a column of A is spread over a vector and multiplied with
 // all of them: MR x NV multiply-adds for NV + MR loads. So the arithmetic units, not the loads, are
 // the limit, and every element of C is summed over k in order.
@@ -9,9 +9,9 @@
 // nothing but the unused lanes of the last vector, which is loaded and stored under a mask. Fewer
 // vectors leave registers for more rows.
 //
-// Data that come from beyond L2 are on their way long before they are needed: while a tile is
-// summed, it fetches a share of the next strip of B or of the next block of A. Copying B costs
-// hardly anything, since the first tile that reads a strip stores it, too.
+// Data that come from beyond L2 are on their way long before they are needed: while a tile of NV
+// vectors is summed, it fetches a share of the next strip of B or of the next block of A. Copying B
+// costs hardly anything, since the first tile that reads a strip stores it, too.
 //
 // The five loops around it are those of rung 3, with blocks sized for this kernel. They are what
 // CpuBackend runs for large products: rung 6 gives each thread a part of C, rung 7 packs less.
@@ -230,14 +230,16 @@ struct Blocking {
 /// in the time of MR x NV multiply-adds, which L2 delivers with ease. In L2 are that strip, the
 /// next one on its way, the block of A and the next one, and what C needs: a strip takes a tenth of
 /// it at most, and a block a quarter. MC = 128 uses a strip often enough. The block of B takes
-/// three eighths of L3, which other cores use too.
+/// three eighths of L3, which other cores use too, and 16 MB at most: a virtual machine is told of
+/// an L3 that it shares with others.
 template <class T>
 Blocking choose_blocking() {
     constexpr Index size = sizeof(T), long_enough = 512, rows_enough = 128;
     const Caches& c = caches();
     const Index kc = smaller(long_enough, larger(128, c.l2 / 10 / (NR<T> * size) / 64 * 64));
     const Index mc = smaller(rows_enough, larger(Index{8} * MR, c.l2 / 4 / (kc * size) / MR * MR));
-    const Index nc = larger(Index{4} * NR<T>, c.l3 * 3 / 8 / (kc * size) / NR<T> * NR<T>);
+    const Index b_bytes = smaller(c.l3 * 3 / 8, Index{16} << 20);
+    const Index nc = larger(Index{4} * NR<T>, b_bytes / (kc * size) / NR<T> * NR<T>);
     return {mc, kc, nc};
 }
 template <class T>
@@ -348,7 +350,7 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                     tile.b = p.b(pc, jc + jr);
                     tile.ldb = p.ldb;
                     tile.copy_of_b = nullptr;
-                    if (bias != nullptr && last_k) tile.bias = bias + jc + jr;
+                    tile.bias = bias != nullptr && last_k ? bias + jc + jr : nullptr;
                     if (!way.pack_b) return;
                     T* panel = used_once ? packed_b : packed_b + jr * kc;
                     const Index width = (nr + L - 1) / L * L;

@@ -23,7 +23,8 @@
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
-/// Nothing is copied. Of A, MR rows are read at once: pieces of 2 KB keep their pages at hand.
+/// Nothing is copied. Of A, MR rows or more are read at once: pieces of 2 KB keep their pages at
+/// hand.
 template <class T>
 inline constexpr Way as_it_lies{
     .pack_a = false, .pack_b = false, .rows_first = false, .kc = 2048 / Index{sizeof(T)}};
@@ -221,13 +222,21 @@ bool turns_around(const Product<T>& p) {
     return p.trans_a == Trans::yes && p.N <= few<T> && p.M >= 4 * lanes<T>;
 }
 
+/// A B with few columns, long sums and many rows: dot products, once B is turned.
+template <class T>
+bool turns_b(const Product<T>& p) {
+    return p.trans_a == Trans::no && p.trans_b == Trans::no && p.N <= few<T> && p.M >= 64 &&
+           p.K >= 32 * lanes<T> && p.N * p.K <= caches().l2 / Index{sizeof(T)} / 2;
+}
+
 /// Does it fit in L1, is it too short for threads, and can its tiles read B as it lies? k is not
 /// cut here, and so must not be elsewhere: the bits would depend on the number of threads.
 template <class T>
 bool is_small(const Product<T>& p) {
     const Index size = p.M * p.N * p.K;
-    return p.trans_b == Trans::no && p.N > 1 && !turns_around(p) && p.K <= as_it_lies<T>.kc &&
-           size <= most_of_small && p.elements() * Index{sizeof(T)} <= Index{48} * 1024 &&
+    return p.trans_b == Trans::no && p.N > 1 && !turns_around(p) && !turns_b(p) &&
+           p.K <= as_it_lies<T>.kc && size <= most_of_small &&
+           p.elements() * Index{sizeof(T)} <= Index{48} * 1024 &&
            (size <= Index{32} * 32 * 32 || threads_for(cost_of(p)) == 1);
 }
 
@@ -343,8 +352,7 @@ Plan choose_plan(const Product<T>& p) {
         const bool stays = smaller(p.M, p.N) * p.K <= l2 / 2;
         if (dots_pay(p) && stays) return {.path = Path::dots, .way = {}};
     }
-    if (plain_a && plain_b && p.N <= few<T> && p.M >= 64 && p.K >= 32 * L && p.N * p.K <= l2 / 2)
-        return {.path = Path::dots_turning_b, .way = {}};
+    if (turns_b(p)) return {.path = Path::dots_turning_b, .way = {}};
     if (turns_around(p)) return {.path = Path::turned_around, .way = {}};
 
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
@@ -389,7 +397,8 @@ Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
 /// What does not change the bits, each part decides for itself.
 ///
 /// A copy of B has a strip's rows one after another, each on lines of its own. 16 tiles that use
-/// the strip pay for it, or 8 where rows of B straddle lines.
+/// the strip pay for it, or 8 where rows of B straddle lines, unless the strip is short or the only
+/// one. Threads that share out rows make such a copy each.
 ///
 /// A thread that writes C strip by strip goes down to its last rows for each, and its core, seeing
 /// rows at a stride, fetches what comes after them: the next thread's, who has to get them back. So

@@ -28,8 +28,7 @@ struct Epilogue {
 /// sums in parts, and not where the product is not shared out by its rows.
 template <class T>
 bool sums_beside_product(const Epilogue<T>& epilogue, const Product<T>& p) {
-    return epilogue.row_sums != nullptr && parts_of_sum(p.M * p.K) == 1 && p.N > 0 &&
-           !is_small(p) && !is_long(p);
+    return epilogue.row_sums != nullptr && parts_of_sum(p.M * p.K) == 1 && p.N > 0 && !is_long(p);
 }
 
 /// What one of them does, in sum_rows' order.
@@ -58,11 +57,13 @@ void apply(const Epilogue<T>& epilogue, const Product<T>& p) {
 /// C = alpha op(A) op(B) + beta C, then the epilogue.
 template <class T>
 void multiply_fused(const Product<T>& product, const Epilogue<T>& epilogue = {}) {
-    const bool sum_beside = sums_beside_product(epilogue, product);
+    // Asked once, for what a thread is worth may change in between.
+    const bool nothing = trivial(product), small = !nothing && is_small(product);
+    const bool sum_beside = !nothing && !small && sums_beside_product(epilogue, product);
     if (epilogue.row_sums != nullptr && !sum_beside)
         sum_rows(epilogue.row_sums, product.A, product.K, product.M);
-    if (trivial(product)) return apply(epilogue, product);
-    if (is_small(product)) return multiply_small(product, epilogue.bias, epilogue.relu);
+    if (nothing) return apply(epilogue, product);
+    if (small) return multiply_small(product, epilogue.bias, epilogue.relu);
     const Product<T> p = column_as_row(product);
     if (is_long(p)) {
         multiply_by_pieces_of_k(p);

@@ -18,7 +18,8 @@ inline constexpr int MR = 4, NV = 2;  // 8 of 16 registers for C, 2 for B, 1 for
 
 /// Rows of the tallest tile that has so many vectors of columns.
 constexpr int most_rows(int vectors) {
-    return vectors == 1 ? 2 * MR : MR * NV / vectors;
+    const int rows = MR * NV / vectors;
+    return rows < 2 * MR ? rows : 2 * MR;
 }
 
 /// Columns of a whole tile.

@@ -30,10 +30,11 @@ void require_exact(const Case& c, int first_rung = 1) {
 }
 
 /// Around the edges of tiles and blocks, and of the choice between the paths of rung 7. MR is 4 or
-/// 8, NR up to 48, MC 96 and NC 3072 on a machine with 1 MB of L2 and 32 MB of L3, KC 128 to 1024.
+/// 8, narrow strips have up to 12 or 16 rows, NR is up to 48, MC 96 and NC 3072 on a machine with 1
+/// MB of L2 and 32 MB of L3, KC 128 to 1024.
 std::vector<Case> edge_cases() {
     std::vector<Case> shapes;
-    for (const Index m : {3, 4, 5, 7, 8, 9, 12, 16, 17})
+    for (const Index m : {3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17})
         for (const Index n : {7, 8, 9, 23, 24, 25, 47, 48, 49, 95, 97, 128})
             shapes.push_back({.M = m, .N = n, .K = 5});
     for (const Index k : {127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025})
@@ -117,6 +118,7 @@ TEMPLATE_TEST_CASE("gemm's epilogue adds the bias, then cuts at zero", "[gemm]",
     using T = TestType;
     std::vector<Case> cases = edge_cases();
     for (const Index k : {0, 1, 30}) cases.push_back({.M = 20, .N = 33, .K = k});
+    cases.push_back({.M = 3, .N = 8200, .K = 130});  // blocks of columns, each of pieces of k
     // Sums of op(A)'s rows: without columns of B, shared out by threads, and by parts of a sum.
     for (const Case& c : {Case{.M = 5, .N = 0, .K = 9},
                           {.M = 40, .N = 100, .K = 1000},
@@ -294,6 +296,7 @@ TEMPLATE_TEST_CASE("gemm gives the same bits for every number of threads", "[gem
                                      {1, 1, 30000},
                                      {301, 10, 1000},
                                      {66, 20, 190},
+                                     {64, 16, 128},
                                      {20, 1024, 600},
                                      {70, 1024, 300},
                                      {500, 300, 20}})
