@@ -129,7 +129,7 @@ int main(int argc, char** argv) {
         ++measured;
     }
     std::printf("%d of %d are slower, %d at least 1.5 times as fast\n", slower, measured, faster);
-    if (faster >= measured / 10) return slower == 0 && measured > 0 ? 0 : 1;
+    if (faster > 0 && 10 * faster >= measured) return slower == 0 && measured > 0 ? 0 : 1;
     std::printf("Too few for an idle machine: measure again.\n");
     return 1;
 }

@@ -60,8 +60,8 @@ template <class T, int first = 0>
     }
 }
 
-/// Asks for `quad` of the `cols` lines that lanes<T> rows further on fill: no hardware sees that
-/// quads which lie a row apart are a stream.
+/// Asks for `quad` of the `cols` lines that the next lanes<T> rows fill, or those half a page
+/// ahead: no hardware sees that quads which lie a row apart are a stream.
 template <class T>
 [[gnu::always_inline]] inline void prefetch_next_rows(const T* x, Index cols, Index c) {
     const T* const later = x + ahead_of<T>(cols * lanes<T>) + c * lanes<T>;

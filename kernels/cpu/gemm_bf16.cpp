@@ -20,7 +20,7 @@ ladder::Gemm<float> tile_rung(int number) {
 double tile_steps(int steps) {
     // Zeros would take less power, and the clock would be up to a third higher.
     alignas(64) Pair operands[4 * TILE_PAIRS];
-    for (Pair& pair : operands) pair = 3.14159265F;
+    for (Pair& pair : operands) pair = __builtin_bit_cast(Pair, 0x40494049);  // 3.14 twice
     Tiles tiles;
     tiles.zero<0>();
     tiles.zero<1>();

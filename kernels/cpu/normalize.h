@@ -24,7 +24,7 @@ inline Index together(Channels size) {
 }
 
 /// Elements of a piece that is long enough for the processor to look ahead in.
-inline constexpr Index long_piece = 4096;
+inline constexpr Index streamed_piece = 4096;
 
 /// A number of each of the channels that are together, with room for a whole vector from any on.
 template <class T>
@@ -132,7 +132,7 @@ void channel_moments(T* mean, T* var, const T* x, Channels size) {
     const double count = static_cast<double>(size.count());
     // In the next sample, or half a page ahead where a piece is long.
     const Index piece = smaller(size.channels, together(size)) * size.inner;
-    const Index ahead = ahead_of<T>(piece > long_piece ? 0 : size.channels * size.inner);
+    const Index ahead = ahead_of<T>(piece > streamed_piece ? 0 : size.channels * size.inner);
     const auto body = [=](Range, Index first, Index n) {
         OfChannels<T> shift;
         const Channels some = {smaller(size.outer, larger(1, 16 / size.inner)), size.channels,
@@ -251,7 +251,7 @@ void batch_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
     if (size.channels * size.inner >= max_threads() * wide_share<T>)
         return share_channels(
             size, streaming<T>(size.size(), 3),
-            larger(1, smaller(together(size), long_piece / larger(1, size.inner))),
+            larger(1, smaller(together(size), streamed_piece / larger(1, size.inner))),
             [=](Range images, Index first, Index n) {
                 sum(images, first, n);
                 finish(images, first, n);

@@ -246,10 +246,11 @@ void add_walk(T* y, const T* a, const Axis* axes, int rank) {
     });
 }
 
-/// Do axes whose last one shares an index choose whole rows of a, for whole rows of y?
+/// Do axes whose last one shares an index choose whole rows of a, for whole rows of y, and enough
+/// of them to share out?
 inline bool are_rows(Index stride, const Axis* axes, int rank) {
-    return rank == 2 && axes[0].y == axes[1].size && axes[0].a == 0 && axes[0].b == 1 &&
-           stride == axes[1].size;
+    return rank == 2 && axes[0].size >= max_threads() && axes[0].y == axes[1].size &&
+           axes[0].a == 0 && axes[0].b == 1 && stride == axes[1].size;
 }
 
 template <class T>
