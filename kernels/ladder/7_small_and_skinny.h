@@ -324,7 +324,7 @@ bool dots_pay(const Product<T>& p) {
     const Index vectors = (p.N + L - 1) / L;
     const auto per_lane = [](Index n) { return static_cast<double>(n) / L; };
     const bool straddles = p.lda % line<T> != 0 || p.ldb % line<T> != 0;
-    const double add_up = 1 + L / 4;
+    constexpr double add_up = 1 + L / 4.0;
     const double dots = (straddles ? 1.45 : 1.15) * per_lane(p.K) + add_up;
     // The loads of a tile of one vector take longer than its multiply-adds.
     const double tile = (vectors == 1 ? 1.25 : 1.05) * per_lane(p.K);
