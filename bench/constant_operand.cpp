@@ -7,15 +7,15 @@
 //
 //   bench_constant_operand --benchmark_filter='16x784x128'      batch x inputs x outputs
 //
-// On an EPYC with AVX-512, in us:
+// On an Intel Xeon with AVX-512, in us (--benchmark_min_time=0.3):
 //
 //                   as it lies   packed each time   turned once
-//   16x784x128            14.2               17.2          11.5
-//   64x784x100            40.1               49.4          42.9
-//   256x784x512            778                780           751
-//   1024x512x256           984               1019           977
-//   256x4096x10            111                210           115
-//   64x100x10             0.88               1.29          1.00
+//   16x784x128            20.3               28.9          16.9
+//   64x784x100            60.2               75.4          65.6
+//   256x784x512           1176               1219          1186
+//   1024x512x256          1500               1652          1560
+//   256x4096x10            236                479           238
+//   64x100x10             1.58               2.37          1.39
 //
 // So it pays for weights that stay as they are over many batches of sixteen, and needs no format of
 // its own: a matrix that is turned once is read in place. In training
