@@ -35,28 +35,27 @@ struct Ahead {
     bool each_k = false;  // for each k, not for four
 };
 
-/// One tile: C = alpha A B + beta C over kc values of k. C has leading dimension ldc, B ldb, and A
-/// lda either way: trans_a is a parameter of the function.
+/// What tiles have in common: C = alpha A B + beta C over kc values of k. C has leading dimension
+/// ldc, B ldb, and A lda either way: trans_a is a parameter of the function.
 template <class T>
 struct Tile {
-    Index kc = 0;
-    const T* a = nullptr;
-    Index lda = 0;
-    const T* b = nullptr;
-    Index ldb = 0;
-    T* copy_of_b = nullptr;  // a panel, where the function makes one
-    Ahead<T> ahead;
-    T* c = nullptr;
-    Index ldc = 0;
+    Index kc = 0, lda = 0, ldb = 0, ldc = 0;
     T alpha = 1, beta = 0;
     Index last_columns = 0;   // of the last vector, if it is cut
     const T* bias = nullptr;  // rung 8: to be added to every row,
     bool relu = false;        // and then negative elements become zero
+    T* copy_of_b = nullptr;   // a panel, where the function makes one
+    Ahead<T> ahead;
 };
 
-/// `part`: fewer columns than the vectors have lanes, so the last vector of B and C is cut.
+/// One tile. `part`: fewer columns than the vectors have lanes, so the last vector of B and C is
+/// cut.
+///
+/// a, b and c come in registers, since in memory they would be stores for each tile, which wait in
+/// the processor's queue behind those of C. flatten: unless all is inlined at once, GCC keeps the
+/// sums in memory.
 template <class T, int rows, int vectors, Trans trans_a, bool part, bool copies_b>
-void multiply_tile(const Tile<T>& tile) {
+[[gnu::flatten]] void multiply_tile(const Tile<T>& tile, const T* first_a, const T* b, T* c) {
     constexpr int L = lanes<T>;
     const FirstLanes<T> last(tile.last_columns);
     const auto cut = [](int j) { return part && j == vectors - 1; };
@@ -68,10 +67,9 @@ void multiply_tile(const Tile<T>& tile) {
     const T* a[pointers];
     HANDGRAD_UNROLL
     for (int i = 0; i < pointers; ++i) {
-        a[i] = tile.a + 4 * i * tile.lda;
+        a[i] = first_a + 4 * i * tile.lda;
         keep(a[i]);
     }
-    const T* b = tile.b;
     T* copy_of_b = tile.copy_of_b;
     // Called for four k in a row: a loop's own instructions would cost up to 9 %. Sums are kept in
     // their registers from each k to the next, or GCC spills some.
@@ -104,7 +102,7 @@ void multiply_tile(const Tile<T>& tile) {
     const Index whole = tile.kc / 4 * 4;
     Index k = 0;
     if (vectors == NV && ahead.at != nullptr) {
-        const T* row = tile.c;
+        const T* row = c;
         HANDGRAD_UNROLL
         for (int i = 0; i < rows; ++i) {
             HANDGRAD_UNROLL
@@ -141,14 +139,12 @@ void multiply_tile(const Tile<T>& tile) {
     };
     if (tile.alpha != T{1}) each([&](Vector<T>& x, int, int) { x *= tile.alpha; });
     if (tile.beta != T{0})
-        each([&](Vector<T>& x, int i, int j) {
-            x += tile.beta * load_part(tile.c + i * tile.ldc, j);
-        });
+        each([&](Vector<T>& x, int i, int j) { x += tile.beta * load_part(c + i * tile.ldc, j); });
     if (tile.bias != nullptr) each([&](Vector<T>& x, int, int j) { x += load_part(tile.bias, j); });
     if (tile.relu) each([&](Vector<T>& x, int, int) { x = x < Vector<T>{} ? Vector<T>{} : x; });
     HANDGRAD_UNROLL
     for (int i = 0; i < rows; ++i) {
-        T* row = tile.c + i * tile.ldc;
+        T* row = c + i * tile.ldc;
         HANDGRAD_UNROLL
         for (int j = 0; j < vectors; ++j) {
             if (cut(j))
@@ -162,7 +158,7 @@ void multiply_tile(const Tile<T>& tile) {
 // ---- choosing the function ----------------------------------------------------------------------
 
 template <class T>
-using TileFunction = void (*)(const Tile<T>&);
+using TileFunction = void (*)(const Tile<T>&, const T* a, const T* b, T* c);
 
 /// multiply_tile for every tile, at [A transposed][last vector cut][vectors - 1][rows - 1].
 template <class T>
@@ -231,7 +227,7 @@ struct Blocking {
 /// next one on its way, the block of A and the next one, and what C needs: a strip takes a tenth of
 /// it at most, and a block a quarter. MC = 128 uses a strip often enough. The block of B takes
 /// three eighths of L3, which other cores use too, and 16 MB at most: a virtual machine is told of
-/// an L3 that it shares with others.
+/// an L3 that it shares with others. Where rows come first, it takes half of L2.
 template <class T>
 Blocking choose_blocking() {
     constexpr Index size = sizeof(T), long_enough = 512, rows_enough = 128;
@@ -251,7 +247,7 @@ const Blocking& blocking() {
 /// How the five loops go about it; rung 7 says when not to pack, and what for.
 struct Way {
     bool pack_a = true, pack_b = true;
-    bool rows_first = false;  // the 1st and the 2nd loop change places
+    bool rows_first = false;  // the 1st and the 2nd loop change places, and B's block is in L2
     Index kc = 0;             // 0: that of blocking()
 };
 
@@ -298,8 +294,9 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
     constexpr Index L = lanes<T>;
     const Blocking& most = blocking<T>();
     const Index kc_most = way.kc == 0 ? most.kc : way.kc;
-    const Index jc_step = even_piece(p.N, most.nc, NR<T>);
     const Index pc_step = even_piece(p.K, kc_most, L);
+    const Index nc_in_l2 = larger(Index{4} * NR<T>, caches().l2 / 2 / (pc_step * Index{sizeof(T)}));
+    const Index jc_step = even_piece(p.N, way.rows_first ? nc_in_l2 : most.nc, NR<T>);
     // A that is not copied may take more of L2, if it fits as a whole.
     const bool whole_a = !way.pack_a && p.M * pc_step * Index{sizeof(T)} <= caches().l2 * 3 / 8;
     const Index ic_step = even_piece(p.M, whole_a ? p.M : most.mc, MR);
@@ -320,10 +317,12 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
     tile.ldc = p.ldc;
     tile.alpha = p.alpha;
     tile.lda = way.pack_a ? MR : p.lda;
-    // 5th loop: blocks of columns; the block of B stays in L3.
+    // 5th loop: blocks of columns; the block of B stays in L3, or L2.
     for (Index jc = 0; jc < p.N; jc += jc_step) {
         const Index nc = smaller(p.N - jc, jc_step);
         const Index jr_step = even_piece(nc, NR<T>, L);
+        Index alike = 1;  // strips of that many columns
+        while (next_piece(nc - alike * jr_step, jr_step, L) == jr_step) ++alike;
         // Packed A and the functions that copy B have MR rows.
         const bool copies = way.pack_a || (way.pack_b && p.trans_b == Trans::no);
         const Index ir_most = copies ? MR : most_rows_of_strip<T>(jr_step);
@@ -339,18 +338,25 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                 const Index mc = smaller(p.M - ic, ic_step);
                 const Index ir_step = even_piece(mc, ir_most);
                 const Index tiles = (mc + ir_step - 1) / ir_step;
+                const bool along = way.rows_first;
+                const Index a_next = along ? 0 : way.pack_a ? MR * kc : p.a(ir_step, 0) - p.A;
+                const Index b_next = !along ? 0 : way.pack_b ? jr_step * kc : jr_step;
+                const Index c_next = along ? jr_step : ir_step * p.ldc;
+                const Index bias_next = along ? jr_step : 0;
                 if (way.pack_a) pack_a_block(packed_a, p, ic, mc, pc, kc);
                 const Index next_ic = ic + mc < p.M ? ic + mc : 0;
                 const Index next_pc = next_ic > 0 ? pc : pc + kc;
 
+                // The strip in work.
                 Index nr = 0;
+                const T *b = nullptr, *its_bias = nullptr;
                 const auto take_b = [&](Index jr, bool first) {
                     nr = next_piece(nc - jr, jr_step, L);
                     tile.last_columns = nr % L;
-                    tile.b = p.b(pc, jc + jr);
+                    b = p.b(pc, jc + jr);
                     tile.ldb = p.ldb;
                     tile.copy_of_b = nullptr;
-                    tile.bias = bias != nullptr && last_k ? bias + jc + jr : nullptr;
+                    its_bias = bias != nullptr && last_k ? bias + jc + jr : nullptr;
                     if (!way.pack_b) return;
                     T* panel = used_once ? packed_b : packed_b + jr * kc;
                     const Index width = (nr + L - 1) / L * L;
@@ -358,8 +364,8 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                         tile.copy_of_b = panel;
                         return;
                     }
-                    if (first) pack_b(panel, width, p.trans_b, tile.b, p.ldb, nr, kc);
-                    tile.b = panel;
+                    if (first) pack_b(panel, width, p.trans_b, b, p.ldb, nr, kc);
+                    b = panel;
                     tile.ldb = width;
                 };
                 // What tile t of the strip at jr fetches: its share of the next strip of B, as it
@@ -367,12 +373,14 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                 const auto look_ahead = [&](Index jr, Index t) -> Ahead<T> {
                     const bool first = ic == 0, plain_b = p.trans_b == Trans::no;
                     const bool enough = tiles >= 16;
-                    // B stays in L2, and C is written along its rows, which the processor foresees.
-                    if (way.rows_first) return {};
                     // Where nobody else has fetched it, B comes just before its use.
-                    if (!way.pack_b && plain_b && ic + t == 0 && (jr == 0 || !enough))
-                        return {tile.b + 16 * p.ldb, L, p.ldb, true};
-                    if (!way.pack_b && !enough) return {tile.b};
+                    const bool cold = way.rows_first ? tile.copy_of_b != nullptr
+                                                     : !way.pack_b && plain_b && ic + t == 0 &&
+                                                           (jr == 0 || !enough);
+                    if (cold) return {b + 16 * p.ldb, L, p.ldb, true};
+                    // Rows that are streamed the processor foresees.
+                    if (way.rows_first) return {};
+                    if (!way.pack_b && !enough) return {b};
                     const Index shares = first && !plain_b ? NR<T> / NV : 4, quarter = kc / 4;
                     if (t < shares && jr + nr < nc) {
                         if (way.pack_b && !first)
@@ -390,34 +398,52 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                             return {p.a(next_ic + i / 4 * width, next_pc + i % 4 * quarter),
                                     line<T>, p.lda};
                     }
-                    return {tile.b};
+                    return {b};
                 };
-                const auto multiply = [&](Index ir, Index jr) {
-                    const Index t = ir / ir_step;
-                    if (far) tile.ahead = look_ahead(jr, t);
-                    tile.a = way.pack_a ? packed_a + t * MR * kc : p.a(ic + ir, pc);
-                    tile.c = p.c(ic + ir, jc + jr);
-                    if (tile.copy_of_b == nullptr) {
-                        tile_function<T>(trans_a, smaller(mc - ir, ir_step), nr)(tile);
-                    } else {
-                        copying_tile_function<T>(trans_a, nr)(tile);
-                        tile.b = tile.copy_of_b;
+                // `count` tiles from that at (ir, jr) on, along the loop that is innermost.
+                const auto multiply = [&](Index ir, Index jr, Index count) {
+                    const T* a = way.pack_a ? packed_a + ir / ir_step * MR * kc : p.a(ic + ir, pc);
+                    T* c = p.c(ic + ir, jc + jr);
+                    tile.bias = its_bias;
+                    if (far) tile.ahead = look_ahead(jr, ir / ir_step);
+                    if (tile.copy_of_b != nullptr) {
+                        copying_tile_function<T>(trans_a, nr)(tile, a, b, c);
+                        b = tile.copy_of_b;
                         tile.ldb = nr;
                         tile.copy_of_b = nullptr;
+                        return;
+                    }
+                    const auto function = tile_function<T>(trans_a, smaller(mc - ir, ir_step), nr);
+                    const T* b_here = b;
+                    for (Index n = 0; n < count; ++n) {
+                        function(tile, a, b_here, c);
+                        a += a_next;
+                        b_here += b_next;
+                        c += c_next;
+                        if (its_bias != nullptr) tile.bias += bias_next;
                     }
                 };
                 if (way.rows_first) {
-                    for (Index ir = 0; ir < mc; ir += ir_step)
-                        for (Index jr = 0; jr < nc; jr += nr) {
-                            take_b(jr, ic + ir == 0);
-                            multiply(ir, jr);
+                    for (Index ir = 0; ir < mc; ir += ir_step) {
+                        const bool first = ic + ir == 0;
+                        Index count = 1;
+                        for (Index jr = 0; jr < nc; jr += nr * count) {
+                            take_b(jr, first);
+                            count = !first && jr == 0 ? alike : 1;
+                            multiply(ir, jr, count);
                         }
+                    }
                 } else {
                     // 2nd loop: strips of B, packed just before their first use.
                     for (Index jr = 0; jr < nc; jr += nr) {
                         take_b(jr, ic == 0);
                         // 1st loop: panels of A.
-                        for (Index ir = 0; ir < mc; ir += ir_step) multiply(ir, jr);
+                        Index count = 1;
+                        for (Index ir = 0; ir < mc; ir += ir_step * count) {
+                            const bool alone = far || tile.copy_of_b != nullptr;
+                            count = alone ? 1 : larger(1, (mc - ir) / ir_step);
+                            multiply(ir, jr, count);
+                        }
                     }
                 }
             }

@@ -4,7 +4,8 @@
 // of sixteen that is once or twice. What pays instead is to stream the large operand once, in the
 // order in which it lies, and to keep the small one in a cache:
 //
-//   - as it lies      rung 5's loops without packing, rows of C first where C is the large one
+//   - as it lies      rung 5's loops without packing
+//   - rows first      where C is the large one: its rows are streamed, B stays in L2
 //   - dot products    A B': both operands lie along k, so that vectors run along k too, and nothing
 //                     has to be turned. Their lanes are added at the end of a long sum.
 //   - in layers of k  few rows of C, a large B: k in short pieces, B read row after row
@@ -35,6 +36,9 @@ inline constexpr Index long_piece = 4096;
 /// The columns that are few.
 template <class T>
 inline constexpr Index few = line<T>;
+
+/// Rows of B that may lie in a page each, so that they and the rest are known to L1's TLB.
+inline constexpr Index few_pages = 32;
 
 /// Do `rows` rows, ld apart, fall into one set of L1, and are more than that holds?
 template <class T>
@@ -258,14 +262,11 @@ template <class T>
     for (Index n = 0; n < p.N; n += nr) {
         nr = next_piece(p.N - n, columns, L);
         const Index rows = even_piece(p.M, most_rows_of_strip<T>(nr));
-        tile.b = p.B + n;
-        tile.bias = bias == nullptr ? nullptr : bias + n;
         tile.last_columns = nr % L;
-        for (Index m = 0; m < p.M; m += rows) {
-            tile.a = p.a(m, 0);
-            tile.c = p.c(m, n);
-            tile_function<T>(p.trans_a, smaller(p.M - m, rows), nr)(tile);
-        }
+        tile.bias = bias == nullptr ? nullptr : bias + n;
+        for (Index m = 0; m < p.M; m += rows)
+            tile_function<T>(p.trans_a, smaller(p.M - m, rows), nr)(tile, p.a(m, 0), p.B + n,
+                                                                    p.c(m, n));
     }
 }
 
@@ -355,12 +356,15 @@ Plan choose_plan(const Product<T>& p) {
     if (turns_b(p)) return {.path = Path::dots_turning_b, .way = {}};
     if (turns_around(p)) return {.path = Path::turned_around, .way = {}};
 
+    const bool in_l2 = p.elements() <= l2, large = p.M >= 256 && p.N >= 256;
+    // A C beyond L2 is streamed row after row, past a block of B that stays in L2. So is A, but not
+    // a long A', whose rows lie apart: the other order of loops uses a copy of it more often.
+    const bool short_k = p.K <= 128;
+    const bool rows_first = p.M * p.N > l2 * 3 / 4 && (short_k || (plain_a && large));
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
-    const bool in_l2 = p.elements() <= l2;
-    if (big || (!plain_a && plain_b && !in_l2 && p.M >= 256 && p.N >= 256)) return {};
+    if (!rows_first && (big || (!plain_a && plain_b && !in_l2 && large))) return {};
     Way way = as_it_lies<T>;
-    // Where K is small, C is what has to be streamed.
-    const bool streams_c = p.K <= 128 && p.K * p.N <= l2 / 2 && p.M * p.N > l2 * 3 / 4;
+    way.rows_first = rows_first;
     // Half of L1 is for what a column of tiles reads again: a strip of B, and of A' whole lines.
     const Index each_k = NR<T> + (plain_a ? 0 : few<T>);
     const bool long_strips = !l2_feeds_strips && p.K * each_k * Index{sizeof(T)} > caches().l1 / 2;
@@ -369,9 +373,9 @@ Plan choose_plan(const Product<T>& p) {
                  (p.lda * Index{sizeof(T)} % 4096 == 0 || (long_strips && p.K >= 256));
     // Rows of B shorter than a vector: packed, each starts on a cache line of its own. Long strips
     // pay for their copy by the rows that use it, or by coming from beyond L2 only once.
-    way.pack_b = !plain_b || (p.N < L && p.M >= 64) || (streams_c && collide<T>(p.K, p.ldb)) ||
+    way.pack_b = !plain_b || (p.N < L && p.M >= 64) ||
+                 (rows_first && (p.K > few_pages || collide<T>(p.K, p.ldb))) ||
                  (long_strips && (p.M >= 64 || !in_l2));
-    way.rows_first = streams_c && (!way.pack_b || plain_b);
     // Few rows of A use a piece of B once or twice. In short pieces its rows follow each other in
     // memory, and the caches keep them even where they are a multiple of a page apart. There that
     // holds for more rows as well, until these pay for a copy of long ones.
@@ -389,7 +393,8 @@ Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
     // Where nothing is packed, reading twice is cheap, and moving C is not. Whole rows are what a
     // thread of an elementwise kernel has too: in a training step the halves of a weight's gradient
     // then stay with their cores from this product to the optimiser.
-    const bool copies = plan.path == Path::dots || (plan.way.pack_b && !plan.way.rows_first);
+    const bool copies_b = plan.way.pack_b && !(plan.way.rows_first && p.K <= few_pages);
+    const bool copies = plan.path == Path::dots || copies_b;
     if (!copies && p.M >= 2 * MR * threads) return {threads, 1};
     return squarest_grid(p, threads);
 }
