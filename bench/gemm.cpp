@@ -55,6 +55,7 @@
 #include "bench/timing.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/tensor.h"
 #include "core/text.h"
 #include "kernels/ladder/0_naive.h"
 #include "kernels/ladder/fma_peak.h"
@@ -197,25 +198,16 @@ std::vector<Shape> all_shapes() {
     return shapes;
 }
 
-/// Memory as tensors have it: aligned to a cache line.
-struct Aligned {
-    std::vector<float> memory;
-    float* first;
+Tensor<float> empty(Index n) {
+    return Tensor<float>::empty({n});
+}
 
-    explicit Aligned(Index n) : memory(static_cast<std::size_t>(n + 16)) {
-        const auto past = reinterpret_cast<std::uintptr_t>(memory.data()) / sizeof(float) % 16;
-        first = memory.data() + (16 - past) % 16;
-    }
-    Aligned(Aligned&&) = default;
-    [[nodiscard]] float* data() const { return first; }
-    float& operator[](Index i) { return first[i]; }
-};
-
-Aligned random(Index n, unsigned seed) {
+Tensor<float> random(Index n, unsigned seed) {
     std::minstd_rand engine(seed);
-    Aligned x(n);
+    Tensor<float> x = empty(n);
     for (Index i = 0; i < n; ++i)
-        x[i] = 2 * static_cast<float>(engine()) / static_cast<float>(std::minstd_rand::max()) - 1;
+        x.data()[i] =
+            2 * static_cast<float>(engine()) / static_cast<float>(std::minstd_rand::max()) - 1;
     return x;
 }
 
@@ -245,10 +237,10 @@ bool right_product(const Shape& s, const float* A, const float* B, const float* 
 
 struct Multiplication {
     Shape s;
-    Aligned A, B, C;
+    Tensor<float> A, B, C;
 
     explicit Multiplication(const Shape& shape)
-        : s(shape), A(random(s.M * s.K, 1)), B(random(s.K * s.N, 2)), C(s.M * s.N) {}
+        : s(shape), A(random(s.M * s.K, 1)), B(random(s.K * s.N, 2)), C(empty(s.M * s.N)) {}
     void run(const Library& library) {
         library.gemm(s.trans_a(), s.trans_b(), s.M, s.N, s.K, A.data(), B.data(), C.data());
     }
@@ -261,7 +253,7 @@ struct Multiplication {
 
 struct LayerStep {
     Index batch, in, out;
-    Aligned x, w, b, y, dy, dz, dw, db, dx;
+    Tensor<float> x, w, b, y, dy, dz, dw, db, dx;
 
     explicit LayerStep(const Shape& s)
         : batch(s.M),
@@ -270,12 +262,12 @@ struct LayerStep {
           x(random(batch * in, 1)),
           w(random(out * in, 2)),
           b(random(out, 3)),
-          y(batch * out),
+          y(empty(batch * out)),
           dy(random(batch * out, 4)),
-          dz(batch * out),
-          dw(out * in),
-          db(out),
-          dx(batch * in) {}
+          dz(empty(batch * out)),
+          dw(empty(out * in)),
+          db(empty(out)),
+          dx(empty(batch * in)) {}
     void run(const Library& library) {
         static const Backend<float>& ours = backend();
         static const ladder::FusedGemm<float> fused = ladder::fused_rung<float>(cpu::chosen_isa());
@@ -306,9 +298,9 @@ struct LayerStep {
         std::fill_n(dx.data(), batch * in, not_written);
         run(library);
         for (Index i = 0; i < batch * out; ++i)
-            if (dz[i] != (y[i] > 0 ? dy[i] : 0.0F)) return false;
+            if (dz.data()[i] != (y.data()[i] > 0 ? dy.data()[i] : 0.0F)) return false;
         // The sum of dz's rows is a product with ones.
-        Aligned ones(batch);
+        Tensor<float> ones = empty(batch);
         std::fill_n(ones.data(), batch, 1.0F);
         return right_product({"NT", batch, in, out}, x.data(), w.data(), y.data(), b.data()) &&
                right_product({"NN", 1, batch, out}, ones.data(), dz.data(), db.data()) &&
@@ -407,7 +399,7 @@ Line measure(const Shape& shape, int threads, const std::vector<Library>& all, d
 /// Four rows of C = A B against the bound of the rung that made it.
 bool within_bound(int number, const Multiplication& work) {
     const Shape& s = work.s;
-    const auto at = [](const Aligned& x, Index i) { return double{x.first[i]}; };
+    const auto at = [](const Tensor<float>& x, Index i) { return double{x.data()[i]}; };
     for (Index m = 0; m < s.M; m += s.M / 4)
         for (Index n = 0; n < s.N; ++n) {
             double sum = 0, magnitude = 0;

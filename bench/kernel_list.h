@@ -2,33 +2,32 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "core/device.h"
 #include "kernels/cpu/cpu_backend.h"
 
 namespace handgrad::bench {
 
 using T = float;
 
-struct Free {
-    void operator()(void* p) const { std::free(p); }
+/// Memory as tensors have it.
+template <class V>
+struct Numbers {
+    std::shared_ptr<Storage> memory;
+    explicit Numbers(Index n)
+        : memory(allocate(Device::cpu, static_cast<std::size_t>(n) * sizeof(V))) {}
+    [[nodiscard]] V* get() const { return static_cast<V*>(memory->data); }
+    V& operator[](Index i) const { return get()[i]; }
 };
 
-/// Memory as tensors have it: at the start of a cache line.
-template <class V>
-std::unique_ptr<V[], Free> lines_of(Index n) {
-    const auto bytes = (static_cast<std::size_t>(n) * sizeof(V) + 63) / 64 * 64;
-    return std::unique_ptr<V[], Free>(static_cast<V*>(std::aligned_alloc(64, bytes)));
-}
-
 /// n numbers of [-1, 1).
-inline std::unique_ptr<T[], Free> values(Index n, std::uint32_t seed) {
-    auto x = lines_of<T>(n);
+inline Numbers<T> values(Index n, std::uint32_t seed) {
+    Numbers<T> x(n);
     for (Index i = 0; i < n; ++i) {
         seed = seed * 1664525 + 1013904223;
         x[i] = static_cast<T>(seed >> 8) / T{1 << 23} - T{1};
@@ -39,21 +38,23 @@ inline std::unique_ptr<T[], Free> values(Index n, std::uint32_t seed) {
 /// Arrays of which kernels take as many, and of each as much, as they need; they write to a, and
 /// update c and d. The numbers of e are in [0, 1).
 struct Arrays {
-    std::unique_ptr<T[], Free> memory[5];
+    Numbers<T> memory[5];
     T *a, *b, *c, *d, *e;
     T sums[2000] = {};
-    std::unique_ptr<std::int32_t[], Free> labels, chosen;
-    std::unique_ptr<Index[], Free> order;
-    std::unique_ptr<char[], Free> from, to;  // of the copy
+    Numbers<std::int32_t> labels, chosen;
+    Numbers<Index> order;
+    Numbers<char> from, to;  // of the copy
 
     explicit Arrays(Index bytes)
-        : labels(lines_of<std::int32_t>(bytes / 4)),
-          chosen(lines_of<std::int32_t>(bytes / 16)),
-          order(lines_of<Index>(bytes / 8)),
-          from(lines_of<char>(bytes / 2)),
-          to(lines_of<char>(bytes / 2)) {
+        : memory{values(bytes / Index{sizeof(T)}, 1), values(bytes / Index{sizeof(T)}, 2),
+                 values(bytes / Index{sizeof(T)}, 3), values(bytes / Index{sizeof(T)}, 4),
+                 values(bytes / Index{sizeof(T)}, 5)},
+          labels(bytes / 4),
+          chosen(bytes / 16),
+          order(bytes / 8),
+          from(bytes / 2),
+          to(bytes / 2) {
         const Index n = bytes / Index{sizeof(T)};
-        for (std::uint32_t i = 0; i < 5; ++i) memory[i] = values(n, i + 1);
         a = memory[0].get(), b = memory[1].get(), c = memory[2].get(), d = memory[3].get(),
         e = memory[4].get();
         for (Index i = 0; i < n; ++i) e[i] = (e[i] + 1) / 2;

@@ -1,10 +1,26 @@
 #include "kernels/cpu/caches.h"
 
+#if defined(__x86_64__)
+    #include <cpuid.h>
+#endif
+
+#include <algorithm>
 #include <fstream>
 #include <string>
+#include <thread>
 
 namespace handgrad::cpu {
 namespace {
+
+/// By a bit that hypervisors set and processors do not.
+bool is_virtual() {
+#if defined(__x86_64__)
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx >> 31) != 0;
+#else
+    return false;
+#endif
+}
 
 /// What Linux says under /sys of the first core: "48K", for index0 and up. On a virtual machine
 /// sysconf may tell of the host's whole L3 instead.
@@ -25,6 +41,10 @@ Caches find() {
         if (level == 1) found.l1 = bytes;
         if (level == 2) found.l2 = bytes;
         if (level == 3) found.l3 = bytes;
+    }
+    if (is_virtual()) {
+        constexpr Index share = Index{16} << 20;
+        found.l3 = std::min(found.l3, share * Index{std::thread::hardware_concurrency()});
     }
     return found;
 }

@@ -6,7 +6,8 @@
 namespace handgrad::cpu {
 
 /// Bytes of the data caches that one core reaches: its own L1 and L2, and the L3 that it shares. A
-/// cache that the system does not tell of counts as a small one of its kind.
+/// cache that the system does not tell of counts as a small one of its kind. A virtual machine is
+/// told of an L3 that it shares with others: 16 MB for each of its processors are taken for its own.
 struct Caches {
     Index l1, l2, l3;
 };

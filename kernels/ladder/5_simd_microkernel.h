@@ -226,16 +226,14 @@ struct Blocking {
 /// in the time of MR x NV multiply-adds, which L2 delivers with ease. In L2 are that strip, the
 /// next one on its way, the block of A and the next one, and what C needs: a strip takes a tenth of
 /// it at most, and a block a quarter. MC = 128 uses a strip often enough. The block of B takes
-/// three eighths of L3, which other cores use too, and 16 MB at most: a virtual machine is told of
-/// an L3 that it shares with others. Where rows come first, it takes half of L2.
+/// three eighths of L3, which other cores use too; where rows come first, half of L2.
 template <class T>
 Blocking choose_blocking() {
     constexpr Index size = sizeof(T), long_enough = 512, rows_enough = 128;
     const Caches& c = caches();
     const Index kc = smaller(long_enough, larger(128, c.l2 / 10 / (NR<T> * size) / 64 * 64));
     const Index mc = smaller(rows_enough, larger(Index{8} * MR, c.l2 / 4 / (kc * size) / MR * MR));
-    const Index b_bytes = smaller(c.l3 * 3 / 8, Index{16} << 20);
-    const Index nc = larger(Index{4} * NR<T>, b_bytes / (kc * size) / NR<T> * NR<T>);
+    const Index nc = larger(Index{4} * NR<T>, c.l3 * 3 / 8 / (kc * size) / NR<T> * NR<T>);
     return {mc, kc, nc};
 }
 template <class T>
