@@ -10,13 +10,13 @@
 // (both before the build is configured), libopenblas0-openmp and libblis4-openmp; MKL comes from
 // PyPI's package mkl, and --mkl names the folder of its libmkl_rt.so.
 //
-// Shapes are M x K x N, with op(A) (M, K) and op(B) (K, N). Every result is checked against the
-// definition before it is timed; a wrong one is reported and gets no speed. All libraries take
-// turns within each round, so that a busy neighbour slows all alike; one thread is timed by its own
-// time, several by the wall clock. Speeds are medians over the rounds; a ratio is the median of the
-// rounds' ratios, and above 1 where handgrad is faster. Each round also measures the multiply-adds
-// that the processor can do right then; %peak is the median over the rounds whose probe was within
-// 3 % of the best.
+// Shapes are M x K x N, with op(A) (M, K) and op(B) (K, N), in memory as tensors have it. Every
+// result is checked against the definition before it is timed; a wrong one is reported and gets no
+// speed. All libraries take turns within each round, so that a busy neighbour slows all alike; one
+// thread is timed by its own time, several by the wall clock. Speeds are medians over the rounds; a
+// ratio is the median of the rounds' ratios, and above 1 where handgrad is faster. Each round also
+// measures the multiply-adds that the processor can do right then; %peak is the median over the
+// rounds whose probe was within 3 % of the best.
 //
 // Lines called "layer" time what a layer does in a training step, batch x inputs x outputs: y =
 // relu(x W' + b) and back, dz = dy where y > 0, dW = dz' x, db = the sum of dz's rows, dx = dz W.

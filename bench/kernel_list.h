@@ -59,6 +59,7 @@ struct Arrays {
         e = memory[4].get();
         for (Index i = 0; i < n; ++i) e[i] = (e[i] + 1) / 2;
         for (Index i = 0; i < n; ++i) labels[i] = 0;
+        for (Index i = 0; i < n / 4; ++i) chosen[i] = 0;
         for (Index i = 0; i < n / 2; ++i) order[i] = i;
         std::memset(from.get(), 1, static_cast<std::size_t>(bytes / 2));
         std::memset(to.get(), 1, static_cast<std::size_t>(bytes / 2));

@@ -12,7 +12,7 @@
 namespace handgrad::cpu {
 namespace {
 
-/// By a bit that hypervisors set and processors do not.
+/// Is this a virtual machine? Hypervisors set a bit that processors do not.
 bool is_virtual() {
 #if defined(__x86_64__)
     unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
@@ -44,7 +44,8 @@ Caches find() {
     }
     if (is_virtual()) {
         constexpr Index share = Index{16} << 20;
-        found.l3 = std::min(found.l3, share * Index{std::thread::hardware_concurrency()});
+        const Index processors = std::max(1U, std::thread::hardware_concurrency());
+        found.l3 = std::min(found.l3, share * processors);
     }
     return found;
 }

@@ -6,8 +6,9 @@
 namespace handgrad::cpu {
 
 /// Bytes of the data caches that one core reaches: its own L1 and L2, and the L3 that it shares. A
-/// cache that the system does not tell of counts as a small one of its kind. A virtual machine is
-/// told of an L3 that it shares with others: 16 MB for each of its processors are taken for its own.
+/// cache that the system does not tell of counts as a small one of its kind. On x86 a virtual
+/// machine, which is told of an L3 that it shares with others, counts as having 16 MB for each
+/// processor that the program may use, at most.
 struct Caches {
     Index l1, l2, l3;
 };

@@ -14,7 +14,8 @@
 // costs hardly anything, since the first tile that reads a strip stores it, too.
 //
 // The five loops around it are those of rung 3, with blocks sized for this kernel. They are what
-// CpuBackend runs for large products: rung 6 gives each thread a part of C, rung 7 packs less.
+// CpuBackend runs for large products: rung 6 gives each thread a part of C, rung 7 packs less, and
+// goes along the rows of a C that is larger than L2.
 //
 // What is left to be desired: the machine has more than one core.
 #pragma once
@@ -35,8 +36,8 @@ struct Ahead {
     bool each_k = false;  // for each k, not for four
 };
 
-/// What tiles have in common: C = alpha A B + beta C over kc values of k. C has leading dimension
-/// ldc, B ldb, and A lda either way: trans_a is a parameter of the function.
+/// All of a tile but where it lies: C = alpha A B + beta C over kc values of k. C has leading
+/// dimension ldc, B ldb, and A lda either way: trans_a is a parameter of the function.
 template <class T>
 struct Tile {
     Index kc = 0, lda = 0, ldb = 0, ldc = 0;
@@ -52,8 +53,8 @@ struct Tile {
 /// cut.
 ///
 /// a, b and c come in registers, since in memory they would be stores for each tile, which wait in
-/// the processor's queue behind those of C. flatten: unless all is inlined at once, GCC keeps the
-/// sums in memory.
+/// the processor's queue behind those of C. flatten: where GCC inlines the lambdas one after
+/// another, it keeps the sums in memory.
 template <class T, int rows, int vectors, Trans trans_a, bool part, bool copies_b>
 [[gnu::flatten]] void multiply_tile(const Tile<T>& tile, const T* first_a, const T* b, T* c) {
     constexpr int L = lanes<T>;
@@ -226,7 +227,7 @@ struct Blocking {
 /// in the time of MR x NV multiply-adds, which L2 delivers with ease. In L2 are that strip, the
 /// next one on its way, the block of A and the next one, and what C needs: a strip takes a tenth of
 /// it at most, and a block a quarter. MC = 128 uses a strip often enough. The block of B takes
-/// three eighths of L3, which other cores use too; where rows come first, half of L2.
+/// three eighths of L3, which other cores use too.
 template <class T>
 Blocking choose_blocking() {
     constexpr Index size = sizeof(T), long_enough = 512, rows_enough = 128;
@@ -293,8 +294,10 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
     const Blocking& most = blocking<T>();
     const Index kc_most = way.kc == 0 ? most.kc : way.kc;
     const Index pc_step = even_piece(p.K, kc_most, L);
-    const Index nc_in_l2 = larger(Index{4} * NR<T>, caches().l2 / 2 / (pc_step * Index{sizeof(T)}));
-    const Index jc_step = even_piece(p.N, way.rows_first ? nc_in_l2 : most.nc, NR<T>);
+    // Where rows come first, the block of B takes half of L2.
+    const Index half_of_l2 = caches().l2 / 2 / (pc_step * Index{sizeof(T)});
+    const Index in_l2 = larger(4, (half_of_l2 + NR<T> - 1) / NR<T>) * NR<T>;
+    const Index jc_step = even_piece(p.N, way.rows_first ? in_l2 : most.nc, NR<T>);
     // A that is not copied may take more of L2, if it fits as a whole.
     const bool whole_a = !way.pack_a && p.M * pc_step * Index{sizeof(T)} <= caches().l2 * 3 / 8;
     const Index ic_step = even_piece(p.M, whole_a ? p.M : most.mc, MR);
@@ -331,13 +334,15 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
             tile.kc = kc;
             tile.beta = pc == 0 ? p.beta : T{1};
             tile.relu = relu && last_k;
-            // 3rd loop: blocks of rows; the block of A stays in L2.
+            // 3rd loop: blocks of rows; the block of A stays in L2, or passes through it.
             for (Index ic = 0; ic < p.M; ic += ic_step) {
                 const Index mc = smaller(p.M - ic, ic_step);
                 const Index ir_step = even_piece(mc, ir_most);
                 const Index tiles = (mc + ir_step - 1) / ir_step;
+                // From each tile to the next.
                 const bool along = way.rows_first;
-                const Index a_next = along ? 0 : way.pack_a ? MR * kc : p.a(ir_step, 0) - p.A;
+                const Index down = p.trans_a == Trans::yes ? ir_step : ir_step * p.lda;
+                const Index a_next = along ? 0 : way.pack_a ? MR * kc : down;
                 const Index b_next = !along ? 0 : way.pack_b ? jr_step * kc : jr_step;
                 const Index c_next = along ? jr_step : ir_step * p.ldc;
                 const Index bias_next = along ? jr_step : 0;
@@ -372,12 +377,10 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                     const bool first = ic == 0, plain_b = p.trans_b == Trans::no;
                     const bool enough = tiles >= 16;
                     // Where nobody else has fetched it, B comes just before its use.
-                    const bool cold = way.rows_first ? tile.copy_of_b != nullptr
-                                                     : !way.pack_b && plain_b && ic + t == 0 &&
-                                                           (jr == 0 || !enough);
-                    if (cold) return {b + 16 * p.ldb, L, p.ldb, true};
-                    // Rows that are streamed the processor foresees.
-                    if (way.rows_first) return {};
+                    const Ahead<T> soon{b + 16 * p.ldb, L, p.ldb, true};
+                    // The processor itself fetches rows that are streamed.
+                    if (way.rows_first) return tile.copy_of_b != nullptr ? soon : Ahead<T>{};
+                    if (!way.pack_b && plain_b && ic + t == 0 && (jr == 0 || !enough)) return soon;
                     if (!way.pack_b && !enough) return {b};
                     const Index shares = first && !plain_b ? NR<T> / NV : 4, quarter = kc / 4;
                     if (t < shares && jr + nr < nc) {
@@ -412,12 +415,8 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                         return;
                     }
                     const auto function = tile_function<T>(trans_a, smaller(mc - ir, ir_step), nr);
-                    const T* b_here = b;
                     for (Index n = 0; n < count; ++n) {
-                        function(tile, a, b_here, c);
-                        a += a_next;
-                        b_here += b_next;
-                        c += c_next;
+                        function(tile, a + n * a_next, b + n * b_next, c + n * c_next);
                         if (its_bias != nullptr) tile.bias += bias_next;
                     }
                 };

@@ -2,7 +2,8 @@
 //
 // A copied element of A is used N / NR times and one of B M / MR times. With ten classes or a batch
 // of sixteen that is once or twice. What pays instead is to stream the large operand once, in the
-// order in which it lies, and to keep the small one in a cache:
+// order in which it lies, and to keep the small one in a cache. A large C, too, is better written
+// row after row:
 //
 //   - as it lies      rung 5's loops without packing
 //   - rows first      where C is the large one: its rows are streamed, B stays in L2
@@ -37,7 +38,7 @@ inline constexpr Index long_piece = 4096;
 template <class T>
 inline constexpr Index few = line<T>;
 
-/// Rows of B that may lie in a page each, so that they and the rest are known to L1's TLB.
+/// Rows of B that may lie in a page each and still, with all else, be known to L1's TLB.
 inline constexpr Index few_pages = 32;
 
 /// Do `rows` rows, ld apart, fall into one set of L1, and are more than that holds?
@@ -357,14 +358,16 @@ Plan choose_plan(const Product<T>& p) {
     if (turns_around(p)) return {.path = Path::turned_around, .way = {}};
 
     const bool in_l2 = p.elements() <= l2, large = p.M >= 256 && p.N >= 256;
-    // A C beyond L2 is streamed row after row, past a block of B that stays in L2. So is A, but not
-    // a long A', whose rows lie apart: the other order of loops uses a copy of it more often.
-    const bool short_k = p.K <= 128;
+    // A C that L2 has no room for is streamed row after row, past a block of B that stays there. So
+    // is A, but not a long A', whose rows lie apart: it is copied, and strip after strip of B the
+    // copy is used more often. Few rows do not pay for a block of B.
+    const bool short_k = p.K <= 128 && (p.M >= 128 || p.K * p.N <= l2 / 2);
     const bool rows_first = p.M * p.N > l2 * 3 / 4 && (short_k || (plain_a && large));
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
     if (!rows_first && (big || (!plain_a && plain_b && !in_l2 && large))) return {};
     Way way = as_it_lies<T>;
     way.rows_first = rows_first;
+    if (rows_first) way.kc = 0;
     // Half of L1 is for what a column of tiles reads again: a strip of B, and of A' whole lines.
     const Index each_k = NR<T> + (plain_a ? 0 : few<T>);
     const bool long_strips = !l2_feeds_strips && p.K * each_k * Index{sizeof(T)} > caches().l1 / 2;
@@ -390,9 +393,9 @@ Plan choose_plan(const Product<T>& p) {
 
 template <class T>
 Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
-    // Where nothing is packed, reading twice is cheap, and moving C is not. Whole rows are what a
-    // thread of an elementwise kernel has too: in a training step the halves of a weight's gradient
-    // then stay with their cores from this product to the optimiser.
+    // Where nothing is packed but a few rows, reading twice is cheap, and moving C is not. Whole
+    // rows are what a thread of an elementwise kernel has too: in a training step the halves of a
+    // weight's gradient then stay with their cores from this product to the optimiser.
     const bool copies_b = plan.way.pack_b && !(plan.way.rows_first && p.K <= few_pages);
     const bool copies = plan.path == Path::dots || copies_b;
     if (!copies && p.M >= 2 * MR * threads) return {threads, 1};

@@ -31,12 +31,12 @@ void show_machine(Lesson& lesson) {
         one.push_back(ladder::fma_peak<float>(cpu::chosen_isa(), 1));
         all.push_back(ladder::fma_peak<float>(cpu::chosen_isa(), threads));
     }
-    lesson.say(
-        format("Kernels for %s. A core has %td KB of L1 and %td KB of L2, and shares %td MB of L3. "
-               "When it does nothing but multiply-adds from registers to registers it makes %.0f "
-               "GFLOP/s; %d threads make %.0f. That is the roof.",
-               cpu::name_of(cpu::chosen_isa()).data(), caches.l1 >> 10, caches.l2 >> 10,
-               caches.l3 >> 20, median(one), threads, median(all)));
+    lesson.say(format(
+        "Kernels for %s. A core has %td KB of L1 and %td KB of L2, and counts on %td MB of L3. "
+        "When it does nothing but multiply-adds from registers to registers it makes %.0f "
+        "GFLOP/s; %d threads make %.0f. That is the roof.",
+        cpu::name_of(cpu::chosen_isa()).data(), caches.l1 >> 10, caches.l2 >> 10, caches.l3 >> 20,
+        median(one), threads, median(all)));
     lesson.result("peak", median(one));
     lesson.result("peak_all_threads", median(all));
 }

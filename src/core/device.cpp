@@ -51,8 +51,8 @@ const Gpu& gpu(Device device) {
 }
 
 /// Memory from the system, aligned to `alignment` at least; null where there is not enough. Large
-/// blocks are in pages of 2 MB where the system has them: of the small ones the TLB knows few, and
-/// under a hypervisor a look in the tables costs twice.
+/// blocks are in pages of 2 MB, as many as are whole, where the system has them: the TLB holds few
+/// of the small ones, and under a hypervisor each walk of the page tables costs twice.
 void* system_allocate(Device device, std::size_t bytes) {
     if (device != Device::cpu) return gpu(device).allocate(bytes);
     constexpr std::size_t large_page = std::size_t{2} << 20;

@@ -30,8 +30,8 @@ void require_exact(const Case& c, int first_rung = 1) {
 }
 
 /// Around the edges of tiles and blocks, and of the choice between the paths of rung 7. MR is 4 or
-/// 8, narrow strips have up to 12 or 16 rows, NR is up to 48, MC 128 or less, KC 128 to 1024. Those
-/// with a C beyond L2 assume one of 2 MB or less.
+/// 8, narrow strips have up to 12 or 16 rows, NR is up to 48, MC 128 or less, KC 128 to 512, NC
+/// 3072 for double where L3 has 32 MB. A C beyond L2 assumes one of 2 MB or less.
 std::vector<Case> edge_cases() {
     std::vector<Case> shapes;
     for (const Index m : {3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17})
@@ -49,7 +49,8 @@ std::vector<Case> edge_cases() {
     shapes.push_back({.M = 301, .N = 10, .K = 1000});  // dot products in pieces of k
     shapes.push_back({.M = 10, .N = 301, .K = 1000});
     shapes.push_back({.M = 420, .N = 1000, .K = 20});  // a C beyond L2: rows first, B as it lies,
-    shapes.push_back({.M = 411, .N = 1024, .K = 35});  // or packed, A' too
+    shapes.push_back({.M = 411, .N = 1024, .K = 35});  // or packed,
+    shapes.push_back({.M = 1024, .N = 420, .K = 35});  // A' too
     shapes.push_back({.M = 1024, .N = 100, .K = 40});  // rows of A a page apart
     shapes.push_back({.M = 70, .N = 13, .K = 1024});   // rows of B, and a copy of them
     shapes.push_back({.M = 130, .N = 1024, .K = 20});
@@ -119,8 +120,9 @@ TEMPLATE_TEST_CASE("gemm's epilogue adds the bias, then cuts at zero", "[gemm]",
     using T = TestType;
     std::vector<Case> cases = edge_cases();
     for (const Index k : {0, 1, 30}) cases.push_back({.M = 20, .N = 33, .K = k});
-    cases.push_back({.M = 3, .N = 8200, .K = 130});  // blocks of columns, each of pieces of k,
-    if (!sanitized) cases.push_back({.M = 257, .N = 1900, .K = 130});  // and by rows
+    // Blocks of columns, each of pieces of k: at most this many columns of 512 fit where they go.
+    const Index block = cpu::caches().l3 * 3 / 8 / (512 * Index{sizeof(float)});
+    cases.push_back({.M = 3, .N = std::min<Index>(block, 8192) + 9, .K = 130});
     // Sums of op(A)'s rows: without columns of B, shared out by threads, and by parts of a sum.
     for (const Case& c : {Case{.M = 5, .N = 0, .K = 9},
                           {.M = 40, .N = 100, .K = 1000},
@@ -182,6 +184,30 @@ TEMPLATE_TEST_CASE("gemm's epilogue adds the bias, then cuts at zero", "[gemm]",
                                                              c.M, c.K, c.N);
                     require_same_or_nan(y, both_done, name + " linear_relu_forward");
                 }
+            }
+    }
+}
+
+TEST_CASE("gemm's epilogue comes once where rows of C are made in blocks of columns and of k",
+          "[gemm]") {
+    const Index M = 257, N = 1600, K = sanitized ? 130 : 530;
+    for (const Trans trans_b : both) {
+        const Case c{.trans_b = trans_b, .M = M, .N = N, .K = K};
+        const Operands<float> operands(c, WholeNumbers{});
+        WholeNumbers draw;
+        std::vector<float> bias(static_cast<std::size_t>(N));
+        for (float& b : bias) b = static_cast<float>(draw());
+        std::vector<float> wanted = operands.naive<float>(c);
+        for (std::size_t i = 0; i < wanted.size(); ++i)
+            wanted[i] = std::max(0.0F, wanted[i] + bias[i % bias.size()]);
+        for (const auto isa : supported_isas())
+            for (const int threads : {1, 2}) {
+                const cpu::ShareAlways set(threads);
+                std::vector<float> got(wanted.size());
+                ladder::fused_rung<float>(isa)(no, trans_b, M, N, K, operands.A.data.data(),
+                                               operands.B.data.data(), bias.data(), true, nullptr,
+                                               got.data());
+                require_same(got, wanted, std::string(cpu::name_of(isa)) + " " + c.name());
             }
     }
 }
