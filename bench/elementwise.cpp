@@ -3,30 +3,32 @@
 // Each kernel takes turns with std::memcpy: %copy compares the medians of their bytes a second. An
 // array counts once where it is read and once where it is written, so that a copy of n bytes counts
 // 2n. Sizes are those of all arrays together: 256 KiB is in L2, 8 MiB beyond most, 128 MiB in
-// memory, where memcpy may write past the caches and so save a third of the traffic.
+// memory, where results go past the caches and so save a third of the traffic; memcpy does that
+// too, but on a virtual machine only for still larger arrays.
 //
 // Beyond L2, what only adds and multiplies is bound by memory. The functions of math.h are bound by
-// arithmetic as long as their arrays are in L3: on Zen 3 a copy takes 4 cycles there for 8 floats
-// in and 8 out, while exp has 18 operations, 11 of them on the two ports that multiply, and takes 9
-// cycles; sigmoid takes 13, log 12, tanh 16, erf 28, gelu and softplus 31. Their chains of 20 to 40
-// dependent operations fill the scheduler, not the ports. In memory, exp is at the copy's speed.
+// arithmetic as long as their arrays are in L3: a copy takes 4 cycles there for 16 floats in and 16
+// out, while on an Intel Xeon with AVX-512, whose two ports make all of this, exp takes 7 cycles,
+// sigmoid 12, tanh 17, softplus 24, gelu 25 and erf 27. In memory most are at the copy's speed.
 //
-// On an Intel Xeon with AVX-512 and 2 MB of L2 these stay below 80 %, in %copy at 8 MiB and at
-// 128 MiB on one thread of a virtual machine that others used, too (--benchmark_min_time=0.05,
-// medians of three runs):
-//   erf 58 87, bce 53 91, softplus 55 86, gelu 62 88, bce_with_logits 65 98: arithmetic, as above
-//   logsumexp_x10 40 60, _x128 50 61, _x1000 52 64; softmax_x10 59 85; log_softmax_x10 50 79,
-//     _x128 75 97, _x1000 83 77; cross_entropy_x10 51 77, _x128 79 91: exp of each number after
-//     its row's maximum; of ten columns also their way into lanes; and reductions count no writes
-//   layer_norm_x10 64 84, its backward x10 61 90, channel_moments_7 69 65: each vector becomes two
-//     of doubles, by exchanges and conversions
-//   batch_norm_backward_28 92 57, _7 56 62: five passes over memory that count as three, where the
+// On that Xeon with 2 MB of L2 these stay below 80 %, in %copy at 8 MiB and at 128 MiB on one
+// thread of a virtual machine that others used heavily, which slows arithmetic more than the copy
+// (--benchmark_min_time=0.03, medians of three runs):
+//   log 58 138, erf 31 88, tanh 67 132, silu 64 140, softplus 41 91, gelu 32 98, gelu_backward 44
+//     127, gelu_tanh 50 136, bce 32 88, bce_with_logits 53 105, and their like: arithmetic, as
+//     above
+//   logsumexp_x10 23 62, _x128 42 71, _x1000 34 66; softmax_x10 50 77, _x128 70 114, _x1000 63 107;
+//     log_softmax_x10 33 69, _x128 48 108, _x1000 55 108; cross_entropy_x10 41 66, _x128 51 113,
+//     _x1000 60 103: exp of each number after its row's maximum; of ten columns also their way into
+//     lanes; and reductions count no writes
+//   layer_norm_x10 45 77, _x128 68 124, _x1000 74 124, its backward x10 45 63, _x128 64 117, _x1000
+//     58 100, channel_moments_7 42 90: each vector becomes two of doubles, by exchanges and
+//     conversions
+//   batch_norm_backward_28 71 66, _7 48 62: five passes over memory that count as three, where the
 //     channels in work do not fit L2
-//   avg_pool2d_backward_7 64 67, reduce_sum_x10 91 75, reduce_max_x10 91 77: loads and stores of
-//     pieces that straddle cache lines
-//   transpose 89 64: each line that it writes is in another page
-//   dropout 68 89: ten rounds of Philox
-//   fill 100 65: no reads, and each line that it writes is read before
+//   max_pool2d_7 53 97, avg_pool2d_7 51 94, its backward 41 76, gather_rows_x10 57 81: loads and
+//     stores of pieces that straddle cache lines
+//   dropout 39 97: ten rounds of Philox
 #include <benchmark/benchmark.h>
 
 #include <cstring>
