@@ -7,10 +7,9 @@
 // too, but on a virtual machine only for still larger arrays.
 //
 // Beyond L2, what only adds and multiplies is bound by memory. The functions of math.h are bound by
-// arithmetic as long as their arrays are in L3: a copy takes 12 cycles there for 16 floats in and
-// 16 out, while on an Intel Xeon with AVX-512, whose two ports make all of this, exp takes 7
-// cycles, sigmoid 12, tanh 17, softplus 24, gelu 25 and erf 27. In memory most are at the copy's
-// speed.
+// arithmetic as long as their arrays are in L3: at 256 KiB, on an Intel Xeon with AVX-512 that
+// others used, an element of exp takes 0.23 ns, sigmoid 0.38, tanh 0.58, gelu 0.87, softplus 0.91
+// and erf 0.92, where relu takes 0.29 at 8 MiB. In memory most are at the copy's speed.
 //
 // On that Xeon with 2 MB of L2 these stay below 80 %, in %copy at 8 MiB and at 128 MiB on one
 // thread of a virtual machine that others used heavily, which slows arithmetic more than the copy

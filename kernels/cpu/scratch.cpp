@@ -1,13 +1,11 @@
 #include "kernels/cpu/scratch.h"
 
-#if defined(__linux__)
-    #include <sys/mman.h>
-#endif
-
 #include <array>
 #include <cstdlib>
 #include <memory>
 #include <new>
+
+#include "kernels/cpu/pages.h"
 
 namespace handgrad::cpu {
 namespace {
@@ -31,23 +29,19 @@ void* scratch(Scratch use, std::size_t bytes) {
     // Each time anew and no larger than asked for, or the sanitizer would miss what is read or
     // written beyond.
     piece = {};
-    void* exact = nullptr;
-    if (posix_memalign(&exact, 64, bytes) != 0) throw std::bad_alloc();
-    piece.memory.reset(exact);
+    piece.memory.reset(allocate_aligned(64, bytes));
+    if (!piece.memory) throw std::bad_alloc();
 #else
     if (piece.bytes < bytes) {
         // Pages of 4 KB lie anywhere in physical memory, so that panels that would fit in L2 evict
         // each other, by chance: a product of 512 ran at 60 to 85 % of the peak. One large page
         // has no gaps, and takes one entry of the TLB.
-        constexpr std::size_t small = std::size_t{4} << 10, large = std::size_t{2} << 20;
-        const std::size_t page = bytes > large / 32 ? large : small;
+        constexpr std::size_t small_page = std::size_t{4} << 10;
+        const std::size_t page = bytes > large_page / 32 ? large_page : small_page;
         const std::size_t whole_pages = (bytes + page - 1) / page * page;
         piece = {};
-        piece.memory.reset(std::aligned_alloc(page, whole_pages));
+        piece.memory.reset(allocate_aligned(page, whole_pages));
         if (!piece.memory) throw std::bad_alloc();
-    #if defined(__linux__)
-        if (page == large) madvise(piece.memory.get(), whole_pages, MADV_HUGEPAGE);
-    #endif
         piece.bytes = whole_pages;
     }
 #endif

@@ -1,9 +1,5 @@
 #include "core/device.h"
 
-#if defined(__linux__)
-    #include <sys/mman.h>
-#endif
-
 #include <bit>
 #include <cstdlib>
 #include <cstring>
@@ -17,6 +13,7 @@
 #include "core/error.h"
 #include "core/upload.h"
 #include "kernels/cpu/cpu_backend.h"
+#include "kernels/cpu/pages.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cuda/device_query.h"
 #include "kernels/cuda/gpu.h"
@@ -50,19 +47,10 @@ const Gpu& gpu(Device device) {
 #endif
 }
 
-/// Memory from the system, aligned to `alignment` at least; null where there is not enough. Large
-/// blocks are in pages of 2 MB, as many as are whole, where the system has them: the TLB holds few
-/// of the small ones, and under a hypervisor each walk of the page tables costs twice.
+/// Memory from the system, aligned to `alignment` at least; null where there is not enough.
 void* system_allocate(Device device, std::size_t bytes) {
     if (device != Device::cpu) return gpu(device).allocate(bytes);
-    constexpr std::size_t large_page = std::size_t{2} << 20;
-    const bool large = bytes >= large_page;
-    void* block = nullptr;
-    if (posix_memalign(&block, large ? large_page : alignment, bytes) != 0) return nullptr;
-#if defined(__linux__)
-    if (large) madvise(block, bytes, MADV_HUGEPAGE);
-#endif
-    return block;
+    return cpu::allocate_aligned(bytes < cpu::large_page ? alignment : cpu::large_page, bytes);
 }
 void system_free(Device device, void* block) {
     if (device == Device::cpu)
