@@ -141,25 +141,34 @@ class FirstLanes {
 #endif
 
 // ---- exchanges between two vectors --------------------------------------------------------------
-//
-// Cut the lanes of x and y into blocks of s lanes, x = x0 x1 x2 x3 .., y = y0 y1 y2 y3 ..
-//   even_blocks(x, y) = x0 y0 x2 y2 ..
-//   odd_blocks(x, y)  = x1 y1 x3 y3 ..
-// Seen as two rows above each other, this transposes the matrices ((x0 x1) (y0 y1)), ...
 
 template <class T>
 using LaneNumbers = std::make_integer_sequence<int, lanes<T>>;
 
-template <class T, int s, int... lane>
-[[gnu::always_inline]] inline Vector<T> even_blocks(Vector<T> x, Vector<T> y,
+/// Every other unit of x, from the first or (odd) the second on, then the same of y. Processors
+/// have an instruction for two kinds of them: single lanes, in each 16 bytes of x and y by
+/// themselves, and units of 16 bytes. The second is for s * sizeof(T) of 16 bytes or more.
+template <class T, int s, bool odd, int... lane>
+[[gnu::always_inline]] inline Vector<T> every_other(Vector<T> x, Vector<T> y,
                                                     std::integer_sequence<int, lane...>) {
-    return __builtin_shufflevector(x, y, ((lane & s) ? lanes<T> + lane - s : lane)...);
+    constexpr int in_16_bytes = 16 / sizeof(T);
+    constexpr int unit = s < in_16_bytes ? 1 : in_16_bytes;
+    constexpr int group = s < in_16_bytes ? in_16_bytes : lanes<T>;
+    constexpr auto from = [](int i) {
+        const int at = i % group, in_half = at % (group / 2);
+        const int other = in_half / unit * 2 * unit + in_half % unit + (odd ? unit : 0);
+        return i - at + other + (at < group / 2 ? 0 : lanes<T>);
+    };
+    return __builtin_shufflevector(x, y, from(lane)...);
 }
 
-template <class T, int s, int... lane>
-[[gnu::always_inline]] inline Vector<T> odd_blocks(Vector<T> x, Vector<T> y,
-                                                   std::integer_sequence<int, lane...>) {
-    return __builtin_shufflevector(x, y, ((lane & s) ? lanes<T> + lane : lane + s)...);
+/// With the lanes of x and y cut into blocks of s, x = x0 x1 x2 x3 .., y = y0 y1 y2 y3 ..: x0 y0 x2
+/// y2 .. or (odd) x1 y1 x3 y3 ..
+template <class T, int s, bool odd, int... lane>
+[[gnu::always_inline]] inline Vector<T> alternating(Vector<T> x, Vector<T> y,
+                                                    std::integer_sequence<int, lane...>) {
+    return __builtin_shufflevector(x, y,
+                                   ((lane & s ? lanes<T> + lane - s : lane) + (odd ? s : 0))...);
 }
 
 /// Lanes 0, 2, 4 .. of x, then those of y.
@@ -176,35 +185,60 @@ template <class T, int... lane>
     return __builtin_shufflevector(x, y, (2 * lane + 1)...);
 }
 
+/// Lanes first, first + 1, .. of x, then those of y: as many as a vector has.
+template <class T, int... lane>
+[[gnu::always_inline]] inline Vector<T> lanes_from(int first, Vector<T> x, Vector<T> y,
+                                                   std::integer_sequence<int, lane...>) {
+#if defined(__clang__)
+    const auto take = [&](int i) { return i < lanes<T> ? x[i] : y[i - lanes<T>]; };
+    return Vector<T>{take(first + lane)...};
+#else
+    typedef decltype(x < y) Lanes;
+    return __builtin_shuffle(x, y, Lanes{lane...} + first);
+#endif
+}
+
 /// Transposes each square block of a (rows, lanes) matrix that is held as one vector a row:
 /// afterwards lane g * rows + r of x[k] is what lane g * rows + k of x[r] was. `rows` is a power of
-/// two and at most lanes<T>.
-template <class T, int rows, int s = rows / 2>
+/// two, at most lanes<T>, and a row of a block has 16 bytes or more.
+///
+/// Number rows and lanes in binary. every_other() puts the lowest bit of the lane (or of the 16
+/// bytes) in the row's number, and the row's bit above the other bits of the lane: once for each
+/// bit, the two numbers have changed places. Where blocks are smaller than a vector but larger than
+/// 16 bytes, bits must be exchanged singly.
+template <class T, int rows, int s = 1>
 [[gnu::always_inline]] inline void transpose_blocks(Vector<T> (&x)[rows]) {
-    if constexpr (s > 0) {
+    static_assert(rows * sizeof(T) >= 16);
+    if constexpr (s < rows) {
+        constexpr bool singly = rows < lanes<T> && s * sizeof(T) >= 16;
         HANDGRAD_UNROLL
         for (int i = 0; i < rows; ++i) {
             if (i & s) continue;
-            const Vector<T> even = even_blocks<T, s>(x[i], x[i + s], LaneNumbers<T>{});
-            x[i + s] = odd_blocks<T, s>(x[i], x[i + s], LaneNumbers<T>{});
-            x[i] = even;
+            const Vector<T> a = x[i], b = x[i + s];
+            if constexpr (singly) {
+                x[i] = alternating<T, s, false>(a, b, LaneNumbers<T>{});
+                x[i + s] = alternating<T, s, true>(a, b, LaneNumbers<T>{});
+            } else {
+                x[i] = every_other<T, s, false>(a, b, LaneNumbers<T>{});
+                x[i + s] = every_other<T, s, true>(a, b, LaneNumbers<T>{});
+            }
         }
-        transpose_blocks<T, rows, s / 2>(x);
+        transpose_blocks<T, rows, 2 * s>(x);
     }
 }
 
 /// Lane i of the result is the sum of all lanes of x[i]: a transpose that adds the two rows of each
 /// exchange at once, so that half as many vectors are left after each. Overwrites x.
-template <class T, int s = lanes<T> / 2>
+template <class T, int s = 1>
 [[gnu::always_inline]] inline Vector<T> sums_of_lanes(Vector<T>* x) {
-    if constexpr (s == 0) {
+    if constexpr (s == lanes<T>) {
         return x[0];
     } else {
         HANDGRAD_UNROLL
-        for (int i = 0; i < s; ++i)
-            x[i] = even_blocks<T, s>(x[i], x[i + s], LaneNumbers<T>{}) +
-                   odd_blocks<T, s>(x[i], x[i + s], LaneNumbers<T>{});
-        return sums_of_lanes<T, s / 2>(x);
+        for (Index i = 0; i < lanes<T> / (2 * s); ++i)
+            x[i] = every_other<T, s, false>(x[2 * i], x[2 * i + 1], LaneNumbers<T>{}) +
+                   every_other<T, s, true>(x[2 * i], x[2 * i + 1], LaneNumbers<T>{});
+        return sums_of_lanes<T, 2 * s>(x);
     }
 }
 
