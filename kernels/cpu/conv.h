@@ -306,8 +306,8 @@ void conv2d_forward(T* y, const T* x, const T* weight, const T* bias, const Conv
         if (bias != nullptr)
             for (Index o = 0; o < v.O; ++o)
                 for (Index i = 0; i < width; ++i) to.at[o * to.ld + i] = bias[group * v.O + o];
-        gemm(Trans::no, Trans::no, v.O, width, v.K, T{1}, weight + v.weight_at(group), v.K,
-             columns.at, columns.ld, bias != nullptr ? T{1} : T{0}, to.at, to.ld);
+        gemm<T>({Trans::no, Trans::no, v.O, width, v.K, T{1}, weight + v.weight_at(group), v.K,
+                 columns.at, columns.ld, bias != nullptr ? T{1} : T{0}, to.at, to.ld});
         if (piece.samples == 1) return;
         for (Index s = 0; s < piece.samples; ++s)
             for (Index o = 0; o < v.O; ++o)
@@ -331,8 +331,8 @@ void conv2d_backward_input(T* dx, const T* dy, const T* weight, const Conv2dSize
             const bool in_place = v.pointwise() && piece.samples == 1;
             Matrix<T> columns{image + piece.offset(v), v.P};
             if (!in_place) columns = {conv_scratch<T>(Scratch::columns, v.K * width), width};
-            gemm(Trans::yes, Trans::no, v.K, width, v.O, T{1}, weight + v.weight_at(group), v.K,
-                 from.at, from.ld, T{0}, columns.at, columns.ld);
+            gemm<T>({Trans::yes, Trans::no, v.K, width, v.O, T{1}, weight + v.weight_at(group), v.K,
+                     from.at, from.ld, T{0}, columns.at, columns.ld});
             if (in_place) continue;
             for (Index s = 0; s < piece.samples; ++s) {
                 T* const to = dx + v.x_at(piece.sample + s, group);
@@ -369,8 +369,8 @@ void conv2d_backward_weight(T* dweight, T* dbias, const T* dy, const T* x,
             const Matrix<const T> columns = columns_of(x, v, piece, group, ks);
             const Matrix<const T> from = gradients_of(dy, v, piece, group);
             const T beta = share > 0 && p == mine.begin ? T{0} : T{1};
-            gemm(Trans::no, Trans::yes, v.O, ks.end - ks.begin, piece.width(), T{1}, from.at,
-                 from.ld, columns.at, columns.ld, beta, to + ks.begin, v.K);
+            gemm<T>({Trans::no, Trans::yes, v.O, ks.end - ks.begin, piece.width(), T{1}, from.at,
+                     from.ld, columns.at, columns.ld, beta, to + ks.begin, v.K});
         }
     });
     parallel_ranges(elements, streaming<T>(elements, static_cast<int>(shares) - 1),

@@ -21,9 +21,9 @@ class CpuBackend final : public Backend<T> {
   public:
     void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, const T* A,
               Index lda, const T* B, Index ldb, T beta, T* C, Index ldc) const override {
-        const auto rounding = ladder::rounding_rung<T>();
-        const auto product = rounding != nullptr ? rounding : HANDGRAD_ISA::gemm<T>;
-        product(trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
+        if (const auto rounding = ladder::rounding_rung<T>(); rounding != nullptr)
+            return rounding(trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
+        HANDGRAD_ISA::gemm<T>({trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc});
     }
     void linear_forward(T* y, const T* x, const T* w, const T* bias, Index rows, Index in,
                         Index out) const override {

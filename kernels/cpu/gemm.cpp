@@ -11,9 +11,8 @@
 namespace handgrad::cpu::HANDGRAD_ISA {
 
 template <class T>
-void gemm(Trans trans_a, Trans trans_b, Index M, Index N, Index K, T alpha, const T* A, Index lda,
-          const T* B, Index ldb, T beta, T* C, Index ldc) {
-    multiply_fused<T>({trans_a, trans_b, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc});
+void gemm(const Product<T>& p) {
+    multiply_fused(p);
 }
 
 template <class T>
@@ -56,7 +55,7 @@ ladder::Gemm<T> rung(int number) {
         case 7:
             return as_gemm<T, multiply_by_shape>;
         default:
-            return gemm<T>;
+            return as_gemm<T, gemm<T>>;
     }
 }
 
@@ -71,8 +70,7 @@ ladder::FusedGemm<T> fused_rung() {
 }
 
 #define HANDGRAD_INSTANTIATE(T)                                                                   \
-    template void gemm<T>(Trans, Trans, Index, Index, Index, T, const T*, Index, const T*, Index, \
-                          T, T*, Index);                                                          \
+    template void gemm<T>(const Product<T>&);                                                     \
     template void linear_forward<T>(T*, const T*, const T*, const T*, bool, Index, Index, Index); \
     template void linear_backward_weight<T>(T*, T*, const T*, const T*, Index, Index, Index);     \
     template ladder::Gemm<T> rung(int);                                                           \

@@ -2,12 +2,10 @@
 
 #include "kernels/ladder/ladder.h"
 
-namespace handgrad {
-namespace cpu {
+namespace handgrad::cpu {
 namespace {
 
 Precision chosen = Precision::float32;
-ladder::Gemm<float> rounding = nullptr;
 
 }  // namespace
 
@@ -23,24 +21,14 @@ bool supported(Precision precision, Isa isa) {
 
 void set_precision(Precision precision, Isa isa) {
     chosen = precision;
-    rounding = precision == Precision::float32 ? nullptr
-               : precision == Precision::bf16  ? ladder::rung<float>(ladder::bf16_rung, isa)
-                                               : ladder::rung<float>(ladder::bf16x3_rung, isa);
+    ladder::rounding = precision == Precision::float32 ? nullptr
+                       : precision == Precision::bf16
+                           ? ladder::rung<float>(ladder::bf16_rung, isa)
+                           : ladder::rung<float>(ladder::bf16x3_rung, isa);
 }
 
 Precision precision() {
     return chosen;
 }
 
-}  // namespace cpu
-
-template <>
-ladder::Gemm<float> ladder::rounding_rung() {
-    return cpu::rounding;
-}
-template <>
-ladder::Gemm<double> ladder::rounding_rung() {
-    return nullptr;
-}
-
-}  // namespace handgrad
+}  // namespace handgrad::cpu

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string_view>
+#include <type_traits>
 
 #include "kernels/cpu/cpu_backend.h"
 
@@ -30,9 +31,15 @@ inline constexpr int bf16_rung = 9, bf16x3_rung = 10;
 /// that does the same, slowly.
 bool has_tiles(cpu::Isa isa);
 
-/// The rung that cpu::set_precision put in the place of the product in T, or null.
+/// The rung that cpu::set_precision put in the place of the product in float, or null.
+inline Gemm<float> rounding = nullptr;
 template <class T>
-Gemm<T> rounding_rung();
+[[gnu::always_inline]] inline Gemm<T> rounding_rung() {
+    if constexpr (std::is_same_v<T, float>)
+        return rounding;
+    else
+        return nullptr;
+}
 
 /// "register block", for 0 to bf16x3_rung.
 std::string_view name_of_rung(int number);
