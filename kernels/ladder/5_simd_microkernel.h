@@ -253,8 +253,9 @@ struct Way {
 /// The size of the fewest equal pieces that `total` > 0 can be cut into, none above `most`: a
 /// multiple of `grain`. The last piece may be smaller.
 inline Index even_piece(Index total, Index most, Index grain = 1) {
-    const Index pieces = (total + most - 1) / most;
     const Index grains = (total + grain - 1) / grain;
+    if (total <= most) return grains * grain;  // usual, and spares two divisions
+    const Index pieces = (total + most - 1) / most;
     return (grains + pieces - 1) / pieces * grain;
 }
 
@@ -324,9 +325,7 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
         const Index jr_step = even_piece(nc, NR<T>, L);
         Index alike = 1;  // strips of that many columns
         while (next_piece(nc - alike * jr_step, jr_step, L) == jr_step) ++alike;
-        // Packed A and the functions that copy B have MR rows.
-        const bool copies = way.pack_a || (way.pack_b && p.trans_b == Trans::no);
-        const Index ir_most = copies ? MR : most_rows_of_strip<T>(jr_step);
+        const Index ir_most = way.pack_a ? MR : most_rows_of_strip<T>(jr_step);
         // 4th loop: blocks of k.
         for (Index pc = 0; pc < p.K; pc += pc_step) {
             const Index kc = smaller(p.K - pc, pc_step);
