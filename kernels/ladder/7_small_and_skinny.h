@@ -9,9 +9,15 @@
 //   - rows first      where C is the large one: its rows are streamed, B stays in L2
 //   - dot products    A B': both operands lie along k, so that vectors run along k too, and nothing
 //                     has to be turned. Their lanes are added at the end of a long sum.
+//   - one row         B is streamed, eight rows at a time
 //   - in layers of k  few rows of C, a large B: k in short pieces, B read row after row
 //   - pieces of k     a C too small to be shared out: threads make partial sums of it
-//   - turned around   A' B with few columns: C' = B' A, whose vectors run along the rows of C
+//
+// A vector of a tile that C's few columns do not fill takes as long as a full one. Of 100 columns
+// tiles make 96, and the last four go another way, as do all columns where there are but a few:
+//
+//   - dot products    A B and A B', with B turned
+//   - turned around   A' B: C' = B' A, whose vectors run along the rows of C
 //
 // Nor does it pay to pack the weights once a step: y = x W' alone would use the panels, since dx =
 // dy W reads W as it lies. bench/constant_operand.cpp measures what weights that never change gain.
@@ -20,6 +26,7 @@
 #pragma once
 
 #include <limits>
+#include <utility>
 
 #include "kernels/ladder/6_threads.h"
 
@@ -34,7 +41,7 @@ inline constexpr Way as_it_lies{
 /// Values of k in a piece, where threads share out k.
 inline constexpr Index long_piece = 4096;
 
-/// The columns that are few.
+/// Columns that may all be made another way than by tiles.
 template <class T>
 inline constexpr Index few = line<T>;
 
@@ -57,14 +64,20 @@ Index apart(Index K) {
 
 // ---- dot products -------------------------------------------------------------------------------
 //
-// A tile of DOT_ROWS x DOT_COLUMNS dot products loads each vector once for a whole row or column of
-// the tile; the lanes of each sum are added at the end.
+// A tile of dot products loads each vector once for a whole row or column of the tile; the lanes of
+// each sum are added at the end.
 
 #if defined(__AVX512F__) || defined(__aarch64__)
 inline constexpr int DOT_ROWS = 4, DOT_COLUMNS = 5;  // 20 of 32 registers for sums, 6 to load
 #else
 inline constexpr int DOT_ROWS = 4, DOT_COLUMNS = 3;  // 12 of 16 registers for sums, 4 to load
 #endif
+
+/// Rows of the tallest tile of so many columns. Those of fewer columns than the widest have as many
+/// sums as a vector has lanes, or a multiple.
+constexpr int most_dot_rows(int columns) {
+    return columns == DOT_COLUMNS ? DOT_ROWS : DOT_ROWS * (DOT_COLUMNS - 1) / columns;
+}
 
 /// C = alpha A B' + beta C for a few rows of A and B, each K long.
 template <class T>
@@ -77,11 +90,15 @@ struct DotTile {
     T* c = nullptr;
     Index ldc = 0;
     T alpha = 1, beta = 0;
+    const T* bias = nullptr;  // rung 8: to be added to C, with a leading dimension of its own,
+    Index ld_bias = 0;
+    bool relu = false;   // and then negative elements become zero
     bool far_a = false;  // beyond L2
 };
 
+/// flatten: see multiply_tile.
 template <class T, int rows, int columns>
-void multiply_dot_tile(const DotTile<T>& tile) {
+[[gnu::flatten]] void multiply_dot_tile(const DotTile<T>& tile) {
     constexpr int L = lanes<T>;
     constexpr int dots = rows * columns;
     constexpr int groups = (dots + L - 1) / L;
@@ -120,41 +137,88 @@ void multiply_dot_tile(const DotTile<T>& tile) {
         add_products(whole_k, [&](const T* p) { return last.load(p); });
     }
 
-    T total[groups * L];
+    // Row after row of the tile, in as few vectors as they fill.
+    Vector<T> total[groups + 1] = {};
     HANDGRAD_UNROLL
-    for (int g = 0; g < groups; ++g) store(total + g * L, sums_of_lanes<T>(sum + g * L));
-    const T alpha = tile.alpha, beta = tile.beta;
-    T* c = tile.c;
-    const Index ldc = tile.ldc;
-    for (int i = 0; i < rows; ++i) {
-        if (beta == T{0})
-            for (int j = 0; j < columns; ++j) c[j] = alpha * total[i * columns + j];
-        else
-            for (int j = 0; j < columns; ++j) c[j] = alpha * total[i * columns + j] + beta * c[j];
-        c += ldc;
+    for (int g = 0; g < groups; ++g) total[g] = tile.alpha * sums_of_lanes<T>(sum + g * L);
+    const T beta = tile.beta;
+    T* const c = tile.c;
+    const T* const bias = tile.bias;
+    const Index ldc = tile.ldc, ld_bias = tile.ld_bias;
+    const bool relu = tile.relu;
+    // Calls store(x, count, at, at_bias) with `count` sums in the first lanes of x, which C has
+    // from `at` on.
+    const auto each = [&](auto&& store) {
+        if (ldc == columns && (bias == nullptr || ld_bias == columns)) {
+            HANDGRAD_UNROLL
+            for (int i = 0; i < dots; i += L)
+                store(total[i / L], dots - i < L ? dots - i : L, i, i);
+            return;
+        }
+        HANDGRAD_UNROLL
+        for (int i = 0; i < rows; ++i) {
+            HANDGRAD_UNROLL
+            for (int j = 0; j < columns; j += L) {
+                const int count = columns - j < L ? columns - j : L;
+                const int first = (i * columns + j) % L, group = (i * columns + j) / L;
+                const Vector<T> x = total[group];
+                const Vector<T> y = first + count <= L ? x : total[group + 1];
+                store(lanes_from<T>(first, x, y, LaneNumbers<T>{}), count, i * ldc + j,
+                      i * ld_bias + j);
+            }
+        }
+    };
+    if (beta == T{0} && bias == nullptr && !relu) {
+        each([&](Vector<T> x, int count, Index at, Index) {
+            FirstLanes<T>(count).store(c + at, x);
+        });
+    } else {
+        each([&](Vector<T> x, int count, Index at, Index at_bias) {
+            const FirstLanes<T> in(count);
+            if (beta != T{0}) x += beta * in.load(c + at);
+            if (bias != nullptr) x += in.load(bias + at_bias);
+            if (relu) x = x < Vector<T>{} ? Vector<T>{} : x;
+            in.store(c + at, x);
+        });
     }
 }
 
 template <class T>
 using DotFunction = void (*)(const DotTile<T>&);
 
-/// multiply_dot_tile for every number of rows and columns, at
-/// [(rows - 1) * DOT_COLUMNS + columns - 1].
-template <class T, int... i>
-constexpr auto make_dot_functions(std::integer_sequence<int, i...>) {
-    struct Table {
-        DotFunction<T> at[sizeof...(i)];
-    };
-    return Table{{multiply_dot_tile<T, i / DOT_COLUMNS + 1, i % DOT_COLUMNS + 1>...}};
-}
-
+/// multiply_dot_tile for every tile, at [columns - 1][rows - 1].
 template <class T>
-inline constexpr auto dot_functions =
-    make_dot_functions<T>(std::make_integer_sequence<int, DOT_ROWS * DOT_COLUMNS>{});
+class DotFunctions {
+  public:
+    constexpr DotFunctions() { fill(std::make_integer_sequence<int, DOT_COLUMNS>{}); }
+    DotFunction<T> at[DOT_COLUMNS][most_dot_rows(1)] = {};
 
-/// C = alpha A B' + beta C, with A (M, K) and B (N, K) as they lie.
+  private:
+    template <int... j>
+    constexpr void fill(std::integer_sequence<int, j...>) {
+        (fill_rows<j + 1>(std::make_integer_sequence<int, most_dot_rows(j + 1)>{}), ...);
+    }
+    template <int columns, int... i>
+    constexpr void fill_rows(std::integer_sequence<int, i...>) {
+        ((at[columns - 1][i] = multiply_dot_tile<T, i + 1, columns>), ...);
+    }
+};
 template <class T>
-void multiply_by_dots(Product<T> p) {
+inline constexpr DotFunctions<T> dot_functions;
+
+/// C = alpha A B' + beta C, with A (M, K) and B (N, K) as they lie; then, if they are given, + bias
+/// (N) in every row and max(C, 0).
+template <class T>
+void multiply_by_dots(Product<T> p, const T* bias = nullptr, bool relu = false) {
+    DotTile<T> tile;
+    if (p.M == 1) {
+        // One row of C is the column B A'.
+        std::swap(p.A, p.B);
+        std::swap(p.lda, p.ldb);
+        std::swap(p.M, p.N);
+        p.ldc = 1;
+        tile.ld_bias = 1;
+    }
     if (p.M > p.N && collide<T>(p.N, p.ldb)) {
         // All rows of B are in use at once; a copy that puts them further apart keeps them in L1.
         const Index ld = apart<T>(p.K);
@@ -167,23 +231,27 @@ void multiply_by_dots(Product<T> p) {
     // Where k is short, adding up the lanes shows: of as many sums at once as there are lanes.
     const Index at_once = lanes<T> / columns;
     const bool adds_up = p.K < 8 * lanes<T> && at_once >= DOT_ROWS - 1;
-    const Index rows = even_piece(p.M, adds_up ? smaller(at_once, DOT_ROWS) : DOT_ROWS);
+    // Rows that come from afar should not be too many streams.
     const bool far = p.elements() * Index{sizeof(T)} > caches().l2;
-    DotTile<T> tile;
+    const Index most_rows = most_dot_rows(static_cast<int>(columns));
+    const Index usual = adds_up ? at_once : far ? DOT_ROWS + 2 : 2 * DOT_ROWS;
+    const Index rows = even_piece(p.M, smaller(most_rows, usual));
     tile.K = p.K;
     tile.lda = p.lda;
     tile.ldb = p.ldb;
     tile.ldc = p.ldc;
     tile.alpha = p.alpha;
     tile.beta = p.beta;
+    tile.relu = relu;
     const auto multiply = [&](Index i, Index j, Index n) {
         tile.a = p.a(i, 0);
         tile.b = p.b(0, j);
         tile.c = p.c(i, j);
+        tile.bias = bias == nullptr ? nullptr : bias + i * tile.ld_bias + j;
         // The first tile of a row brings it for the others.
-        tile.far_a = far && j == 0;
+        tile.far_a = far && j == 0 && p.N > 1;
         const Index m = smaller(p.M - i, rows);
-        dot_functions<T>.at[(m - 1) * DOT_COLUMNS + n - 1](tile);
+        dot_functions<T>.at[n - 1][m - 1](tile);
     };
     // The larger operand is read once, the smaller one again and again from a cache.
     Index n = 0;
@@ -201,19 +269,22 @@ void multiply_by_dots(Product<T> p) {
     }
 }
 
-/// The same with B (K, N), which is turned first: where many rows of A use it.
+/// B (K, N) as (N, K), in scratch memory.
 template <class T>
-void multiply_by_dots_turning_b(const Product<T>& p) {
+Product<T> turn_b(Product<T> p) {
     constexpr Index L = lanes<T>;
     const Index ld = apart<T>(p.K);
     T* turned = scratch_for<T>(Scratch::packed_b, p.N * ld);
-    for (Index k = 0; k < p.K; k += L)
-        pack_across<T, L>(turned + k, ld, p.b(k, 0), p.ldb, smaller(p.K - k, L), p.N);
-    Product<T> q = p;
-    q.trans_b = Trans::yes;
-    q.B = turned;
-    q.ldb = ld;
-    multiply_by_dots(q);
+    if (p.N < 4)
+        for (Index n = 0; n < p.N; ++n)
+            for (Index k = 0; k < p.K; ++k) turned[n * ld + k] = p.B[k * p.ldb + n];
+    else
+        for (Index k = 0; k < p.K; k += L)
+            pack_across<T, L>(turned + k, ld, p.b(k, 0), p.ldb, smaller(p.K - k, L), p.N);
+    p.trans_b = Trans::yes;
+    p.B = turned;
+    p.ldb = ld;
+    return p;
 }
 
 // ---- small --------------------------------------------------------------------------------------
@@ -221,34 +292,21 @@ void multiply_by_dots_turning_b(const Product<T>& p) {
 /// Products of more operations are never small.
 inline constexpr Index most_of_small = Index{64} * 64 * 64;
 
-/// A' B with few columns.
-template <class T>
-bool turns_around(const Product<T>& p) {
-    return p.trans_a == Trans::yes && p.N <= few<T> && p.M >= 4 * lanes<T>;
-}
-
-/// A B with few columns, long sums and many rows: dot products, once B is turned.
-template <class T>
-bool turns_b(const Product<T>& p) {
-    return p.trans_a == Trans::no && p.trans_b == Trans::no && p.N <= few<T> && p.M >= 64 &&
-           p.K >= 32 * lanes<T> && p.N * p.K <= caches().l2 / Index{sizeof(T)} / 2;
-}
-
-/// Does it fit in L1, is it too short for threads, and can its tiles read B as it lies? k is not
-/// cut here, and so must not be elsewhere: the bits would depend on the number of threads.
+/// Does it fit in L1, and is it too short for threads? k is not cut here, and so must not be
+/// elsewhere: the bits would depend on the number of threads.
 template <class T>
 bool is_small(const Product<T>& p) {
     const Index size = p.M * p.N * p.K;
-    return p.trans_b == Trans::no && p.N > 1 && !turns_around(p) && !turns_b(p) &&
-           p.K <= as_it_lies<T>.kc && size <= most_of_small &&
+    return size <= most_of_small && p.K <= as_it_lies<T>.kc &&
            p.elements() * Index{sizeof(T)} <= Index{48} * 1024 &&
            (size <= Index{32} * 32 * 32 || threads_for(cost_of(p)) == 1);
 }
 
 /// Nothing but the tiles: so short a work that the five loops' own bookkeeping would show.
 template <class T>
-[[gnu::always_inline]] inline void multiply_small(const Product<T>& p, const T* bias = nullptr,
-                                                  bool relu = false) {
+[[gnu::always_inline]] inline void multiply_by_few_tiles(const Product<T>& p,
+                                                         const T* bias = nullptr,
+                                                         bool relu = false) {
     constexpr Index L = lanes<T>;
     const Index columns = even_piece(p.N, NR<T>, L);
     Tile<T> tile;
@@ -259,25 +317,90 @@ template <class T>
     tile.alpha = p.alpha;
     tile.beta = p.beta;
     tile.relu = relu;
+    T* packed = nullptr;
+    if (p.trans_b == Trans::yes) {
+        packed = scratch_for<T>(Scratch::packed_b, p.K * columns);
+        tile.ldb = columns;
+    }
     Index nr = 0;
     for (Index n = 0; n < p.N; n += nr) {
         nr = next_piece(p.N - n, columns, L);
-        const Index rows = even_piece(p.M, most_rows_of_strip<T>(nr));
+        const T* b = p.b(0, n);
+        if (packed != nullptr) {
+            pack_b(packed, columns, Trans::yes, b, p.ldb, nr, p.K);
+            b = packed;
+        }
+        // Of two short tiles, the second hides the end of the first.
+        const bool short_tiles = nr <= L && p.K <= 4 * MR;
+        const Index rows = even_piece(p.M, short_tiles ? MR * 3 / 2 : most_rows_of_strip<T>(nr));
         tile.last_columns = nr % L;
         tile.bias = bias == nullptr ? nullptr : bias + n;
         for (Index m = 0; m < p.M; m += rows)
-            tile_function<T>(p.trans_a, smaller(p.M - m, rows), nr)(tile, p.a(m, 0), p.B + n,
-                                                                    p.c(m, n));
+            tile_function<T>(p.trans_a, smaller(p.M - m, rows), nr)(tile, p.a(m, 0), b, p.c(m, n));
     }
+}
+
+// ---- one row ------------------------------------------------------------------------------------
+
+/// C (1, N) = alpha op(A) B + beta C, then the epilogue. A tile of one row would wait for its few
+/// sums. Here eight rows of B at a time are streamed, and added to C in a cache.
+template <class T>
+void multiply_row(const Product<T>& p, const T* bias = nullptr, bool relu = false) {
+    constexpr Index L = lanes<T>;
+    constexpr int at_once = 8;
+    T* const c = p.C;
+    for (Index n = 0; n < p.N; ++n)
+        c[n] = (p.beta == T{0} ? T{0} : p.beta * c[n]) + (bias == nullptr ? T{0} : bias[n]);
+    const auto add_rows = [&](Index k, auto count) {
+        constexpr int rows = decltype(count)::value;
+        Vector<T> ak[rows];
+        HANDGRAD_UNROLL
+        for (int i = 0; i < rows; ++i) ak[i] = Vector<T>{} + p.alpha * *p.a(0, k + i);
+        const T* const b = p.b(k, 0);
+        const auto add = [&](Index n, auto load_n, auto store_n) {
+            Vector<T> sum = load_n(c + n);
+            HANDGRAD_UNROLL
+            for (int i = 0; i < rows; ++i) sum += ak[i] * load_n(b + i * p.ldb + n);
+            store_n(c + n, sum);
+        };
+        Index n = 0;
+        for (; n + L <= p.N; n += L)
+            add(
+                n, [](const T* x) { return load(x); }, [](T* y, Vector<T> x) { store(y, x); });
+        if (n < p.N) {
+            const FirstLanes<T> in(p.N - n);
+            add(
+                n, [&](const T* x) { return in.load(x); },
+                [&](T* y, Vector<T> x) { in.store(y, x); });
+        }
+    };
+    Index k = 0;
+    for (; k + at_once <= p.K; k += at_once) add_rows(k, std::integral_constant<int, at_once>{});
+    for (; k < p.K; ++k) add_rows(k, std::integral_constant<int, 1>{});
+    if (relu)
+        for (Index n = 0; n < p.N; ++n) c[n] = c[n] < 0 ? 0 : c[n];
+}
+
+/// Does multiply_row make a row of N sums over k? N and K are the whole product's, not a part's.
+template <class T>
+bool streams_row(Index N, Index K) {
+    return N >= 4 * lanes<T> && K * N >= 1 << 14;
+}
+template <class T>
+bool is_row(const Product<T>& whole) {
+    return whole.M == 1 && whole.trans_b == Trans::no && streams_row<T>(whole.N, whole.K);
 }
 
 // ---- turned around ------------------------------------------------------------------------------
 
-/// C = alpha op(A) op(B) + beta C by way of C' = op(B)' op(A)'.
+/// C = alpha op(A) op(B) + beta C by way of C' = op(B)' op(A)', by multiply_row if C' is a row that
+/// this streams; then, if they are given, + bias (N) in every row and max(C, 0).
 template <class T>
-void multiply_turned_around(const Product<T>& p) {
+void multiply_turned_around(const Product<T>& p, bool streams, const T* bias, bool relu) {
     const auto turn = [](Trans t) { return t == Trans::yes ? Trans::no : Trans::yes; };
-    T* turned = scratch_for<T>(Scratch::turned, p.M * p.N);
+    // A column without gaps is a row.
+    const bool column = p.N == 1 && p.ldc == 1 && bias == nullptr && !relu;
+    T* turned = column ? p.C : scratch_for<T>(Scratch::turned, p.M * p.N);
     const Product<T> q{.trans_a = turn(p.trans_b),
                        .trans_b = turn(p.trans_a),
                        .M = p.N,
@@ -288,13 +411,16 @@ void multiply_turned_around(const Product<T>& p) {
                        .lda = p.ldb,
                        .B = p.A,
                        .ldb = p.lda,
-                       .beta = T{0},
+                       .beta = column ? p.beta : T{0},
                        .C = turned,
                        .ldc = p.M};
-    if (is_small(q))
-        multiply_small(q);
+    if (streams)
+        multiply_row(q);
+    else if (is_small(q))
+        multiply_by_few_tiles(q);
     else
         multiply_by_tiles(q, as_it_lies<T>);
+    if (column) return;
     constexpr Index L = lanes<T>;
     for (Index n = 0; n < p.N; n += L)
         for (Index m = 0; m < p.M; m += L) {
@@ -305,58 +431,156 @@ void multiply_turned_around(const Product<T>& p) {
             for (int i = 0; i < L; ++i)
                 x[i] = i < columns ? in.load(turned + (n + i) * p.M + m) : Vector<T>{};
             transpose_blocks<T, L>(x);
+            const Vector<T> shift = bias == nullptr ? Vector<T>{} : out.load(bias + n);
             HANDGRAD_UNROLL
             for (int i = 0; i < L; ++i) {
                 if (i >= rows) break;
                 T* c = p.c(m + i, n);
-                out.store(c, p.beta == T{0} ? x[i] : x[i] + p.beta * out.load(c));
+                if (p.beta != T{0}) x[i] += p.beta * out.load(c);
+                if (bias != nullptr) x[i] += shift;
+                if (relu) x[i] = x[i] < Vector<T>{} ? Vector<T>{} : x[i];
+                out.store(c, x[i]);
             }
         }
 }
 
 // ---- which way ----------------------------------------------------------------------------------
+//
+// Estimates, in the time of a multiply-add of vectors. Their constants fit what a Zen 4 took with
+// AVX2 and AVX-512, M 2 to 512, K 8 to 2048, N 1 to 128: the better of two ways is missed by less
+// than 1 % on average.
 
-/// Are dot products faster than tiles for A B'? They are where adding up their lanes is paid for by
-/// a long sum, and tiles are where many rows use a packed B and its last vector is nearly full.
-/// Estimates for one element of C, in the time of a multiply-add of vectors; their constants fit
-/// what AVX2 and AVX-512 were measured to take, M 16 to 512, K 64 to 784, N 4 to 128.
+/// n columns as dot products. The lanes of each are added up, of as many at once as there are sums
+/// in a tile, which a long sum pays for.
 template <class T>
-bool dots_pay(const Product<T>& p) {
+double time_of_dots(const Product<T>& p, Index n) {
     constexpr Index L = lanes<T>;
-    const Index vectors = (p.N + L - 1) / L;
-    const auto per_lane = [](Index n) { return static_cast<double>(n) / L; };
-    const bool straddles = p.lda % line<T> != 0 || p.ldb % line<T> != 0;
-    constexpr double add_up = 1 + L / 4.0;
-    const double dots = (straddles ? 1.45 : 1.15) * per_lane(p.K) + add_up;
-    // The loads of a tile of one vector take longer than its multiply-adds.
-    const double tile = (vectors == 1 ? 1.25 : 1.05) * per_lane(p.K);
-    const double used = per_lane(p.N) / static_cast<double>(vectors);
-    const double pack = 0.8 * static_cast<double>(p.K) / static_cast<double>(p.M);
-    return dots < tile / used + pack;
+    const double M = static_cast<double>(p.M), K = static_cast<double>(p.K);
+    const bool turned = p.trans_b == Trans::no, column = p.N == 1 || p.M == 1;
+    const bool straddles = p.lda % line<T> != 0 || (!turned && p.ldb % line<T> != 0);
+    const Index columns = smaller(n, DOT_COLUMNS), in_row = (n + columns - 1) / columns;
+    const Index rows = smaller(p.M, most_dot_rows(static_cast<int>(columns)));
+    const Index sums = column ? L : smaller(L, rows * columns);
+    const double add_up = 3.0 * L / static_cast<double>(sums);
+    const double store = column ? 0 : 4 * static_cast<double>(p.M * in_row);
+    const double turn = turned ? static_cast<double>(smaller(n, 5)) * K : 0;
+    const double vectors = (straddles ? 1.35 : 1.1) * K / L;
+    return M * static_cast<double>(n) * (vectors + add_up) + store + turn;
 }
 
-enum class Path { tiles, dots, dots_turning_b, turned_around };
+/// n columns as rows of C' = B' A, which leave no lane idle; to turn a vector of C back takes as
+/// long as some six values of k.
+template <class T>
+double time_turned_around(const Product<T>& p, Index n) {
+    constexpr Index L = lanes<T>;
+    const Index sums = larger(4, n * ((p.M + L - 1) / L)), turns = p.M * ((n + L - 1) / L);
+    return 1.05 * static_cast<double>(sums * p.K) + 6 * static_cast<double>(turns);
+}
+
+/// n columns in tiles. The last vector may be nearly empty, and takes as long as a full one, or
+/// longer without masks. The loads of a tile of one vector take longer than its multiply-adds.
+template <class T>
+double time_of_tiles(const Product<T>& p, Index n) {
+    constexpr Index L = lanes<T>;
+    constexpr bool wide = vector_bytes == 64, masks = vector_bytes >= 32;
+    const Index vectors = n / L + (n % L == 0 ? 0 : masks ? 1 : 3);
+    const Index packed = p.trans_b == Trans::no ? 0 : p.K * n;
+    const bool slow = p.N <= L && !(wide && p.trans_a == Trans::yes);
+    return (slow ? 1.25 : 1.05) * static_cast<double>(p.M * vectors * p.K) +
+           0.4 * static_cast<double>(packed);
+}
+
+/// How many columns of C tiles make: all, none, or as many as fill whole vectors. multiply_few
+/// makes the others.
+template <class T>
+[[gnu::noinline]] Index choose_tiled_columns(const Product<T>& p) {
+    constexpr Index L = lanes<T>;
+    const bool plain_a = p.trans_a == Trans::no;
+    // Dot products want the smaller operand in L2.
+    const auto stays = [&](Index n) {
+        return smaller(p.M, n) * p.K <= caches().l2 / Index{sizeof(T)} / 2;
+    };
+    if (plain_a && p.trans_b == Trans::yes && time_of_dots(p, p.N) < time_of_tiles(p, p.N) &&
+        stays(p.N))
+        return 0;
+    const Index last = p.N <= few<T> ? p.N : p.N % L, tiled = p.N - last;
+    if (last == 0) return p.N;
+    // Two ways start twice, and read A twice.
+    const bool twice = tiled > 0;
+    const double start = twice ? 150 : 50;
+    const double all = time_of_tiles(p, last);
+    const double others = plain_a ? time_of_dots(p, last) : time_turned_around(p, last);
+    if (others > 0.9 * all || others + start > all || (plain_a && !stays(last))) return p.N;
+    return twice && p.M * p.K > caches().l2 / Index{sizeof(T)} ? p.N : tiled;
+}
+template <class T>
+[[gnu::always_inline]] inline Index tiled_columns(const Product<T>& p) {
+    // Without asking for what costs as much as it saves.
+    const bool plain_b = p.trans_b == Trans::no;
+    const bool fills = p.N % lanes<T> == 0 && p.N >= few<T>;
+    if (plain_b && (fills || p.M * p.K <= 128)) return p.N;
+    return choose_tiled_columns(p);
+}
+
+/// A column without gaps is a row: A times it is a row of dot products.
+template <class T>
+Product<T> column_as_row(Product<T> p) {
+    if (p.N == 1 && p.ldb == 1 && p.trans_a == Trans::no) {
+        p.trans_b = Trans::yes;
+        p.ldb = p.K;
+    }
+    return p;
+}
+
+/// What tiles do not make: columns of `whole`, or of a part of its rows.
+template <class T>
+void multiply_few(const Product<T>& p, const Product<T>& whole, const T* bias, bool relu) {
+    if (p.trans_a == Trans::yes) {
+        const bool streams = p.N == 1 && streams_row<T>(whole.M, whole.K);
+        return multiply_turned_around(p, streams, bias, relu);
+    }
+    multiply_by_dots(p.trans_b == Trans::yes ? p : turn_b(p), bias, relu);
+}
+
+template <class T>
+const T* bias_from(const T* bias, Index column) {
+    return bias == nullptr ? nullptr : bias + column;
+}
+
+template <class T>
+[[gnu::noinline]] void multiply_small_otherwise(const Product<T>& product, const T* bias,
+                                                bool relu) {
+    const Product<T> p = column_as_row(product);
+    const Index tiled = tiled_columns(p);
+    const Range rows{0, p.M};
+    if (tiled > 0) multiply_by_few_tiles(part_of(p, rows, {0, tiled}), bias, relu);
+    if (tiled < p.N) multiply_few(part_of(p, rows, {tiled, p.N}), p, bias_from(bias, tiled), relu);
+}
+
+template <class T>
+[[gnu::always_inline]] inline void multiply_small(const Product<T>& p, const T* bias = nullptr,
+                                                  bool relu = false) {
+    // A copy of p, just written, would take longer than a product of 8x8x8.
+    if (p.N > 1 && tiled_columns(p) == p.N)
+        multiply_by_few_tiles(p, bias, relu);
+    else
+        multiply_small_otherwise(p, bias, relu);
+}
 
 struct Plan {
-    Path path = Path::tiles;
-    Way way;
+    Index tiled = 0;  // columns that tiles make,
+    Way way;          // and how
 };
 
 /// The whole product decides, so that every element is summed in the same order whatever the number
 /// of threads is. The thresholds are measured: one way against another, over the shapes of
 /// bench/gemm.cpp.
 template <class T>
-Plan choose_plan(const Product<T>& p) {
+Plan choose_plan(const Product<T>& whole, Index tiled) {
     constexpr Index L = lanes<T>;
+    const Product<T> p = part_of(whole, {0, whole.M}, {0, tiled});
     const Index l2 = caches().l2 / Index{sizeof(T)};
     const bool plain_a = p.trans_a == Trans::no, plain_b = p.trans_b == Trans::no;
-    if (plain_a && !plain_b) {
-        const bool stays = smaller(p.M, p.N) * p.K <= l2 / 2;
-        if (dots_pay(p) && stays) return {.path = Path::dots, .way = {}};
-    }
-    if (turns_b(p)) return {.path = Path::dots_turning_b, .way = {}};
-    if (turns_around(p)) return {.path = Path::turned_around, .way = {}};
-
     const bool in_l2 = p.elements() <= l2, large = p.M >= 256 && p.N >= 256;
     // A C that L2 has no room for is streamed row after row, past a block of B that stays there. So
     // is A, but not a long A', whose rows lie apart: it is copied, and strip after strip of B the
@@ -364,7 +588,7 @@ Plan choose_plan(const Product<T>& p) {
     const bool short_k = p.K <= 128 && (p.M >= 128 || p.K * p.N <= l2 / 2);
     const bool rows_first = p.M * p.N > l2 * 3 / 4 && (short_k || (plain_a && large));
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
-    if (!rows_first && (big || (!plain_a && plain_b && !in_l2 && large))) return {};
+    if (!rows_first && (big || (!plain_a && plain_b && !in_l2 && large))) return {tiled, Way{}};
     Way way = as_it_lies<T>;
     way.rows_first = rows_first;
     if (rows_first) way.kc = 0;
@@ -388,7 +612,7 @@ Plan choose_plan(const Product<T>& p) {
         way.kc = 64;
     else if (!way.pack_b && more_rows && collide<T>(p.K, p.ldb))
         way.kc = 128;
-    return {.path = Path::tiles, .way = way};
+    return {tiled, way};
 }
 
 template <class T>
@@ -396,9 +620,9 @@ Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
     // Where nothing is packed but a few rows, reading twice is cheap, and moving C is not. Whole
     // rows are what a thread of an elementwise kernel has too: in a training step the halves of a
     // weight's gradient then stay with their cores from this product to the optimiser.
-    const bool copies_b = plan.way.pack_b && !(plan.way.rows_first && p.K <= few_pages);
-    const bool copies = plan.path == Path::dots || copies_b;
-    if (!copies && p.M >= 2 * MR * threads) return {threads, 1};
+    const bool few = plan.tiled == 0, dots = few && p.trans_a == Trans::no;
+    const bool copies = dots || (plan.way.pack_b && !(plan.way.rows_first && p.K <= few_pages));
+    if ((few && !dots) || (!copies && p.M >= 2 * MR * threads)) return {threads, 1};
     return squarest_grid(p, threads);
 }
 
@@ -423,18 +647,19 @@ Way way_of_part(const Plan& plan, const Product<T>& whole, const Product<T>& par
     return way;
 }
 
+/// A part of a product, its columns being those of the whole from first_column on.
 template <class T>
-void multiply_part(const Product<T>& p, const Plan& plan, const Product<T>& whole) {
-    switch (plan.path) {
-        case Path::tiles:
-            return multiply_by_tiles(p, way_of_part(plan, whole, p));
-        case Path::dots:
-            return multiply_by_dots(p);
-        case Path::dots_turning_b:
-            return multiply_by_dots_turning_b(p);
-        case Path::turned_around:
-            return multiply_turned_around(p);
+void multiply_part(const Product<T>& p, const Plan& plan, const Product<T>& whole,
+                   Index first_column, const T* bias = nullptr, bool relu = false) {
+    if (is_row(whole)) return multiply_row(p, bias, relu);
+    const Range rows{0, p.M};
+    const Index tiled = smaller(p.N, larger(0, plan.tiled - first_column));
+    if (tiled > 0) {
+        const Product<T> tiles = part_of(p, rows, {0, tiled});
+        multiply_by_tiles(tiles, way_of_part(plan, whole, tiles), bias, relu);
     }
+    if (tiled < p.N)
+        multiply_few(part_of(p, rows, {tiled, p.N}), whole, bias_from(bias, tiled), relu);
 }
 
 // ---- pieces of k --------------------------------------------------------------------------------
@@ -462,7 +687,7 @@ void multiply_by_pieces_of_k(const Product<T>& p) {
             piece.beta = T{0};
             piece.C = sums + i * size;
             piece.ldc = p.N;
-            multiply_part(piece, choose_plan(piece), piece);
+            multiply_part(piece, choose_plan(piece, tiled_columns(piece)), piece, 0);
         }
     });
     for (Index m = 0; m < p.M; ++m)
@@ -474,25 +699,17 @@ void multiply_by_pieces_of_k(const Product<T>& p) {
         }
 }
 
-/// A column without gaps is a row: A times it is a row of dot products.
-template <class T>
-Product<T> column_as_row(Product<T> p) {
-    if (p.N == 1 && p.ldb == 1 && p.trans_a == Trans::no) {
-        p.trans_b = Trans::yes;
-        p.ldb = p.K;
-    }
-    return p;
-}
-
 template <class T>
 void multiply_by_shape(const Product<T>& product) {
     if (is_small(product)) return multiply_small(product);
     const Product<T> p = column_as_row(product);
     if (is_long(p)) return multiply_by_pieces_of_k(p);
-    const Plan plan = choose_plan(p);
+    const Plan plan = choose_plan(p, tiled_columns(p));
     share_out(
         p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },
-        [&](const Product<T>& part, Range, Range) { multiply_part(part, plan, p); });
+        [&](const Product<T>& part, Range, Range columns) {
+            multiply_part(part, plan, p, columns.begin);
+        });
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -1,9 +1,8 @@
 // Rung 8: what comes after the product is done while the tile is in registers.
 //
 // A layer adds its bias to every row, and often applies max(., 0). As passes of their own these
-// read and write C again, with one operation for each element; a product of K = 10 has twenty. Rung
-// 5's micro-kernel does both before it stores the tile. The other paths of rung 7 make a part of C
-// too small to leave the cache, and pass over that.
+// read and write C again, with one operation for each element; a product of K = 10 has twenty. So
+// rung 5's micro-kernel and the other ways of rung 7 do both before they store their results.
 //
 // Backward, the bias' gradient sums the columns of dy, which is the A' of the weights' gradient dy'
 // x. Each thread sums those that it is about to multiply, and so brings them to its cache.
@@ -40,18 +39,15 @@ void add_row_sums(T* row_sums, const Product<T>& p, Range rows) {
         sum_part_of_rows(row_sums, p.A, p.K, p.M);
 }
 
+/// Where nothing is multiplied, or pieces of k are added up first.
 template <class T>
 void apply(const Epilogue<T>& epilogue, const Product<T>& p) {
-    if (epilogue.bias == nullptr && !epilogue.relu) return;
-    // Rows of ten elements are too short for a loop each: without gaps, C is taken as one.
-    const bool dense = p.ldc == p.N;
-    const Index rows = dense ? 1 : p.M, columns = dense ? p.M * p.N : p.N;
-    for (Index m = 0; m < rows; ++m) {
-        T* c = p.c(m, 0);
-        if (epilogue.bias != nullptr) add_to_rows(c, epilogue.bias, p.M / rows, p.N);
-        if (epilogue.relu)
-            for (Index n = 0; n < columns; ++n) c[n] = c[n] < 0 ? 0 : c[n];
-    }
+    for (Index m = 0; m < p.M; ++m)
+        for (Index n = 0; n < p.N; ++n) {
+            T& c = *p.c(m, n);
+            if (epilogue.bias != nullptr) c += epilogue.bias[n];
+            if (epilogue.relu) c = c < 0 ? 0 : c;
+        }
 }
 
 /// C = alpha op(A) op(B) + beta C, then the epilogue.
@@ -69,19 +65,13 @@ void multiply_fused(const Product<T>& product, const Epilogue<T>& epilogue = {})
         multiply_by_pieces_of_k(p);
         return apply(epilogue, p);
     }
-    const Plan plan = choose_plan(p);
+    const Plan plan = choose_plan(p, tiled_columns(p));
     share_out(
         p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },
         [&](const Product<T>& part, Range rows, Range columns) {
             if (sum_beside && columns.begin == 0) add_row_sums(epilogue.row_sums, p, rows);
-            Epilogue<T> mine = epilogue;
-            if (mine.bias != nullptr) mine.bias += columns.begin;
-            if (plan.path == Path::tiles) {
-                multiply_by_tiles(part, way_of_part(plan, p, part), mine.bias, mine.relu);
-            } else {
-                multiply_part(part, plan, p);
-                apply(mine, part);
-            }
+            multiply_part(part, plan, p, columns.begin, bias_from(epilogue.bias, columns.begin),
+                          epilogue.relu);
         });
 }
 

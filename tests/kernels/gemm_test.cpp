@@ -59,7 +59,12 @@ std::vector<Case> edge_cases() {
     shapes.push_back({.M = 9, .N = 1000, .K = 1100});
     shapes.push_back({.M = 260, .N = 1030, .K = 520});  // all of A' B packed
     shapes.push_back({.M = 10, .N = 1024, .K = 300});   // each strip of B packed and used once
-    shapes.push_back({.M = 64, .N = 100, .K = 700});    // a last strip of one vector
+    shapes.push_back({.M = 64, .N = 100, .K = 700});    // last columns that fill no vector
+    shapes.push_back({.M = 65, .N = 49, .K = 301});
+    shapes.push_back({.M = 1, .N = 97, .K = 401});  // one row, one column
+    shapes.push_back({.M = 1, .N = 300, .K = 130});
+    shapes.push_back({.M = 97, .N = 1, .K = 401});
+    shapes.push_back({.M = 300, .N = 1, .K = 130});
     shapes.push_back({.M = 1, .N = 1, .K = 5000});
     shapes.push_back({.M = 200, .N = 200, .K = 1});
     shapes.push_back({.M = 1, .N = 1, .K = 16383});  // threads share out k
@@ -315,20 +320,12 @@ TEMPLATE_TEST_CASE("gemm gives the same bits for every number of threads", "[gem
         Index M, N, K;
     };
     for (const auto isa : supported_isas())
-        for (const auto [M, N, K] : {Size{16, 128, 784},
-                                     {128, 784, 16},
-                                     {300, 10, 700},
-                                     {230, 270, 530},
-                                     {3, 999, 400},
-                                     {12, 12, 50000},
-                                     {1, 1, 30000},
-                                     {301, 10, 1000},
-                                     {66, 20, 190},
-                                     {64, 16, 128},
-                                     {20, 1024, 600},
-                                     {70, 1024, 300},
-                                     {420, 1000, 20},
-                                     {270, 1500, 130}})
+        for (const auto [M, N, K] :
+             {Size{16, 128, 784}, {128, 784, 16},  {300, 10, 700},  {230, 270, 530},
+              {3, 999, 400},      {12, 12, 50000}, {1, 1, 30000},   {301, 10, 1000},
+              {66, 20, 190},      {64, 16, 128},   {64, 100, 700},  {9, 9, 300},
+              {1, 1000, 300},     {400, 1, 100},   {36, 1, 2000},   {20, 1, 2000},
+              {20, 1024, 600},    {70, 1024, 300}, {420, 1000, 20}, {270, 1500, 130}})
             for (const Trans trans_a : both)
                 for (const Trans trans_b : both) {
                     const Case c{trans_a, trans_b, M, N, K, 1, 1, 0};
