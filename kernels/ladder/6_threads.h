@@ -26,9 +26,10 @@ Product<T> part_of(const Product<T>& p, Range rows, Range columns) {
     return part;
 }
 
-/// Threads as a grid over C.
+/// Threads as a grid over C, which is cut between so many rows.
 struct Grid {
     int rows, columns;
+    Index row_grain = MR;
 };
 
 /// A part reads M / rows rows of A and N / columns columns of B, so the squarest parts read least.
@@ -62,7 +63,7 @@ template <class T, class ChooseGrid, class Multiply>
 void share_out(const Product<T>& p, ChooseGrid choose_grid, Multiply multiply) {
     parallel(threads_for(cost_of(p)), [&](int thread, int threads) {
         const Grid grid = choose_grid(p, threads);
-        const Range rows = share_of(p.M, thread / grid.columns, grid.rows, MR);
+        const Range rows = share_of(p.M, thread / grid.columns, grid.rows, grid.row_grain);
         const Range columns = share_of(p.N, thread % grid.columns, grid.columns, lanes<T>);
         // There may be fewer tiles than threads.
         if (rows.begin < rows.end && columns.begin < columns.end)

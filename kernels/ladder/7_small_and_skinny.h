@@ -623,7 +623,10 @@ Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
     const bool few = plan.tiled == 0, dots = few && p.trans_a == Trans::no;
     const bool copies = dots || (plan.way.pack_b && !(plan.way.rows_first && p.K <= few_pages));
     if ((few && !dots) || (!copies && p.M >= 2 * MR * threads)) return {threads, 1};
-    return squarest_grid(p, threads);
+    Grid grid = squarest_grid(p, threads);
+    if (dots && p.N <= lanes<T>) grid = {threads, 1};
+    if (dots) grid.row_grain = DOT_ROWS;
+    return grid;
 }
 
 /// What does not change the bits, each part decides for itself.
