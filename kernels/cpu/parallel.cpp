@@ -48,7 +48,7 @@ void set_float_mode(std::uint64_t) {}
 
 /// How much work, in nanoseconds, each thread must bring to be worth a region of all threads.
 ///
-/// That is four times what the region costs: what one thread writes and the other reads takes as
+/// That is three times what the region costs: what one thread writes and the other reads takes as
 /// long a way as the signals do, and a training step has a dozen regions. A region costs about 400
 /// ns on cores that share a cache, 2000 across dies, and on a virtual machine one today and the
 /// other tomorrow; so it is measured, as the median of a few empty regions, and now and then again:
@@ -57,7 +57,7 @@ void set_float_mode(std::uint64_t) {}
 /// on it, since kernels give the same bits on any number of threads.
 Index worth_a_thread() {
     using Clock = std::chrono::steady_clock;
-    constexpr Index times = 4, cheapest = 400, dearest = 2500, busy = 20'000, slice = 4'000'000;
+    constexpr Index times = 3, cheapest = 400, dearest = 2500, busy = 20'000, slice = 4'000'000;
     constexpr Clock::duration often = std::chrono::milliseconds(10), seldom = 25 * often;
     thread_local Index worth = 0;
     thread_local Clock::time_point ask_again;
