@@ -584,9 +584,10 @@ Plan choose_plan(const Product<T>& whole, Index tiled) {
     const bool in_l2 = p.elements() <= l2, large = p.M >= 256 && p.N >= 256;
     // A C that L2 has no room for is streamed row after row, past a block of B that stays there. So
     // is A, but not a long A', whose rows lie apart: it is copied, and strip after strip of B the
-    // copy is used more often. Few rows do not pay for a block of B.
+    // copy is used more often. Few rows do not pay for a block of B, nor a long k for a narrow one.
     const bool short_k = p.K <= 128 && (p.M >= 128 || p.K * p.N <= l2 / 2);
-    const bool rows_first = p.M * p.N > l2 * 3 / 4 && (short_k || (plain_a && large));
+    const bool wide_block = l2 / 2 >= 512 * blocking<T>().kc;
+    const bool rows_first = p.M * p.N > l2 * 3 / 4 && (short_k || (plain_a && large && wide_block));
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
     if (!rows_first && (big || (!plain_a && plain_b && !in_l2 && large))) return {tiled, Way{}};
     Way way = as_it_lies<T>;
