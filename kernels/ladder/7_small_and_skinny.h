@@ -48,6 +48,11 @@ inline constexpr Index few = line<T>;
 /// Rows of B that may lie in a page each and still, with all else, be known to L1's TLB.
 inline constexpr Index few_pages = 32;
 
+template <class T>
+const T* bias_from(const T* bias, Index column) {
+    return bias == nullptr ? nullptr : bias + column;
+}
+
 /// Do `rows` rows, ld apart, fall into one set of L1, and are more than that holds?
 template <class T>
 bool collide(Index rows, Index ld) {
@@ -247,7 +252,7 @@ void multiply_by_dots(Product<T> p, const T* bias = nullptr, bool relu = false) 
         tile.a = p.a(i, 0);
         tile.b = p.b(0, j);
         tile.c = p.c(i, j);
-        tile.bias = bias == nullptr ? nullptr : bias + i * tile.ld_bias + j;
+        tile.bias = bias_from(bias, i * tile.ld_bias + j);
         // The first tile of a row brings it for the others.
         tile.far_a = far && j == 0 && p.N > 1;
         const Index m = smaller(p.M - i, rows);
@@ -334,7 +339,7 @@ template <class T>
         const bool short_tiles = nr <= L && p.K <= 4 * MR;
         const Index rows = even_piece(p.M, short_tiles ? MR * 3 / 2 : most_rows_of_strip<T>(nr));
         tile.last_columns = nr % L;
-        tile.bias = bias == nullptr ? nullptr : bias + n;
+        tile.bias = bias_from(bias, n);
         for (Index m = 0; m < p.M; m += rows)
             tile_function<T>(p.trans_a, smaller(p.M - m, rows), nr)(tile, p.a(m, 0), b, p.c(m, n));
     }
@@ -543,15 +548,9 @@ void multiply_few(const Product<T>& p, const Product<T>& whole, const T* bias, b
 }
 
 template <class T>
-const T* bias_from(const T* bias, Index column) {
-    return bias == nullptr ? nullptr : bias + column;
-}
-
-template <class T>
-[[gnu::noinline]] void multiply_small_otherwise(const Product<T>& product, const T* bias,
-                                                bool relu) {
+[[gnu::noinline]] void multiply_small_otherwise(const Product<T>& product, Index tiled,
+                                                const T* bias, bool relu) {
     const Product<T> p = column_as_row(product);
-    const Index tiled = tiled_columns(p);
     const Range rows{0, p.M};
     if (tiled > 0) multiply_by_few_tiles(part_of(p, rows, {0, tiled}), bias, relu);
     if (tiled < p.N) multiply_few(part_of(p, rows, {tiled, p.N}), p, bias_from(bias, tiled), relu);
@@ -561,10 +560,11 @@ template <class T>
 [[gnu::always_inline]] inline void multiply_small(const Product<T>& p, const T* bias = nullptr,
                                                   bool relu = false) {
     // A copy of p, just written, would take longer than a product of 8x8x8.
-    if (p.N > 1 && tiled_columns(p) == p.N)
+    const Index tiled = p.N > 1 ? tiled_columns(p) : tiled_columns(column_as_row(p));
+    if (p.N > 1 && tiled == p.N)
         multiply_by_few_tiles(p, bias, relu);
     else
-        multiply_small_otherwise(p, bias, relu);
+        multiply_small_otherwise(p, tiled, bias, relu);
 }
 
 struct Plan {
@@ -621,9 +621,9 @@ Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
     // Where nothing is packed but a few rows, reading twice is cheap, and moving C is not. Whole
     // rows are what a thread of an elementwise kernel has too: in a training step the halves of a
     // weight's gradient then stay with their cores from this product to the optimiser.
-    const bool few = plan.tiled == 0, dots = few && p.trans_a == Trans::no;
+    const bool no_tiles = plan.tiled == 0, dots = no_tiles && p.trans_a == Trans::no;
     const bool copies = dots || (plan.way.pack_b && !(plan.way.rows_first && p.K <= few_pages));
-    if ((few && !dots) || (!copies && p.M >= 2 * MR * threads)) return {threads, 1};
+    if ((no_tiles && !dots) || (!copies && p.M >= 2 * MR * threads)) return {threads, 1};
     Grid grid = squarest_grid(p, threads);
     if (dots && p.N <= lanes<T>) grid = {threads, 1};
     if (dots) grid.row_grain = DOT_ROWS;
