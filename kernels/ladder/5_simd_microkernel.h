@@ -27,8 +27,8 @@
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
-/// What a tile fetches for later while it is summed: NV cache lines at a time, `apart` from each
-/// other, then those that are `next` further on.
+/// What a tile fetches for later while it is summed: in a tile of NV vectors as many cache lines at
+/// a time, `apart` from each other, else one; then those that are `next` further on.
 template <class T>
 struct Ahead {
     const T* at = nullptr;  // null: nothing
@@ -102,7 +102,8 @@ template <class T, int rows, int vectors, Trans trans_a, bool part, bool copies_
     Ahead<T> ahead = tile.ahead;
     const Index whole = tile.kc / 4 * 4;
     Index k = 0;
-    if (vectors == NV && ahead.at != nullptr) {
+    if (ahead.at != nullptr) {
+        constexpr int lines = vectors == NV ? NV : 1;
         const T* row = c;
         HANDGRAD_UNROLL
         for (int i = 0; i < rows; ++i) {
@@ -112,13 +113,13 @@ template <class T, int rows, int vectors, Trans trans_a, bool part, bool copies_
         }
         for (; ahead.each_k && k < tile.kc; ++k) {
             HANDGRAD_UNROLL
-            for (int j = 0; j < NV; ++j) __builtin_prefetch(ahead.at + j * ahead.apart);
+            for (int j = 0; j < lines; ++j) __builtin_prefetch(ahead.at + j * ahead.apart);
             ahead.at += ahead.next;
             add_products();
         }
         for (; k < whole; k += 4) {
             HANDGRAD_UNROLL
-            for (int j = 0; j < NV; ++j)
+            for (int j = 0; j < lines; ++j)
                 __builtin_prefetch(ahead.at + j * ahead.apart, 0, 2);  // L2
             ahead.at += ahead.next;
             HANDGRAD_UNROLL
@@ -248,6 +249,8 @@ struct Way {
     bool pack_a = true, pack_b = true;
     bool rows_first = false;  // the 1st and the 2nd loop change places, and B's block is in L2
     Index kc = 0;             // 0: that of blocking()
+    bool narrow = false;      // strips of NARROW vectors
+    bool streams_a = false;   // a row of tiles fetches the next one's A; needs kc = K
 };
 
 /// The size of the fewest equal pieces that `total` > 0 can be cut into, none above `most`: a
@@ -266,24 +269,32 @@ inline Index next_piece(Index left, Index step, Index grain) {
     return one_too_many && step > 2 * grain ? step - grain : smaller(left, step);
 }
 
+/// Do multiply-adds with the elements of a cache line take less time than the line?
+inline constexpr bool memory_is_slow = vector_bytes > 16;
+
+/// A stream from beyond L2 is fetched so many elements ahead, at least.
+template <class T>
+inline constexpr Index far_ahead = 8192 / Index{sizeof(T)};
+
 /// Memory for `count` elements of T.
 template <class T>
 T* scratch_for(Scratch use, Index count) {
     return static_cast<T*>(scratch(use, static_cast<std::size_t>(count) * sizeof(T)));
 }
 
-/// Rows ic .. ic + mc and columns pc .. pc + kc of op(A) as panels of MR * kc elements each.
+/// Rows ic .. ic + mc and columns pc .. pc + kc of op(A) as panels of most_rows * kc elements each.
 template <class T>
-void pack_a_block(T* packed, const Product<T>& p, Index ic, Index mc, Index pc, Index kc) {
-    const Index mr = even_piece(mc, MR);
+void pack_a_block(T* packed, Index most_rows, const Product<T>& p, Index ic, Index mc, Index pc,
+                  Index kc) {
+    const Index mr = even_piece(mc, most_rows);
     constexpr int many = 32 / MR;
     Index ir = 0;
     if (p.trans_a == Trans::yes && mr == MR)
         for (; ir + many * mr <= mc; ir += many * mr)
             pack_many_along<T, many>(packed + ir * kc, MR * kc, p.a(ic + ir, pc), p.lda, kc);
     for (; ir < mc; ir += mr) {
-        pack_a(packed + ir / mr * MR * kc, p.trans_a, p.a(ic + ir, pc), p.lda, smaller(mc - ir, mr),
-               kc);
+        pack_a(packed + ir / mr * most_rows * kc, most_rows, p.trans_a, p.a(ic + ir, pc), p.lda,
+               smaller(mc - ir, mr), kc);
     }
 }
 
@@ -302,10 +313,12 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
     // A that is not copied may take more of L2, if it fits as a whole.
     const bool whole_a = !way.pack_a && p.M * pc_step * Index{sizeof(T)} <= caches().l2 * 3 / 8;
     const Index ic_step = even_piece(p.M, whole_a ? p.M : most.mc, MR);
+    const Index panel_rows = way.narrow ? most_rows(NARROW) / MR * MR : MR;
     T* packed_a = nullptr;
     T* packed_b = nullptr;
     if (way.pack_a)
-        packed_a = scratch_for<T>(Scratch::packed_a, (smaller(p.M, ic_step) + MR) * pc_step + L);
+        packed_a =
+            scratch_for<T>(Scratch::packed_a, (smaller(p.M, ic_step) + panel_rows) * pc_step + L);
     // With one block of rows, a strip of B is used only once, and the next can take its place: the
     // copy stays in L1 or L2.
     const bool used_once = p.M <= ic_step && !way.rows_first;
@@ -318,14 +331,14 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
     Tile<T> tile;
     tile.ldc = p.ldc;
     tile.alpha = p.alpha;
-    tile.lda = way.pack_a ? MR : p.lda;
+    tile.lda = way.pack_a ? panel_rows : p.lda;
     // 5th loop: blocks of columns; the block of B stays in L3, or L2.
     for (Index jc = 0; jc < p.N; jc += jc_step) {
         const Index nc = smaller(p.N - jc, jc_step);
-        const Index jr_step = even_piece(nc, NR<T>, L);
+        const Index jr_step = way.narrow ? NARROW * L : even_piece(nc, NR<T>, L);
         Index alike = 1;  // strips of that many columns
         while (next_piece(nc - alike * jr_step, jr_step, L) == jr_step) ++alike;
-        const Index ir_most = way.pack_a ? MR : most_rows_of_strip<T>(jr_step);
+        const Index ir_most = way.pack_a ? panel_rows : most_rows_of_strip<T>(jr_step);
         // 4th loop: blocks of k.
         for (Index pc = 0; pc < p.K; pc += pc_step) {
             const Index kc = smaller(p.K - pc, pc_step);
@@ -341,11 +354,11 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                 // From each tile to the next.
                 const bool along = way.rows_first;
                 const Index down = p.trans_a == Trans::yes ? ir_step : ir_step * p.lda;
-                const Index a_next = along ? 0 : way.pack_a ? MR * kc : down;
+                const Index a_next = along ? 0 : way.pack_a ? panel_rows * kc : down;
                 const Index b_next = !along ? 0 : way.pack_b ? jr_step * kc : jr_step;
                 const Index c_next = along ? jr_step : ir_step * p.ldc;
                 const Index bias_next = along ? jr_step : 0;
-                if (way.pack_a) pack_a_block(packed_a, p, ic, mc, pc, kc);
+                if (way.pack_a) pack_a_block(packed_a, panel_rows, p, ic, mc, pc, kc);
                 const Index next_ic = ic + mc < p.M ? ic + mc : 0;
                 const Index next_pc = next_ic > 0 ? pc : pc + kc;
 
@@ -377,6 +390,20 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                     const bool enough = tiles >= 16;
                     // Where nobody else has fetched it, B comes just before its use.
                     const Ahead<T> soon{b + 16 * p.ldb, L, p.ldb, true};
+                    if (way.streams_a) {
+                        // The tiles of a row fetch shares of the next row's A.
+                        const Index strips = (nc + jr_step - 1) / jr_step;
+                        const Index each_k = larger(1, ir_step / strips);
+                        const Index later = larger(ir_step * p.lda, far_ahead<T>);
+                        const T* a = p.a(ic + t * ir_step, 0);
+                        return {a + later + jr / jr_step * kc * each_k, 0, each_k, true};
+                    }
+                    if (way.narrow && t > 0) return {b};
+                    if (way.narrow) {
+                        const Index later = jr + 2 * jr_step;
+                        const T* at = later < nc ? b + 2 * jr_step : p.b(next_pc, jc + later - nc);
+                        return {at, 0, p.ldb, true};
+                    }
                     // The processor itself fetches rows that are streamed.
                     if (way.rows_first) return tile.copy_of_b != nullptr ? soon : Ahead<T>{};
                     if (!way.pack_b && plain_b && ic + t == 0 && (jr == 0 || !enough)) return soon;
@@ -402,10 +429,13 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                 };
                 // `count` tiles from that at (ir, jr) on, along the loop that is innermost.
                 const auto multiply = [&](Index ir, Index jr, Index count) {
-                    const T* a = way.pack_a ? packed_a + ir / ir_step * MR * kc : p.a(ic + ir, pc);
+                    const T* a =
+                        way.pack_a ? packed_a + ir / ir_step * panel_rows * kc : p.a(ic + ir, pc);
                     T* c = p.c(ic + ir, jc + jr);
                     tile.bias = its_bias;
-                    if (far) tile.ahead = look_ahead(jr, ir / ir_step);
+                    const bool wide = nr > (NV - 1) * L;
+                    if (far && (wide || way.narrow || way.streams_a))
+                        tile.ahead = look_ahead(jr, ir / ir_step);
                     if (tile.copy_of_b != nullptr) {
                         copying_tile_function<T>(trans_a, nr)(tile, a, b, c);
                         b = tile.copy_of_b;
@@ -425,7 +455,7 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                         Index count = 1;
                         for (Index jr = 0; jr < nc; jr += nr * count) {
                             take_b(jr, first);
-                            count = !first && jr == 0 ? alike : 1;
+                            count = !first && jr == 0 && !way.streams_a ? alike : 1;
                             multiply(ir, jr, count);
                         }
                     }

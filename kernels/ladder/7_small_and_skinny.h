@@ -6,12 +6,17 @@
 // row after row:
 //
 //   - as it lies      rung 5's loops without packing
-//   - rows first      where C is the large one: its rows are streamed, B stays in L2
+//   - rows first      where C or A is the large one: its rows are streamed, B stays in L2
+//   - by lines        where B is: strips of one cache line, which all rows of A use at once
 //   - dot products    A B': both operands lie along k, so that vectors run along k too, and nothing
 //                     has to be turned. Their lanes are added at the end of a long sum.
 //   - one row         B is streamed, eight rows at a time
-//   - in layers of k  few rows of C, a large B: k in short pieces, B read row after row
 //   - pieces of k     a C too small to be shared out: threads make partial sums of it
+//
+// What is streamed comes from beyond L2, and each use of it must find it there. The processor sees
+// rows coming and fetches them, but too late for these few multiply-adds, and not where rows are
+// short or used piece by piece. So the tile in work asks for what follows 8 KB on or more: that
+// makes up to twice the speed.
 //
 // A vector of a tile that C's few columns do not fill takes as long as a full one. Of 100 columns
 // tiles make 96, and the last four go another way, as do all columns where there are but a few:
@@ -37,6 +42,11 @@ namespace handgrad::cpu::HANDGRAD_ISA {
 template <class T>
 inline constexpr Way as_it_lies{
     .pack_a = false, .pack_b = false, .rows_first = false, .kc = 2048 / Index{sizeof(T)}};
+
+/// B in strips of a cache line, each a column of lines that lie far apart. The first tile brings
+/// those of the strip after the next.
+template <class T>
+inline constexpr Way by_lines{.pack_b = false, .kc = 1024 / Index{sizeof(T)}, .narrow = true};
 
 /// Values of k in a piece, where threads share out k.
 inline constexpr Index long_piece = 4096;
@@ -78,6 +88,10 @@ inline constexpr int DOT_ROWS = 4, DOT_COLUMNS = 5;  // 20 of 32 registers for s
 inline constexpr int DOT_ROWS = 4, DOT_COLUMNS = 3;  // 12 of 16 registers for sums, 4 to load
 #endif
 
+// So many lines at once, though most of them twice, keep memory busy. Fewer do not, nor more, where
+// there are fewer multiply-adds between them.
+inline constexpr int DOT_LINES_AHEAD = vector_bytes == 64 ? 6 : 1;
+
 /// Rows of the tallest tile of so many columns. Those of fewer columns than the widest have as many
 /// sums as a vector has lanes, or a multiple.
 constexpr int most_dot_rows(int columns) {
@@ -97,8 +111,9 @@ struct DotTile {
     T alpha = 1, beta = 0;
     const T* bias = nullptr;  // rung 8: to be added to C, with a leading dimension of its own,
     Index ld_bias = 0;
-    bool relu = false;   // and then negative elements become zero
-    bool far_a = false;  // beyond L2
+    bool relu = false;         // and then negative elements become zero
+    const T* ahead = nullptr;  // some lines of it are fetched for each vector of k,
+    Index ahead_next = 0;      // each time so much further on
 };
 
 /// flatten: see multiply_tile.
@@ -126,11 +141,13 @@ template <class T, int rows, int columns>
     };
     const Index whole_k = tile.K / L * L;
     const auto whole = [](const T* p) { return load(p); };
-    if (tile.far_a) {
-        const T* const ahead = tile.a + half_a_page / Index{sizeof(T)};
+    if (tile.ahead != nullptr) {
+        const T* ahead = tile.ahead;
         for (Index k = 0; k < whole_k; k += L) {
             HANDGRAD_UNROLL
-            for (int i = 0; i < rows; ++i) __builtin_prefetch(ahead + i * tile.lda + k);
+            for (int i = 0; i < DOT_LINES_AHEAD; ++i)
+                __builtin_prefetch(ahead + i * line<T>, 0, 2);  // L2
+            ahead += tile.ahead_next;
             add_products(k, whole);
         }
     } else {
@@ -248,19 +265,28 @@ void multiply_by_dots(Product<T> p, const T* bias = nullptr, bool relu = false) 
     tile.alpha = p.alpha;
     tile.beta = p.beta;
     tile.relu = relu;
+    // The larger operand is read once, the smaller one again and again from a cache. All tiles that
+    // use the same rows of it fetch their shares of the next ones, one after the other.
+    const bool large_b = p.M <= p.N;
+    const Index in_use = large_b ? columns : rows, ld = large_b ? p.ldb : p.lda;
+    const Index sharers = large_b ? (p.M + rows - 1) / rows : (p.N + columns - 1) / columns;
+    tile.ahead_next = in_use * lanes<T> / sharers;
+    const auto ahead = [&](Index at) {
+        const Index sharer = at / (large_b ? rows : columns);
+        return larger(in_use * ld, far_ahead<T>) + sharer * in_use * ld / sharers;
+    };
     const auto multiply = [&](Index i, Index j, Index n) {
         tile.a = p.a(i, 0);
         tile.b = p.b(0, j);
         tile.c = p.c(i, j);
         tile.bias = bias_from(bias, i * tile.ld_bias + j);
-        // The first tile of a row brings it for the others.
-        tile.far_a = far && j == 0 && p.N > 1;
+        if (far && p.N > 1 && memory_is_slow)
+            tile.ahead = (large_b ? tile.b : tile.a) + ahead(large_b ? i : j);
         const Index m = smaller(p.M - i, rows);
         dot_functions<T>.at[n - 1][m - 1](tile);
     };
-    // The larger operand is read once, the smaller one again and again from a cache.
     Index n = 0;
-    if (p.M <= p.N) {
+    if (large_b) {
         for (Index j = 0; j < p.N; j += n) {
             n = next_piece(p.N - j, columns, 1);
             for (Index i = 0; i < p.M; i += rows) multiply(i, j, n);
@@ -398,33 +424,37 @@ bool is_row(const Product<T>& whole) {
 
 // ---- turned around ------------------------------------------------------------------------------
 
-/// C = alpha op(A) op(B) + beta C by way of C' = op(B)' op(A)', by multiply_row if C' is a row that
-/// this streams; then, if they are given, + bias (N) in every row and max(C, 0).
+/// op(B)' op(A)', which makes C'.
 template <class T>
-void multiply_turned_around(const Product<T>& p, bool streams, const T* bias, bool relu) {
+Product<T> turned_around(const Product<T>& p) {
     const auto turn = [](Trans t) { return t == Trans::yes ? Trans::no : Trans::yes; };
+    Product<T> q = p;
+    q.trans_a = turn(p.trans_b);
+    q.trans_b = turn(p.trans_a);
+    std::swap(q.M, q.N);
+    std::swap(q.A, q.B);
+    std::swap(q.lda, q.ldb);
+    return q;
+}
+
+/// C = alpha op(A) op(B) + beta C by way of C' = op(B)' op(A)', by multiply_row if C' is a row that
+/// this streams, else `way`; then, if they are given, + bias (N) in every row and max(C, 0).
+template <class T>
+void multiply_turned_around(const Product<T>& p, bool streams, const Way& way, const T* bias,
+                            bool relu) {
     // A column without gaps is a row.
     const bool column = p.N == 1 && p.ldc == 1 && bias == nullptr && !relu;
     T* turned = column ? p.C : scratch_for<T>(Scratch::turned, p.M * p.N);
-    const Product<T> q{.trans_a = turn(p.trans_b),
-                       .trans_b = turn(p.trans_a),
-                       .M = p.N,
-                       .N = p.M,
-                       .K = p.K,
-                       .alpha = p.alpha,
-                       .A = p.B,
-                       .lda = p.ldb,
-                       .B = p.A,
-                       .ldb = p.lda,
-                       .beta = column ? p.beta : T{0},
-                       .C = turned,
-                       .ldc = p.M};
+    Product<T> q = turned_around(p);
+    q.beta = column ? p.beta : T{0};
+    q.C = turned;
+    q.ldc = p.M;
     if (streams)
         multiply_row(q);
-    else if (is_small(q))
+    else if (!way.narrow && is_small(q))
         multiply_by_few_tiles(q);
     else
-        multiply_by_tiles(q, as_it_lies<T>);
+        multiply_by_tiles(q, way);
     if (column) return;
     constexpr Index L = lanes<T>;
     for (Index n = 0; n < p.N; n += L)
@@ -537,12 +567,13 @@ Product<T> column_as_row(Product<T> p) {
     return p;
 }
 
-/// What tiles do not make: columns of `whole`, or of a part of its rows.
+/// What tiles do not make: columns of `whole`, or of a part of its rows. `turned`: how to make C'.
 template <class T>
-void multiply_few(const Product<T>& p, const Product<T>& whole, const T* bias, bool relu) {
+void multiply_few(const Product<T>& p, const Product<T>& whole, const Way& turned, const T* bias,
+                  bool relu) {
     if (p.trans_a == Trans::yes) {
         const bool streams = p.N == 1 && streams_row<T>(whole.M, whole.K);
-        return multiply_turned_around(p, streams, bias, relu);
+        return multiply_turned_around(p, streams, turned, bias, relu);
     }
     multiply_by_dots(p.trans_b == Trans::yes ? p : turn_b(p), bias, relu);
 }
@@ -553,7 +584,9 @@ template <class T>
     const Product<T> p = column_as_row(product);
     const Range rows{0, p.M};
     if (tiled > 0) multiply_by_few_tiles(part_of(p, rows, {0, tiled}), bias, relu);
-    if (tiled < p.N) multiply_few(part_of(p, rows, {tiled, p.N}), p, bias_from(bias, tiled), relu);
+    if (tiled < p.N)
+        multiply_few(part_of(p, rows, {tiled, p.N}), p, as_it_lies<T>, bias_from(bias, tiled),
+                     relu);
 }
 
 template <class T>
@@ -567,32 +600,31 @@ template <class T>
         multiply_small_otherwise(p, tiled, bias, relu);
 }
 
-struct Plan {
-    Index tiled = 0;  // columns that tiles make,
-    Way way;          // and how
-};
-
-/// The whole product decides, so that every element is summed in the same order whatever the number
-/// of threads is. The thresholds are measured: one way against another, over the shapes of
-/// bench/gemm.cpp.
+/// How tiles make a product. The thresholds are measured: one way against another, over the shapes
+/// of bench/gemm.cpp and others like them.
 template <class T>
-Plan choose_plan(const Product<T>& whole, Index tiled) {
+Way choose_way(const Product<T>& p) {
     constexpr Index L = lanes<T>;
-    const Product<T> p = part_of(whole, {0, whole.M}, {0, tiled});
     const Index l2 = caches().l2 / Index{sizeof(T)};
     const bool plain_a = p.trans_a == Trans::no, plain_b = p.trans_b == Trans::no;
     const bool in_l2 = p.elements() <= l2, large = p.M >= 256 && p.N >= 256;
     // A C that L2 has no room for is streamed row after row, past a block of B that stays there. So
     // is A, but not a long A', whose rows lie apart: it is copied, and strip after strip of B the
     // copy is used more often. Few rows do not pay for a block of B, nor a long k for a narrow one.
+    // Of few strips of B each tile asks for its share of the A that comes next.
     const bool short_k = p.K <= 128 && (p.M >= 128 || p.K * p.N <= l2 / 2);
     const bool wide_block = l2 / 2 >= 512 * blocking<T>().kc;
-    const bool rows_first = p.M * p.N > l2 * 3 / 4 && (short_k || (plain_a && large && wide_block));
+    const bool streams_a =
+        memory_is_slow && plain_a && p.M * p.K > l2 && p.K * p.N <= l2 / 2 && p.N <= 4 * NR<T>;
+    const bool rows_first =
+        (streams_a && p.N > NR<T>) ||
+        (p.M * p.N > l2 * 3 / 4 && (short_k || (plain_a && large && wide_block)));
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
-    if (!rows_first && (big || (!plain_a && plain_b && !in_l2 && large))) return {tiled, Way{}};
+    if (!rows_first && (big || (!plain_a && plain_b && !in_l2 && large))) return Way{};
     Way way = as_it_lies<T>;
     way.rows_first = rows_first;
-    if (rows_first) way.kc = 0;
+    way.streams_a = streams_a;
+    if (streams_a || rows_first) way.kc = streams_a ? p.K : 0;
     // Half of L1 is for what a column of tiles reads again: a strip of B, and of A' whole lines.
     const Index each_k = NR<T> + (plain_a ? 0 : few<T>);
     const bool long_strips = !l2_feeds_strips && p.K * each_k * Index{sizeof(T)} > caches().l1 / 2;
@@ -604,16 +636,33 @@ Plan choose_plan(const Product<T>& whole, Index tiled) {
     way.pack_b = !plain_b || (p.N < L && p.M >= 64) ||
                  (rows_first && (p.K > few_pages || collide<T>(p.K, p.ldb))) ||
                  (long_strips && (p.M >= 64 || !in_l2));
-    // Few rows of A use a piece of B once or twice. In short pieces its rows follow each other in
-    // memory, and the caches keep them even where they are a multiple of a page apart. There that
-    // holds for more rows as well, until these pay for a copy of long ones.
-    const Index large_b = l2_feeds_strips ? l2 / 2 : l2;
-    const bool more_rows = p.M >= 64 && p.M < 64 * MR && p.M * p.N * p.K > most_of_small;
-    if (plain_b && p.M < 64 && p.K * p.N >= large_b)
-        way.kc = 64;
-    else if (!way.pack_b && more_rows && collide<T>(p.K, p.ldb))
-        way.kc = 128;
-    return {tiled, way};
+    // Few rows of A use a B from beyond L2 up once or twice, and want its lines on their way early;
+    // those of its rows that collide do not wait in L1, or in L2.
+    const bool collides = collide<T>(p.K, p.ldb);
+    const bool few_rows =
+        p.M < (l2_feeds_strips ? 64 : 2 * MR + 1) && (p.M * NARROW >= 8 || collides);
+    const bool more_rows = vector_bytes == 64 && p.M < 64 * MR && collides && !way.pack_b;
+    if (plain_b && p.K * p.N > l2 && (few_rows || more_rows)) return by_lines<T>;
+    return way;
+}
+
+struct Plan {
+    Index tiled = 0;  // columns that tiles make,
+    Way way;          // and how;
+    Way turned;       // where the others are rows of C', how tiles make that
+};
+
+/// The whole product decides, so that every element is summed in the same order whatever the number
+/// of threads is.
+template <class T>
+Plan choose_plan(const Product<T>& p) {
+    const Index tiled = tiled_columns(p);
+    Plan plan{tiled, choose_way(part_of(p, {0, p.M}, {0, tiled})), as_it_lies<T>};
+    if (tiled < p.N && p.trans_a == Trans::yes) {
+        const Way way = choose_way(turned_around(p));
+        if (way.narrow) plan.turned = way;
+    }
+    return plan;
 }
 
 template <class T>
@@ -622,7 +671,8 @@ Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
     // rows are what a thread of an elementwise kernel has too: in a training step the halves of a
     // weight's gradient then stay with their cores from this product to the optimiser.
     const bool no_tiles = plan.tiled == 0, dots = no_tiles && p.trans_a == Trans::no;
-    const bool copies = dots || (plan.way.pack_b && !(plan.way.rows_first && p.K <= few_pages));
+    const bool copies =
+        dots || plan.way.narrow || (plan.way.pack_b && !(plan.way.rows_first && p.K <= few_pages));
     if ((no_tiles && !dots) || (!copies && p.M >= 2 * MR * threads)) return {threads, 1};
     Grid grid = squarest_grid(p, threads);
     if (dots && p.N <= lanes<T>) grid = {threads, 1};
@@ -642,6 +692,7 @@ Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
 template <class T>
 Way way_of_part(const Plan& plan, const Product<T>& whole, const Product<T>& part) {
     Way way = plan.way;
+    if (way.narrow) return way;
     if (!way.rows_first && part.N > NR<T>)
         way.pack_b |=
             part.ldb % line<T> != 0 ? part.M >= 8 * MR : part.M >= 16 * MR && part.K >= 128;
@@ -663,7 +714,8 @@ void multiply_part(const Product<T>& p, const Plan& plan, const Product<T>& whol
         multiply_by_tiles(tiles, way_of_part(plan, whole, tiles), bias, relu);
     }
     if (tiled < p.N)
-        multiply_few(part_of(p, rows, {tiled, p.N}), whole, bias_from(bias, tiled), relu);
+        multiply_few(part_of(p, rows, {tiled, p.N}), whole, plan.turned, bias_from(bias, tiled),
+                     relu);
 }
 
 // ---- pieces of k --------------------------------------------------------------------------------
@@ -691,7 +743,7 @@ void multiply_by_pieces_of_k(const Product<T>& p) {
             piece.beta = T{0};
             piece.C = sums + i * size;
             piece.ldc = p.N;
-            multiply_part(piece, choose_plan(piece, tiled_columns(piece)), piece, 0);
+            multiply_part(piece, choose_plan(piece), piece, 0);
         }
     });
     for (Index m = 0; m < p.M; ++m)
@@ -708,7 +760,7 @@ void multiply_by_shape(const Product<T>& product) {
     if (is_small(product)) return multiply_small(product);
     const Product<T> p = column_as_row(product);
     if (is_long(p)) return multiply_by_pieces_of_k(p);
-    const Plan plan = choose_plan(p, tiled_columns(p));
+    const Plan plan = choose_plan(p);
     share_out(
         p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },
         [&](const Product<T>& part, Range, Range columns) {

@@ -65,7 +65,7 @@ void multiply_fused(const Product<T>& product, const Epilogue<T>& epilogue = {})
         multiply_by_pieces_of_k(p);
         return apply(epilogue, p);
     }
-    const Plan plan = choose_plan(p, tiled_columns(p));
+    const Plan plan = choose_plan(p);
     share_out(
         p, [&](const Product<T>& whole, int threads) { return choose_grid(whole, plan, threads); },
         [&](const Product<T>& part, Range rows, Range columns) {

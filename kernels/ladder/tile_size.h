@@ -16,6 +16,9 @@ inline constexpr int MR = 8, NV = 3;  // 24 of 32 registers for C, 3 for B, 2 or
 inline constexpr int MR = 4, NV = 2;  // 8 of 16 registers for C, 2 for B, 1 for A, 1 for a product
 #endif
 
+/// Vectors of a narrow strip, which is a cache line wide.
+inline constexpr int NARROW = 64 / vector_bytes < NV ? 64 / vector_bytes : NV;
+
 /// Rows of the tallest tile that has so many vectors of columns.
 constexpr int most_rows(int vectors) {
     const int rows = MR * NV / vectors;

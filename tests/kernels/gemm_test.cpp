@@ -54,12 +54,17 @@ std::vector<Case> edge_cases() {
     shapes.push_back({.M = 1024, .N = 100, .K = 40});  // rows of A a page apart
     shapes.push_back({.M = 70, .N = 13, .K = 1024});   // rows of B, and a copy of them
     shapes.push_back({.M = 130, .N = 1024, .K = 20});
-    shapes.push_back({.M = 70, .N = 1024, .K = 300});  // k in pieces, B as it lies
+    shapes.push_back({.M = 70, .N = 1024, .K = 300});
     shapes.push_back({.M = 70, .N = 50, .K = 300});
     shapes.push_back({.M = 9, .N = 1000, .K = 1100});
     shapes.push_back({.M = 260, .N = 1030, .K = 520});  // all of A' B packed
     shapes.push_back({.M = 10, .N = 1024, .K = 300});   // each strip of B packed and used once
-    shapes.push_back({.M = 64, .N = 100, .K = 700});    // last columns that fill no vector
+    shapes.push_back({.M = 17, .N = 1003, .K = 530});   // beyond L2: B by lines,
+    shapes.push_back({.M = 10, .N = 5300, .K = 100});
+    shapes.push_back({.M = 5300, .N = 10, .K = 100});  // A, in dot products, in a strip,
+    shapes.push_back({.M = 5300, .N = 17, .K = 100});
+    shapes.push_back({.M = 2700, .N = 64, .K = 200});  // in some strips
+    shapes.push_back({.M = 64, .N = 100, .K = 700});   // last columns that fill no vector
     shapes.push_back({.M = 65, .N = 49, .K = 301});
     shapes.push_back({.M = 1, .N = 97, .K = 401});  // one row, one column
     shapes.push_back({.M = 1, .N = 300, .K = 130});
@@ -325,7 +330,8 @@ TEMPLATE_TEST_CASE("gemm gives the same bits for every number of threads", "[gem
               {3, 999, 400},      {12, 12, 50000}, {1, 1, 30000},   {301, 10, 1000},
               {66, 20, 190},      {64, 16, 128},   {64, 100, 700},  {9, 9, 300},
               {1, 1000, 300},     {400, 1, 100},   {36, 1, 2000},   {20, 1, 2000},
-              {20, 1024, 600},    {70, 1024, 300}, {420, 1000, 20}, {270, 1500, 130}})
+              {20, 1024, 600},    {70, 1024, 300}, {420, 1000, 20}, {270, 1500, 130},
+              {10, 5300, 100},    {5300, 10, 100}, {5300, 17, 100}, {2700, 64, 200}})
             for (const Trans trans_a : both)
                 for (const Trans trans_b : both) {
                     const Case c{trans_a, trans_b, M, N, K, 1, 1, 0};
