@@ -49,13 +49,17 @@ struct Tile {
     Ahead<T> ahead;
 };
 
+/// What a tile does beside its sums. Those of NV vectors always fetch, where there is something to;
+/// in smaller ones a second loop would cost a short sum a tenth of its time.
+enum class Also { nothing, fetch, copy_b };
+
 /// One tile. `part`: fewer columns than the vectors have lanes, so the last vector of B and C is
 /// cut.
 ///
 /// a, b and c come in registers, since in memory they would be stores for each tile, which wait in
 /// the processor's queue behind those of C. flatten: where GCC inlines the lambdas one after
 /// another, it keeps the sums in memory.
-template <class T, int rows, int vectors, Trans trans_a, bool part, bool copies_b>
+template <class T, int rows, int vectors, Trans trans_a, bool part, Also also>
 [[gnu::flatten]] void multiply_tile(const Tile<T>& tile, const T* first_a, const T* b, T* c) {
     constexpr int L = lanes<T>;
     const FirstLanes<T> last(tile.last_columns);
@@ -90,7 +94,7 @@ template <class T, int rows, int vectors, Trans trans_a, bool part, bool copies_
                 keep<T>(sum[i][j]);
             }
         }
-        if constexpr (copies_b) {
+        if constexpr (also == Also::copy_b) {
             HANDGRAD_UNROLL
             for (int j = 0; j < vectors; ++j) store(copy_of_b + j * L, bk[j]);
             copy_of_b += vectors * L;
@@ -102,7 +106,7 @@ template <class T, int rows, int vectors, Trans trans_a, bool part, bool copies_
     Ahead<T> ahead = tile.ahead;
     const Index whole = tile.kc / 4 * 4;
     Index k = 0;
-    if (ahead.at != nullptr) {
+    if ((vectors == NV || also == Also::fetch) && ahead.at != nullptr) {
         constexpr int lines = vectors == NV ? NV : 1;
         const T* row = c;
         HANDGRAD_UNROLL
@@ -172,7 +176,9 @@ class TileFunctions {
         fill<Trans::yes, false>(std::make_integer_sequence<int, NV>{});
         fill<Trans::yes, true>(std::make_integer_sequence<int, NV>{});
     }
-    TileFunction<T> at[2][2][NV][most_rows(1)] = {};
+    typedef TileFunction<T> Functions[2][2][NV][most_rows(1)];
+    Functions plain = {};
+    Functions fetching = {};  // where multiply_by_tiles wants it, else the same
 
   private:
     template <Trans trans_a, bool part, int... i>
@@ -181,8 +187,19 @@ class TileFunctions {
     }
     template <Trans trans_a, bool part, int vectors, int... i>
     constexpr void fill_rows(std::integer_sequence<int, i...>) {
-        TileFunction<T>* rows = at[trans_a == Trans::yes][part][vectors - 1];
-        ((rows[i] = multiply_tile<T, i + 1, vectors, trans_a, part, false>), ...);
+        (fill_one<trans_a, part, vectors, i + 1>(), ...);
+    }
+    template <Trans trans_a, bool part, int vectors, int rows>
+    constexpr void fill_one() {
+        // A narrow strip of B has a packed A'. Of a large A that is streamed most tiles are whole.
+        constexpr bool wanted =
+            trans_a == Trans::yes ? vectors == NARROW : rows == most_rows(vectors);
+        constexpr Also also = wanted && vectors < NV ? Also::fetch : Also::nothing;
+        constexpr int t = trans_a == Trans::yes;
+        plain[t][part][vectors - 1][rows - 1] =
+            multiply_tile<T, rows, vectors, trans_a, part, Also::nothing>;
+        fetching[t][part][vectors - 1][rows - 1] =
+            multiply_tile<T, rows, vectors, trans_a, part, also>;
     }
 };
 template <class T>
@@ -196,16 +213,18 @@ Index most_rows_of_strip(Index columns) {
 
 /// The function for a tile of `rows` <= most_rows_of_strip<T>(columns) by `columns` <= NR.
 template <class T>
-TileFunction<T> tile_function(Trans trans_a, Index rows, Index columns) {
+TileFunction<T> tile_function(
+    Trans trans_a, Index rows, Index columns,
+    const typename TileFunctions<T>::Functions& functions = tile_functions<T>.plain) {
     const Index vectors = (columns + lanes<T> - 1) / lanes<T>;
     const bool part = columns % lanes<T> != 0;
-    return tile_functions<T>.at[trans_a == Trans::yes][part][vectors - 1][rows - 1];
+    return functions[trans_a == Trans::yes][part][vectors - 1][rows - 1];
 }
 
 /// multiply_tile for MR rows and whole vectors, which also copies B.
 template <class T, Trans trans_a, int... i>
 TileFunction<T> copying_tile_function(Index vectors, std::integer_sequence<int, i...>) {
-    constexpr TileFunction<T> of[] = {multiply_tile<T, MR, i + 1, trans_a, false, true>...};
+    constexpr TileFunction<T> of[] = {multiply_tile<T, MR, i + 1, trans_a, false, Also::copy_b>...};
     return of[vectors - 1];
 }
 template <class T>
@@ -282,19 +301,19 @@ T* scratch_for(Scratch use, Index count) {
     return static_cast<T*>(scratch(use, static_cast<std::size_t>(count) * sizeof(T)));
 }
 
-/// Rows ic .. ic + mc and columns pc .. pc + kc of op(A) as panels of most_rows * kc elements each.
-template <class T>
-void pack_a_block(T* packed, Index most_rows, const Product<T>& p, Index ic, Index mc, Index pc,
-                  Index kc) {
-    const Index mr = even_piece(mc, most_rows);
+/// Rows ic .. ic + mc and columns pc .. pc + kc of op(A) as panels of panel_rows * kc elements
+/// each.
+template <class T, Index panel_rows>
+void pack_a_block(T* packed, const Product<T>& p, Index ic, Index mc, Index pc, Index kc) {
+    const Index mr = even_piece(mc, panel_rows);
     constexpr int many = 32 / MR;
     Index ir = 0;
-    if (p.trans_a == Trans::yes && mr == MR)
+    if (p.trans_a == Trans::yes && mr == MR && panel_rows == MR)
         for (; ir + many * mr <= mc; ir += many * mr)
             pack_many_along<T, many>(packed + ir * kc, MR * kc, p.a(ic + ir, pc), p.lda, kc);
     for (; ir < mc; ir += mr) {
-        pack_a(packed + ir / mr * most_rows * kc, most_rows, p.trans_a, p.a(ic + ir, pc), p.lda,
-               smaller(mc - ir, mr), kc);
+        pack_a<T, panel_rows>(packed + ir / mr * panel_rows * kc, p.trans_a, p.a(ic + ir, pc),
+                              p.lda, smaller(mc - ir, mr), kc);
     }
 }
 
@@ -313,7 +332,7 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
     // A that is not copied may take more of L2, if it fits as a whole.
     const bool whole_a = !way.pack_a && p.M * pc_step * Index{sizeof(T)} <= caches().l2 * 3 / 8;
     const Index ic_step = even_piece(p.M, whole_a ? p.M : most.mc, MR);
-    const Index panel_rows = way.narrow ? most_rows(NARROW) / MR * MR : MR;
+    const Index panel_rows = way.narrow ? NARROW_ROWS : MR;
     T* packed_a = nullptr;
     T* packed_b = nullptr;
     if (way.pack_a)
@@ -327,6 +346,10 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                                   (smaller(p.N, used_once ? NR<T> : jc_step) + L) * pc_step);
     const Trans trans_a = way.pack_a ? Trans::yes : p.trans_a;
     const bool far = p.elements() * Index{sizeof(T)} > caches().l2;
+    // The processor itself fetches rows that are streamed, in time if K is short.
+    const bool looks_ahead = far && !way.rows_first;
+    const bool looks_far_ahead = far && (way.narrow || way.streams_a);
+    const auto& functions = looks_far_ahead ? tile_functions<T>.fetching : tile_functions<T>.plain;
 
     Tile<T> tile;
     tile.ldc = p.ldc;
@@ -358,7 +381,9 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                 const Index b_next = !along ? 0 : way.pack_b ? jr_step * kc : jr_step;
                 const Index c_next = along ? jr_step : ir_step * p.ldc;
                 const Index bias_next = along ? jr_step : 0;
-                if (way.pack_a) pack_a_block(packed_a, panel_rows, p, ic, mc, pc, kc);
+                if (way.pack_a && way.narrow)
+                    pack_a_block<T, NARROW_ROWS>(packed_a, p, ic, mc, pc, kc);
+                if (way.pack_a && !way.narrow) pack_a_block<T, MR>(packed_a, p, ic, mc, pc, kc);
                 const Index next_ic = ic + mc < p.M ? ic + mc : 0;
                 const Index next_pc = next_ic > 0 ? pc : pc + kc;
 
@@ -383,29 +408,29 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                     b = panel;
                     tile.ldb = width;
                 };
-                // What tile t of the strip at jr fetches: its share of the next strip of B, as it
-                // was packed or as it will be, or of the next block of A.
-                const auto look_ahead = [&](Index jr, Index t) -> Ahead<T> {
-                    const bool first = ic == 0, plain_b = p.trans_b == Trans::no;
-                    const bool enough = tiles >= 16;
-                    // Where nobody else has fetched it, B comes just before its use.
-                    const Ahead<T> soon{b + 16 * p.ldb, L, p.ldb, true};
+                // What tile t of the strip at jr fetches. Where A is streamed: the tiles of a row
+                // their shares of the next row's; in narrow strips: the first that of B after the
+                // next.
+                const auto look_far_ahead = [&](Index jr, Index t) -> Ahead<T> {
                     if (way.streams_a) {
-                        // The tiles of a row fetch shares of the next row's A.
                         const Index strips = (nc + jr_step - 1) / jr_step;
                         const Index each_k = larger(1, ir_step / strips);
                         const Index later = larger(ir_step * p.lda, far_ahead<T>);
                         const T* a = p.a(ic + t * ir_step, 0);
                         return {a + later + jr / jr_step * kc * each_k, 0, each_k, true};
                     }
-                    if (way.narrow && t > 0) return {b};
-                    if (way.narrow) {
-                        const Index later = jr + 2 * jr_step;
-                        const T* at = later < nc ? b + 2 * jr_step : p.b(next_pc, jc + later - nc);
-                        return {at, 0, p.ldb, true};
-                    }
-                    // The processor itself fetches rows that are streamed.
-                    if (way.rows_first) return tile.copy_of_b != nullptr ? soon : Ahead<T>{};
+                    if (t > 0) return {b};
+                    const Index later = jr + 2 * jr_step;
+                    const T* at = later < nc ? b + 2 * jr_step : p.b(next_pc, jc + later - nc);
+                    return {at, 0, p.ldb, true};
+                };
+                // Else: its share of the next strip of B, as it was packed or as it will be, or of
+                // the next block of A.
+                const auto look_ahead = [&](Index jr, Index t) -> Ahead<T> {
+                    const bool first = ic == 0, plain_b = p.trans_b == Trans::no;
+                    const bool enough = tiles >= 16;
+                    // Where nobody else has fetched it, B comes just before its use.
+                    const Ahead<T> soon{b + 16 * p.ldb, L, p.ldb, true};
                     if (!way.pack_b && plain_b && ic + t == 0 && (jr == 0 || !enough)) return soon;
                     if (!way.pack_b && !enough) return {b};
                     const Index shares = first && !plain_b ? NR<T> / NV : 4, quarter = kc / 4;
@@ -427,14 +452,17 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                     }
                     return {b};
                 };
-                // `count` tiles from that at (ir, jr) on, along the loop that is innermost.
-                const auto multiply = [&](Index ir, Index jr, Index count) {
+                // `count` tiles from that at (ir, jr) on, along the loop that is innermost. Called,
+                // and not inlined, it would cost short sums 3 %.
+                const auto multiply = [&](Index ir, Index jr, Index count)
+                    __attribute__((always_inline)) {
                     const T* a =
                         way.pack_a ? packed_a + ir / ir_step * panel_rows * kc : p.a(ic + ir, pc);
                     T* c = p.c(ic + ir, jc + jr);
                     tile.bias = its_bias;
-                    const bool wide = nr > (NV - 1) * L;
-                    if (far && (wide || way.narrow || way.streams_a))
+                    if (looks_far_ahead)
+                        tile.ahead = look_far_ahead(jr, ir / ir_step);
+                    else if (looks_ahead)
                         tile.ahead = look_ahead(jr, ir / ir_step);
                     if (tile.copy_of_b != nullptr) {
                         copying_tile_function<T>(trans_a, nr)(tile, a, b, c);
@@ -443,7 +471,8 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                         tile.copy_of_b = nullptr;
                         return;
                     }
-                    const auto function = tile_function<T>(trans_a, smaller(mc - ir, ir_step), nr);
+                    const auto function =
+                        tile_function<T>(trans_a, smaller(mc - ir, ir_step), nr, functions);
                     for (Index n = 0; n < count; ++n) {
                         function(tile, a + n * a_next, b + n * b_next, c + n * c_next);
                         if (its_bias != nullptr) tile.bias += bias_next;

@@ -642,7 +642,8 @@ Way choose_way(const Product<T>& p) {
     const bool few_rows =
         p.M < (l2_feeds_strips ? 64 : 2 * MR + 1) && (p.M * NARROW >= 8 || collides);
     const bool more_rows = vector_bytes == 64 && p.M < 64 * MR && collides && !way.pack_b;
-    if (plain_b && p.K * p.N > l2 && (few_rows || more_rows)) return by_lines<T>;
+    if (plain_b && p.K * p.N > (collides ? l2 : 2 * l2) && (few_rows || more_rows))
+        return by_lines<T>;
     return way;
 }
 

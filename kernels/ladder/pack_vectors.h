@@ -71,16 +71,16 @@ void pack_many_along(T* panel, Index ld_panel, const T* in, Index ld_in, Index K
     }
 }
 
-/// A panel of op(A): `rows` <= ld_panel rows from a on, K columns; columns of the panel are
-/// ld_panel apart, a multiple of MR.
-template <class T>
-void pack_a(T* panel, Index ld_panel, Trans trans_a, const T* a, Index lda, Index rows, Index K) {
+/// A panel of op(A): `rows` <= panel_rows rows from a on, K columns; rows of the panel are
+/// panel_rows apart, a multiple of MR.
+template <class T, Index panel_rows>
+void pack_a(T* panel, Trans trans_a, const T* a, Index lda, Index rows, Index K) {
     constexpr int width = MR < lanes<T> ? MR : lanes<T>;
     if (trans_a == Trans::yes) {
-        pack_along(panel, ld_panel, a, lda, rows, K);
+        pack_along(panel, panel_rows, a, lda, rows, K);
     } else {
         for (Index i = 0; i < rows; i += width)
-            pack_across<T, width>(panel + i, ld_panel, a + i * lda, lda, smaller(rows - i, width),
+            pack_across<T, width>(panel + i, panel_rows, a + i * lda, lda, smaller(rows - i, width),
                                   K);
     }
 }

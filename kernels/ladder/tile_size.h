@@ -25,6 +25,9 @@ constexpr int most_rows(int vectors) {
     return rows < 2 * MR ? rows : 2 * MR;
 }
 
+/// Rows of the tallest tile in a narrow strip that are a multiple of MR.
+inline constexpr int NARROW_ROWS = most_rows(NARROW) / MR * MR;
+
 /// Columns of a whole tile.
 template <class T>
 inline constexpr int NR = NV* lanes<T>;
