@@ -178,7 +178,7 @@ class TileFunctions {
     }
     typedef TileFunction<T> Functions[2][2][NV][most_rows(1)];
     Functions plain = {};
-    Functions fetching = {};  // where multiply_by_tiles wants it, else the same
+    Functions fetching = {};  // where multiply_by_tiles asks for it, else the same
 
   private:
     template <Trans trans_a, bool part, int... i>
@@ -191,9 +191,11 @@ class TileFunctions {
     }
     template <Trans trans_a, bool part, int vectors, int rows>
     constexpr void fill_one() {
-        // A narrow strip of B has a packed A'. Of a large A that is streamed most tiles are whole.
-        constexpr bool wanted =
-            trans_a == Trans::yes ? vectors == NARROW : rows == most_rows(vectors);
+        // A narrow strip of B has a packed A'. Of an A that is streamed nearly all tiles are as
+        // high as the widest strip allows.
+        constexpr bool wanted = trans_a == Trans::yes
+                                    ? vectors == NARROW
+                                    : memory_is_slow && is_most_rows(rows, vectors);
         constexpr Also also = wanted && vectors < NV ? Also::fetch : Also::nothing;
         constexpr int t = trans_a == Trans::yes;
         plain[t][part][vectors - 1][rows - 1] =
@@ -268,7 +270,7 @@ struct Way {
     bool pack_a = true, pack_b = true;
     bool rows_first = false;  // the 1st and the 2nd loop change places, and B's block is in L2
     Index kc = 0;             // 0: that of blocking()
-    bool narrow = false;      // strips of NARROW vectors
+    bool narrow = false;      // strips of NARROW vectors, with A packed
     bool streams_a = false;   // a row of tiles fetches the next one's A; needs kc = K
 };
 
@@ -287,9 +289,6 @@ inline Index next_piece(Index left, Index step, Index grain) {
     const bool one_too_many = left > step && left <= step + grain;
     return one_too_many && step > 2 * grain ? step - grain : smaller(left, step);
 }
-
-/// Do multiply-adds with the elements of a cache line take less time than the line?
-inline constexpr bool memory_is_slow = vector_bytes > 16;
 
 /// A stream from beyond L2 is fetched so many elements ahead, at least.
 template <class T>
@@ -331,7 +330,7 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
     const Index jc_step = even_piece(p.N, way.rows_first ? in_l2 : most.nc, NR<T>);
     // A that is not copied may take more of L2, if it fits as a whole.
     const bool whole_a = !way.pack_a && p.M * pc_step * Index{sizeof(T)} <= caches().l2 * 3 / 8;
-    const Index ic_step = even_piece(p.M, whole_a ? p.M : most.mc, MR);
+    const Index ic_step = even_piece(p.M, whole_a || way.streams_a ? p.M : most.mc, MR);
     const Index panel_rows = way.narrow ? NARROW_ROWS : MR;
     T* packed_a = nullptr;
     T* packed_b = nullptr;
@@ -346,9 +345,9 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                                   (smaller(p.N, used_once ? NR<T> : jc_step) + L) * pc_step);
     const Trans trans_a = way.pack_a ? Trans::yes : p.trans_a;
     const bool far = p.elements() * Index{sizeof(T)} > caches().l2;
-    // The processor itself fetches rows that are streamed, in time if K is short.
-    const bool looks_ahead = far && !way.rows_first;
     const bool looks_far_ahead = far && (way.narrow || way.streams_a);
+    // The processor itself fetches rows that are streamed, if there are enough multiply-adds.
+    const bool looks_ahead = far && !way.rows_first && !looks_far_ahead;
     const auto& functions = looks_far_ahead ? tile_functions<T>.fetching : tile_functions<T>.plain;
 
     Tile<T> tile;
@@ -408,16 +407,19 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                     b = panel;
                     tile.ldb = width;
                 };
-                // What tile t of the strip at jr fetches. Where A is streamed: the tiles of a row
-                // their shares of the next row's; in narrow strips: the first that of B after the
-                // next.
+                // Where nobody else has fetched it, B comes just before its use.
+                const auto soon = [&]() -> Ahead<T> { return {b + 16 * p.ldb, L, p.ldb, true}; };
+                // What tile t of the strip at jr fetches. Where A is streamed, all tiles of a row
+                // their shares of the next row's; in narrow strips, the first that of B after the
+                // next, and others no more than C.
                 const auto look_far_ahead = [&](Index jr, Index t) -> Ahead<T> {
                     if (way.streams_a) {
                         const Index strips = (nc + jr_step - 1) / jr_step;
-                        const Index each_k = larger(1, ir_step / strips);
+                        const Index strip = (jr + jr_step - 1) / jr_step;
+                        const Index each_k = (ir_step + strips - 1) / strips;
                         const Index later = larger(ir_step * p.lda, far_ahead<T>);
                         const T* a = p.a(ic + t * ir_step, 0);
-                        return {a + later + jr / jr_step * kc * each_k, 0, each_k, true};
+                        return {a + later + strip * kc * each_k, 0, each_k, true};
                     }
                     if (t > 0) return {b};
                     const Index later = jr + 2 * jr_step;
@@ -429,9 +431,8 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                 const auto look_ahead = [&](Index jr, Index t) -> Ahead<T> {
                     const bool first = ic == 0, plain_b = p.trans_b == Trans::no;
                     const bool enough = tiles >= 16;
-                    // Where nobody else has fetched it, B comes just before its use.
-                    const Ahead<T> soon{b + 16 * p.ldb, L, p.ldb, true};
-                    if (!way.pack_b && plain_b && ic + t == 0 && (jr == 0 || !enough)) return soon;
+                    if (!way.pack_b && plain_b && ic + t == 0 && (jr == 0 || !enough))
+                        return soon();
                     if (!way.pack_b && !enough) return {b};
                     const Index shares = first && !plain_b ? NR<T> / NV : 4, quarter = kc / 4;
                     if (t < shares && jr + nr < nc) {
@@ -465,10 +466,12 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                     else if (looks_ahead)
                         tile.ahead = look_ahead(jr, ir / ir_step);
                     if (tile.copy_of_b != nullptr) {
+                        if (far && way.rows_first) tile.ahead = soon();
                         copying_tile_function<T>(trans_a, nr)(tile, a, b, c);
                         b = tile.copy_of_b;
                         tile.ldb = nr;
                         tile.copy_of_b = nullptr;
+                        tile.ahead = {};
                         return;
                     }
                     const auto function =

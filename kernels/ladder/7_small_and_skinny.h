@@ -7,7 +7,7 @@
 //
 //   - as it lies      rung 5's loops without packing
 //   - rows first      where C or A is the large one: its rows are streamed, B stays in L2
-//   - by lines        where B is: strips of one cache line, which all rows of A use at once
+//   - by lines        where B is, of A' B and A B: strips of a cache line
 //   - dot products    A B': both operands lie along k, so that vectors run along k too, and nothing
 //                     has to be turned. Their lanes are added at the end of a long sum.
 //   - one row         B is streamed, eight rows at a time
@@ -15,8 +15,8 @@
 //
 // What is streamed comes from beyond L2, and each use of it must find it there. The processor sees
 // rows coming and fetches them, but too late for these few multiply-adds, and not where rows are
-// short or used piece by piece. So the tile in work asks for what follows 8 KB on or more: that
-// makes up to twice the speed.
+// short or used piece by piece. So the tile in work asks for what follows the next: that makes up
+// to twice the speed.
 //
 // A vector of a tile that C's few columns do not fill takes as long as a full one. Of 100 columns
 // tiles make 96, and the last four go another way, as do all columns where there are but a few:
@@ -43,8 +43,8 @@ template <class T>
 inline constexpr Way as_it_lies{
     .pack_a = false, .pack_b = false, .rows_first = false, .kc = 2048 / Index{sizeof(T)}};
 
-/// B in strips of a cache line, each a column of lines that lie far apart. The first tile brings
-/// those of the strip after the next.
+/// B in strips of a cache line, each a column of lines that lie far apart. All rows of A use it at
+/// once, sixteen to a tile, and the first tile brings the lines of the strip after the next.
 template <class T>
 inline constexpr Way by_lines{.pack_b = false, .kc = 1024 / Index{sizeof(T)}, .narrow = true};
 
@@ -88,9 +88,14 @@ inline constexpr int DOT_ROWS = 4, DOT_COLUMNS = 5;  // 20 of 32 registers for s
 inline constexpr int DOT_ROWS = 4, DOT_COLUMNS = 3;  // 12 of 16 registers for sums, 4 to load
 #endif
 
-// So many lines at once, though most of them twice, keep memory busy. Fewer do not, nor more, where
-// there are fewer multiply-adds between them.
-inline constexpr int DOT_LINES_AHEAD = vector_bytes == 64 ? 6 : 1;
+/// Lines of what comes next that a tile asks for with each vector of k. Six keep memory busy,
+/// though it needs only half of them where two tiles use the same rows; multiply-adds of shorter
+/// vectors leave no time for so many.
+constexpr int dot_lines_ahead(int rows, int columns) {
+    const int needed = rows * vector_bytes / 64, most = vector_bytes == 64 ? 6 : 2;
+    if (columns == DOT_COLUMNS) return vector_bytes == 64 ? most : 1;
+    return needed < most ? (needed > 0 ? needed : 1) : most;
+}
 
 /// Rows of the tallest tile of so many columns. Those of fewer columns than the widest have as many
 /// sums as a vector has lanes, or a multiple.
@@ -142,11 +147,11 @@ template <class T, int rows, int columns>
     const Index whole_k = tile.K / L * L;
     const auto whole = [](const T* p) { return load(p); };
     if (tile.ahead != nullptr) {
+        constexpr int lines = dot_lines_ahead(rows, columns);
         const T* ahead = tile.ahead;
         for (Index k = 0; k < whole_k; k += L) {
             HANDGRAD_UNROLL
-            for (int i = 0; i < DOT_LINES_AHEAD; ++i)
-                __builtin_prefetch(ahead + i * line<T>, 0, 2);  // L2
+            for (int i = 0; i < lines; ++i) __builtin_prefetch(ahead + i * line<T>, 0, 2);  // L2
             ahead += tile.ahead_next;
             add_products(k, whole);
         }
@@ -271,6 +276,7 @@ void multiply_by_dots(Product<T> p, const T* bias = nullptr, bool relu = false) 
     const Index in_use = large_b ? columns : rows, ld = large_b ? p.ldb : p.lda;
     const Index sharers = large_b ? (p.M + rows - 1) / rows : (p.N + columns - 1) / columns;
     tile.ahead_next = in_use * lanes<T> / sharers;
+    const bool asks_ahead = memory_is_slow && far && p.N > 1 && ld <= 2 * p.K;
     const auto ahead = [&](Index at) {
         const Index sharer = at / (large_b ? rows : columns);
         return larger(in_use * ld, far_ahead<T>) + sharer * in_use * ld / sharers;
@@ -280,8 +286,7 @@ void multiply_by_dots(Product<T> p, const T* bias = nullptr, bool relu = false) 
         tile.b = p.b(0, j);
         tile.c = p.c(i, j);
         tile.bias = bias_from(bias, i * tile.ld_bias + j);
-        if (far && p.N > 1 && memory_is_slow)
-            tile.ahead = (large_b ? tile.b : tile.a) + ahead(large_b ? i : j);
+        if (asks_ahead) tile.ahead = (large_b ? tile.b : tile.a) + ahead(large_b ? i : j);
         const Index m = smaller(p.M - i, rows);
         dot_functions<T>.at[n - 1][m - 1](tile);
     };
@@ -614,8 +619,8 @@ Way choose_way(const Product<T>& p) {
     // Of few strips of B each tile asks for its share of the A that comes next.
     const bool short_k = p.K <= 128 && (p.M >= 128 || p.K * p.N <= l2 / 2);
     const bool wide_block = l2 / 2 >= 512 * blocking<T>().kc;
-    const bool streams_a =
-        memory_is_slow && plain_a && p.M * p.K > l2 && p.K * p.N <= l2 / 2 && p.N <= 4 * NR<T>;
+    const bool streams_a = memory_is_slow && plain_a && p.M * p.K > l2 && p.lda <= 2 * p.K &&
+                           p.K * p.N <= l2 / 2 && p.N <= 4 * NR<T>;
     const bool rows_first =
         (streams_a && p.N > NR<T>) ||
         (p.M * p.N > l2 * 3 / 4 && (short_k || (plain_a && large && wide_block)));
@@ -624,7 +629,8 @@ Way choose_way(const Product<T>& p) {
     Way way = as_it_lies<T>;
     way.rows_first = rows_first;
     way.streams_a = streams_a;
-    if (streams_a || rows_first) way.kc = streams_a ? p.K : 0;
+    if (rows_first) way.kc = 0;
+    if (streams_a) way.kc = p.K;
     // Half of L1 is for what a column of tiles reads again: a strip of B, and of A' whole lines.
     const Index each_k = NR<T> + (plain_a ? 0 : few<T>);
     const bool long_strips = !l2_feeds_strips && p.K * each_k * Index{sizeof(T)} > caches().l1 / 2;
@@ -636,14 +642,13 @@ Way choose_way(const Product<T>& p) {
     way.pack_b = !plain_b || (p.N < L && p.M >= 64) ||
                  (rows_first && (p.K > few_pages || collide<T>(p.K, p.ldb))) ||
                  (long_strips && (p.M >= 64 || !in_l2));
-    // Few rows of A use a B from beyond L2 up once or twice, and want its lines on their way early;
-    // those of its rows that collide do not wait in L1, or in L2.
-    const bool collides = collide<T>(p.K, p.ldb);
-    const bool few_rows =
-        p.M < (l2_feeds_strips ? 64 : 2 * MR + 1) && (p.M * NARROW >= 8 || collides);
+    // Few rows of A use up a B from beyond L2 at once, and want its lines on their way early; those
+    // of its rows that collide do not wait in L1, or in L2. Where L2 cannot feed strips, that is
+    // worth two tiles of rows, and elsewhere more; eight sums must be under way.
+    const bool collides = collide<T>(p.K, p.ldb), far_b = p.K * p.N > (collides ? l2 : 2 * l2);
+    const bool few_rows = p.M <= (l2_feeds_strips ? 63 : 2 * MR) && (p.M * NARROW >= 8 || collides);
     const bool more_rows = vector_bytes == 64 && p.M < 64 * MR && collides && !way.pack_b;
-    if (plain_b && p.K * p.N > (collides ? l2 : 2 * l2) && (few_rows || more_rows))
-        return by_lines<T>;
+    if (plain_b && far_b && (few_rows || more_rows)) return by_lines<T>;
     return way;
 }
 
@@ -659,7 +664,7 @@ template <class T>
 Plan choose_plan(const Product<T>& p) {
     const Index tiled = tiled_columns(p);
     Plan plan{tiled, choose_way(part_of(p, {0, p.M}, {0, tiled})), as_it_lies<T>};
-    if (tiled < p.N && p.trans_a == Trans::yes) {
+    if (tiled == 0 && p.trans_a == Trans::yes) {
         const Way way = choose_way(turned_around(p));
         if (way.narrow) plan.turned = way;
     }
@@ -674,7 +679,8 @@ Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
     const bool no_tiles = plan.tiled == 0, dots = no_tiles && p.trans_a == Trans::no;
     const bool copies =
         dots || plan.way.narrow || (plan.way.pack_b && !(plan.way.rows_first && p.K <= few_pages));
-    if ((no_tiles && !dots) || (!copies && p.M >= 2 * MR * threads)) return {threads, 1};
+    if (no_tiles && !dots) return {threads, 1, line<T>};
+    if (!copies && p.M >= 2 * MR * threads) return {threads, 1};
     Grid grid = squarest_grid(p, threads);
     if (dots && p.N <= lanes<T>) grid = {threads, 1};
     if (dots) grid.row_grain = DOT_ROWS;

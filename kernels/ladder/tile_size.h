@@ -16,13 +16,20 @@ inline constexpr int MR = 8, NV = 3;  // 24 of 32 registers for C, 3 for B, 2 or
 inline constexpr int MR = 4, NV = 2;  // 8 of 16 registers for C, 2 for B, 1 for A, 1 for a product
 #endif
 
-/// Vectors of a narrow strip, which is a cache line wide.
+/// Vectors of a narrow strip: a cache line, where registers have room for one.
 inline constexpr int NARROW = 64 / vector_bytes < NV ? 64 / vector_bytes : NV;
 
 /// Rows of the tallest tile that has so many vectors of columns.
 constexpr int most_rows(int vectors) {
     const int rows = MR * NV / vectors;
     return rows < 2 * MR ? rows : 2 * MR;
+}
+
+/// Is the tallest tile of some strip so high, at least `vectors` wide?
+constexpr bool is_most_rows(int rows, int vectors) {
+    for (int v = vectors; v <= NV; ++v)
+        if (rows == most_rows(v)) return true;
+    return false;
 }
 
 /// Rows of the tallest tile in a narrow strip that are a multiple of MR.
@@ -41,5 +48,8 @@ inline constexpr Index line = 64 / Index{sizeof(T)};
 // the processors that have AVX-512, and 32 at best on others, of which 24 are counted on.
 inline constexpr int strip_bytes_per_cycle = 2 * (NV * vector_bytes + 64) / (MR * NV);
 inline constexpr bool l2_feeds_strips = strip_bytes_per_cycle <= 24;
+
+/// Do multiply-adds with the elements of a cache line take less time than the line?
+inline constexpr bool memory_is_slow = vector_bytes > 16;
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -58,9 +58,10 @@ std::vector<Case> edge_cases() {
     shapes.push_back({.M = 70, .N = 50, .K = 300});
     shapes.push_back({.M = 9, .N = 1000, .K = 1100});
     shapes.push_back({.M = 260, .N = 1030, .K = 520});  // all of A' B packed
-    shapes.push_back({.M = 10, .N = 1024, .K = 300});   // each strip of B packed and used once
-    shapes.push_back({.M = 17, .N = 1003, .K = 530});   // beyond L2: B by lines,
-    shapes.push_back({.M = 10, .N = 5300, .K = 100});
+    shapes.push_back({.M = 10, .N = 1024, .K = 300});
+    shapes.push_back({.M = 17, .N = 1024, .K = 530});  // beyond an L2 of 1 MB or 2: B by lines,
+    shapes.push_back({.M = 17, .N = 1003, .K = 530});  // beyond one of 1 MB,
+    shapes.push_back({.M = 7, .N = 5301, .K = 101});
     shapes.push_back({.M = 5300, .N = 10, .K = 100});  // A, in dot products, in a strip,
     shapes.push_back({.M = 5300, .N = 17, .K = 100});
     shapes.push_back({.M = 2700, .N = 64, .K = 200});  // in some strips
@@ -331,7 +332,7 @@ TEMPLATE_TEST_CASE("gemm gives the same bits for every number of threads", "[gem
               {66, 20, 190},      {64, 16, 128},   {64, 100, 700},  {9, 9, 300},
               {1, 1000, 300},     {400, 1, 100},   {36, 1, 2000},   {20, 1, 2000},
               {20, 1024, 600},    {70, 1024, 300}, {420, 1000, 20}, {270, 1500, 130},
-              {10, 5300, 100},    {5300, 10, 100}, {5300, 17, 100}, {2700, 64, 200}})
+              {7, 5301, 101},     {5301, 7, 101},  {5300, 17, 100}, {2700, 64, 200}})
             for (const Trans trans_a : both)
                 for (const Trans trans_b : both) {
                     const Case c{trans_a, trans_b, M, N, K, 1, 1, 0};
