@@ -7,28 +7,34 @@
 // too, but on a virtual machine only for still larger arrays.
 //
 // Beyond L2, what only adds and multiplies is bound by memory. The functions of math.h are bound by
-// arithmetic as long as their arrays are in L3: at 256 KiB, on an Intel Xeon with AVX-512 that
-// others used, an element of exp takes 0.23 ns, sigmoid 0.38, tanh 0.58, gelu 0.87, softplus 0.91
-// and erf 0.92, where relu takes 0.29 at 8 MiB. In memory most are at the copy's speed.
+// arithmetic as long as their arrays are in L3: a Zen 4 with 1 MB of L2 copies 8 MiB at 72 GB/s and
+// 128 MiB at 26, with both arrays counted, where exp makes 45 and tanh 21. From memory most are at
+// the copy's speed.
 //
-// On that Xeon with 2 MB of L2 these stay below 80 %, in %copy at 8 MiB and at 128 MiB on one
-// thread of a virtual machine that others used heavily, which slows arithmetic more than the copy
+// There these stay below 80 %, in %copy at 8 MiB and at 128 MiB on one thread
 // (--benchmark_min_time=0.03, medians of three runs):
-//   log 58 138, erf 31 88, tanh 67 132, silu 64 140, softplus 41 91, gelu 32 98, gelu_backward 44
-//     127, gelu_tanh 50 136, bce 32 88, bce_with_logits 53 105, and their like: arithmetic, as
-//     above
-//   logsumexp_x10 23 62, _x128 42 71, _x1000 34 66; softmax_x10 50 77, _x128 70 114, _x1000 63 107;
-//     log_softmax_x10 33 69, _x128 48 108, _x1000 55 108; cross_entropy_x10 41 66, _x128 51 113,
-//     _x1000 60 103: exp of each number after its row's maximum; of ten columns also their way into
-//     lanes; and reductions count no writes
-//   layer_norm_x10 45 77, _x128 68 124, _x1000 74 124, its backward x10 45 63, _x128 64 117, _x1000
-//     58 100, channel_moments_7 42 90: each vector becomes two of doubles, by exchanges and
+//   exp 69 163, log 44 102, sqrt 64 138, erf 21 45, tanh 32 78, sigmoid 43 114, silu 40 109,
+//   softplus
+//     20 47, gelu 20 49, gelu_backward 26 71, gelu_tanh 30 82, bce 22 51, bce_with_logits 25 67,
+//     and their like: arithmetic, as above
+//   logsumexp_x10 16 37, _x128 22 45, _x1000 26 59; softmax_x10 25 51, _x128 37 79, _x1000 46 90;
+//     log_softmax_x10 20 42, _x128 29 64, _x1000 44 84; cross_entropy_x10 21 38, _x128 29 64,
+//     _x1000 42 82, and their backwards of ten columns: exp of each number after its row's maximum;
+//     of ten columns also their way into lanes; and reductions count no writes
+//   sum_rows 71-78 93-106, reduce_sum_x10 43 71, reduce_max_x10 42 64, sum_squares 74 105: memory
+//     gives what is only read no faster than what is copied
+//   layer_norm_x10 27 49, _x128 32 72, _x1000 47 85, its backward x10 28 36, _x128 34 76, _x1000 37
+//     61, channel_moments_7 27 51, _28 44 104: each vector becomes two of doubles, by exchanges and
 //     conversions
-//   batch_norm_backward_28 71 66, _7 48 62: five passes over memory that count as three, where the
-//     channels in work do not fit L2
-//   max_pool2d_7 53 97, avg_pool2d_7 51 94, its backward 41 76, gather_rows_x10 57 81: loads and
-//     stores of pieces that straddle cache lines
-//   dropout 39 97: ten rounds of Philox
+//   batch_norm_7 70 114, its backward 32 53, _28 55 48: five passes over memory that count as
+//   three,
+//     where the channels in work do not fit L2; prelu_7 62 118
+//   max_pool2d_7 31 51, _28 47 90, avg_pool2d_7 34 52, _28 54 96, its backward 26 43 and 66 99;
+//     gather_rows_x10 46 89, _x128 91 68, gather_walk_x10 50 93, _x128 91 63, scale_rows_x10 49
+//     118, add_at_walk_x10 50 135: loads and stores of pieces that straddle cache lines, or lie
+//     apart
+//   transpose 49 35: its lines lie a row apart
+//   dropout 29 61: ten rounds of Philox
 #include <benchmark/benchmark.h>
 
 #include <cstring>

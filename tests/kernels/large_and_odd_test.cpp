@@ -104,6 +104,24 @@ TEST_CASE("results beyond the caches are those within them", "[kernels]") {
     }
 }
 
+TEST_CASE("sums of rows beyond the caches are exact on whole numbers", "[kernels]") {
+    const Index n = cpu::caches().l3 / Index{sizeof(float)} + 100'003;
+    if (n > 17 << 20) return;  // too much memory for a test
+    std::vector<float> x(static_cast<std::size_t>(n));
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 7) - 3;
+    on_every_isa<float>([&](const Backend<float>& backend) {
+        for (const Index cols : {10, 72, 77}) {
+            const Index rows = n / cols;
+            std::vector<float> expected(static_cast<std::size_t>(cols), 1), got = expected;
+            for (Index i = 0; i < rows * cols; ++i)
+                expected[static_cast<std::size_t>(i % cols)] += x[static_cast<std::size_t>(i)];
+            backend.sum_rows(got.data(), x.data(), rows, cols);
+            INFO(rows << " rows of " << cols);
+            CHECK(got == expected);
+        }
+    });
+}
+
 TEMPLATE_TEST_CASE("reductions of rows of every length", "[kernels]", float, double) {
     using T = TestType;
     constexpr double eps = std::numeric_limits<T>::epsilon();
