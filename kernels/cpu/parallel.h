@@ -5,10 +5,10 @@
 // are slower than one. So every kernel states what its work would cost on one thread, and gets as
 // many threads as that pays for. Results must not depend on how many that are.
 //
-// The waiting policy is libgomp's own, to spin for some milliseconds and then to sleep. Spinning for
-// ever (OMP_WAIT_POLICY=active) is no faster, and takes a core from others: a step of 784-128-10 at
-// batch 16 on two threads of a Zen 4 takes 48 to 52 us either way. Sleeping at once (passive) makes
-// it 80 us, as on one thread, for two then pay nowhere in it (bench_training_step).
+// The waiting policy is libgomp's own, to spin for some milliseconds and then to sleep. Spinning
+// for ever (OMP_WAIT_POLICY=active) is no faster, and takes a core from others: a step of
+// 784-128-10 at batch 16 on two threads of a Zen 4 takes 48 to 52 us either way. Sleeping at once
+// (passive) makes it 80 us, as on one thread, for two then pay nowhere in it (bench_training_step).
 #pragma once
 
 #include "kernels/backend.h"
