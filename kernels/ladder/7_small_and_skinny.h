@@ -276,7 +276,9 @@ void multiply_by_dots(Product<T> p, const T* bias = nullptr, bool relu = false) 
     const Index in_use = large_b ? columns : rows, ld = large_b ? p.ldb : p.lda;
     const Index sharers = large_b ? (p.M + rows - 1) / rows : (p.N + columns - 1) / columns;
     tile.ahead_next = in_use * lanes<T> / sharers;
-    const bool asks_ahead = memory_is_slow && far && p.N > 1 && ld <= 2 * p.K;
+    // A single column takes all that L3 gives by itself.
+    const bool from_memory = p.elements() * Index{sizeof(T)} > caches().l3 / 2;
+    const bool asks_ahead = memory_is_slow && far && (p.N > 1 || from_memory) && ld <= 2 * p.K;
     const auto ahead = [&](Index at) {
         const Index sharer = at / (large_b ? rows : columns);
         return larger(in_use * ld, far_ahead<T>) + sharer * in_use * ld / sharers;
