@@ -7,16 +7,14 @@
 // too, but on a virtual machine only for still larger arrays.
 //
 // Beyond L2, what only adds and multiplies is bound by memory. The functions of math.h are bound by
-// arithmetic as long as their arrays are in L3: a Zen 4 with 1 MB of L2 copies 8 MiB at 72 GB/s and
-// 128 MiB at 26, with both arrays counted, where exp makes 45 and tanh 21. From memory most are at
-// the copy's speed.
+// arithmetic as long as their arrays are in L3: a Zen 4 with 1 MB of L2 copies 8 MiB at 72 GB/s,
+// where exp makes 45 and tanh 21. It copies 128 MiB at 26; there most are at the copy's speed.
 //
-// There these stay below 80 %, in %copy at 8 MiB and at 128 MiB on one thread
+// On that Zen 4 these stay below 80 %, in %copy at 8 MiB and at 128 MiB on one thread
 // (--benchmark_min_time=0.03, medians of three runs):
-//   exp 69 163, log 44 102, sqrt 64 138, erf 21 45, tanh 32 78, sigmoid 43 114, silu 40 109,
-//   softplus
-//     20 47, gelu 20 49, gelu_backward 26 71, gelu_tanh 30 82, bce 22 51, bce_with_logits 25 67,
-//     and their like: arithmetic, as above
+//   exp 69 163, log 44 102, sqrt 64 138, erf 21 45, tanh 32 78, sigmoid 43 114, silu 40 109, gelu
+//     20 49, gelu_backward 26 71, gelu_tanh 30 82, softplus 20 47, bce 22 51, bce_with_logits 25
+//     67, and their like: arithmetic, as above
 //   logsumexp_x10 16 37, _x128 22 45, _x1000 26 59; softmax_x10 25 51, _x128 37 79, _x1000 46 90;
 //     log_softmax_x10 20 42, _x128 29 64, _x1000 44 84; cross_entropy_x10 21 38, _x128 29 64,
 //     _x1000 42 82, and their backwards of ten columns: exp of each number after its row's maximum;
@@ -26,9 +24,8 @@
 //   layer_norm_x10 27 49, _x128 32 72, _x1000 47 85, its backward x10 28 36, _x128 34 76, _x1000 37
 //     61, channel_moments_7 27 51, _28 44 104: each vector becomes two of doubles, by exchanges and
 //     conversions
-//   batch_norm_7 70 114, its backward 32 53, _28 55 48: five passes over memory that count as
-//   three,
-//     where the channels in work do not fit L2; prelu_7 62 118
+//   batch_norm_7 70 114, its backward 32 53, _28 55 48, prelu_7 62 118: five passes over memory
+//     that count as three, where the channels in work do not fit L2; rows of 7 x 7
 //   max_pool2d_7 31 51, _28 47 90, avg_pool2d_7 34 52, _28 54 96, its backward 26 43 and 66 99;
 //     gather_rows_x10 46 89, _x128 91 68, gather_walk_x10 50 93, _x128 91 63, scale_rows_x10 49
 //     118, add_at_walk_x10 50 135: loads and stores of pieces that straddle cache lines, or lie

@@ -380,9 +380,10 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                 const Index b_next = !along ? 0 : way.pack_b ? jr_step * kc : jr_step;
                 const Index c_next = along ? jr_step : ir_step * p.ldc;
                 const Index bias_next = along ? jr_step : 0;
-                if (way.pack_a && way.narrow)
+                if (way.narrow)
                     pack_a_block<T, NARROW_ROWS>(packed_a, p, ic, mc, pc, kc);
-                if (way.pack_a && !way.narrow) pack_a_block<T, MR>(packed_a, p, ic, mc, pc, kc);
+                else if (way.pack_a)
+                    pack_a_block<T, MR>(packed_a, p, ic, mc, pc, kc);
                 const Index next_ic = ic + mc < p.M ? ic + mc : 0;
                 const Index next_pc = next_ic > 0 ? pc : pc + kc;
 

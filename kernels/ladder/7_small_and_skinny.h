@@ -21,7 +21,7 @@
 // A vector of a tile that C's few columns do not fill takes as long as a full one. Of 100 columns
 // tiles make 96, and the last four go another way, as do all columns where there are but a few:
 //
-//   - dot products    A B and A B', with B turned
+//   - dot products    A B', and A B with B turned
 //   - turned around   A' B: C' = B' A, whose vectors run along the rows of C
 //
 // Nor does it pay to pack the weights once a step: y = x W' alone would use the panels, since dx =
@@ -44,7 +44,7 @@ inline constexpr Way as_it_lies{
     .pack_a = false, .pack_b = false, .rows_first = false, .kc = 2048 / Index{sizeof(T)}};
 
 /// B in strips of a cache line, each a column of lines that lie far apart. All rows of A use it at
-/// once, sixteen to a tile, and the first tile brings the lines of the strip after the next.
+/// once, up to sixteen to a tile, and the first tile brings the lines of the strip after the next.
 template <class T>
 inline constexpr Way by_lines{.pack_b = false, .kc = 1024 / Index{sizeof(T)}, .narrow = true};
 
@@ -89,12 +89,10 @@ inline constexpr int DOT_ROWS = 4, DOT_COLUMNS = 3;  // 12 of 16 registers for s
 #endif
 
 /// Lines of what comes next that a tile asks for with each vector of k. Six keep memory busy,
-/// though it needs only half of them where two tiles use the same rows; multiply-adds of shorter
-/// vectors leave no time for so many.
-constexpr int dot_lines_ahead(int rows, int columns) {
-    const int needed = rows * vector_bytes / 64, most = vector_bytes == 64 ? 6 : 2;
-    if (columns == DOT_COLUMNS) return vector_bytes == 64 ? most : 1;
-    return needed < most ? (needed > 0 ? needed : 1) : most;
+/// though most of them are asked for again and again where tiles share the work; the multiply-adds
+/// of shorter vectors leave no time for so many.
+constexpr int dot_lines_ahead(int columns) {
+    return vector_bytes == 64 ? 6 : columns == DOT_COLUMNS ? 1 : 2;
 }
 
 /// Rows of the tallest tile of so many columns. Those of fewer columns than the widest have as many
@@ -147,7 +145,7 @@ template <class T, int rows, int columns>
     const Index whole_k = tile.K / L * L;
     const auto whole = [](const T* p) { return load(p); };
     if (tile.ahead != nullptr) {
-        constexpr int lines = dot_lines_ahead(rows, columns);
+        constexpr int lines = dot_lines_ahead(columns);
         const T* ahead = tile.ahead;
         for (Index k = 0; k < whole_k; k += L) {
             HANDGRAD_UNROLL

@@ -46,7 +46,7 @@ std::vector<Case> edge_cases() {
     for (const Index n : {1, 2, 3, 7, 8, 9, 10, 15, 16, 17})  // dot products, turned around
         for (const Index m : {31, 32, 33, 63, 64, 65, 130})
             shapes.push_back({.M = m, .N = n, .K = 530});
-    shapes.push_back({.M = 301, .N = 10, .K = 1000});  // dot products in pieces of k
+    shapes.push_back({.M = 301, .N = 10, .K = 1000});  // dot products
     shapes.push_back({.M = 10, .N = 301, .K = 1000});
     shapes.push_back({.M = 420, .N = 1000, .K = 20});  // a C beyond L2: rows first, B as it lies,
     shapes.push_back({.M = 411, .N = 1024, .K = 35});  // or packed,
