@@ -621,32 +621,26 @@ Way choose_way(const Product<T>& p) {
     const bool wide_block = l2 / 2 >= 512 * blocking<T>().kc;
     const bool streams_a = memory_is_slow && plain_a && p.M * p.K > l2 && p.lda <= 2 * p.K &&
                            p.K * p.N <= l2 / 2 && p.N <= 4 * NR<T>;
-    const bool rows_first =
-        (streams_a && p.N > NR<T>) ||
-        (p.M * p.N > l2 * 3 / 4 && (short_k || (plain_a && large && wide_block)));
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
+    const bool rows_first =
+        (streams_a && p.N > NR<T>) || (thin_strips && !big && p.M >= 64 && p.N >= 64 && (plain_a || p.K <= 256)) ||
+        (p.M * p.N > l2 * 3 / 4 && (short_k || (plain_a && large && wide_block)));
     if (!rows_first && (big || (!plain_a && plain_b && !in_l2 && large))) return Way{};
     Way way = as_it_lies<T>;
     way.rows_first = rows_first;
     way.streams_a = streams_a;
     if (rows_first) way.kc = 0;
     if (streams_a) way.kc = p.K;
-    // Half of L1 is for what a column of tiles reads again: a strip of B, and of A' whole lines.
-    const Index each_k = NR<T> + (plain_a ? 0 : few<T>);
-    const bool long_strips = !l2_feeds_strips && p.K * each_k * Index{sizeof(T)} > caches().l1 / 2;
     // Rows of A' a multiple of a page apart share one set of L1.
     way.pack_a = !plain_a && p.N >= 2 * NR<T> &&
-                 (p.lda * Index{sizeof(T)} % 4096 == 0 || (long_strips && p.K >= 256));
-    // Rows of B shorter than a vector: packed, each starts on a cache line of its own. Long strips
-    // pay for their copy by the rows that use it, or by coming from beyond L2 only once.
+                 (p.lda * Index{sizeof(T)} % 4096 == 0 || (thin_strips && p.M >= 128 && p.N >= 256));
+    // Rows of B shorter than a vector: packed, each starts on a cache line of its own.
     way.pack_b = !plain_b || (p.N < L && p.M >= 64) ||
-                 (rows_first && (p.K > few_pages || collide<T>(p.K, p.ldb))) ||
-                 (long_strips && (p.M >= 64 || !in_l2));
+                 (rows_first && (p.K > few_pages || collide<T>(p.K, p.ldb)));
     // Few rows of A use up a B from beyond L2 at once, and want its lines on their way early; those
-    // of its rows that collide do not wait in L1, or in L2. Where L2 cannot feed strips, that is
-    // worth two tiles of rows, and elsewhere more; eight sums must be under way.
+    // of its rows that collide do not wait in L1, or in L2. Eight sums must be under way.
     const bool collides = collide<T>(p.K, p.ldb), far_b = p.K * p.N > (collides ? l2 : 2 * l2);
-    const bool few_rows = p.M <= (l2_feeds_strips ? 63 : 2 * MR) && (p.M * NARROW >= 8 || collides);
+    const bool few_rows = p.M < 64 && (p.M * NARROW >= 8 || collides);
     const bool more_rows = vector_bytes == 64 && p.M < 64 * MR && collides && !way.pack_b;
     if (plain_b && far_b && (few_rows || more_rows)) return by_lines<T>;
     return way;

@@ -60,22 +60,28 @@ void pack_along(T* panel, Index ld_panel, const T* in, Index ld_in, Index n, Ind
 /// down the rows of `in` should bring, since each row is a cache line and a page of its own.
 template <class T, int panels>
 void pack_many_along(T* panel, Index ld_panel, const T* in, Index ld_in, Index K) {
-    typedef T Row __attribute__((vector_size(MR * sizeof(T)), aligned(alignof(T)), may_alias));
     for (Index k = 0; k < K; ++k) {
         HANDGRAD_UNROLL
         for (int i = 0; i < panels; ++i)
-            *reinterpret_cast<Row*>(panel + i * ld_panel) =
-                *reinterpret_cast<const Row*>(in + i * MR);
+            __builtin_memcpy(panel + i * ld_panel, in + i * MR, MR * sizeof(T));
         panel += MR;
         in += ld_in;
     }
 }
 
+/// Rows of A that are transposed at once, a power of two. Six floats go as eight: the next row of
+/// the panel overwrites the two that are too many.
+template <class T>
+inline constexpr int rows_at_once = MR == 6         ? (lanes<T> < 8 ? 2 : 8)
+                                    : MR < lanes<T> ? MR
+                                                    : lanes<T>;
+
 /// A panel of op(A): `rows` <= panel_rows rows from a on, K columns; rows of the panel are
-/// panel_rows apart, a multiple of MR.
+/// panel_rows apart, a multiple of MR. It needs lanes<T> elements of slack at its end.
 template <class T, Index panel_rows>
 void pack_a(T* panel, Trans trans_a, const T* a, Index lda, Index rows, Index K) {
-    constexpr int width = MR < lanes<T> ? MR : lanes<T>;
+    constexpr int width = rows_at_once<T>;
+    static_assert(panel_rows % width == 0 || panel_rows < width);
     if (trans_a == Trans::yes) {
         pack_along(panel, panel_rows, a, lda, rows, K);
     } else {

@@ -9,7 +9,7 @@ namespace handgrad::cpu::HANDGRAD_ISA {
 #if defined(__AVX512F__)
 inline constexpr int MR = 8, NV = 3;  // 24 of 32 registers for C, 3 for B; A is read from memory
 #elif defined(__AVX2__)
-inline constexpr int MR = 4, NV = 3;  // 12 of 16 registers for C, 3 for B, 1 for A
+inline constexpr int MR = 6, NV = 2;  // 12 of 16 registers for C, 2 for B, 1 for A
 #elif defined(__aarch64__)
 inline constexpr int MR = 8, NV = 3;  // 24 of 32 registers for C, 3 for B, 2 or more for A
 #else
@@ -43,11 +43,8 @@ inline constexpr int NR = NV* lanes<T>;
 template <class T>
 inline constexpr Index line = 64 / Index{sizeof(T)};
 
-// A strip of B that is read as it lies comes anew for each MR rows, and each of its rows may touch
-// a line more than it fills, in the time of MR x NV multiply-adds. L2 delivers 64 bytes a cycle on
-// the processors that have AVX-512, and 32 at best on others, of which 24 are counted on.
-inline constexpr int strip_bytes_per_cycle = 2 * (NV * vector_bytes + 64) / (MR * NV);
-inline constexpr bool l2_feeds_strips = strip_bytes_per_cycle <= 24;
+/// Does a strip take but a line of each row of C? Then it walks over many pages for little.
+inline constexpr bool thin_strips = NV * vector_bytes <= 64;
 
 /// Do multiply-adds with the elements of a cache line take less time than the line?
 inline constexpr bool memory_is_slow = vector_bytes > 16;

@@ -29,18 +29,20 @@ void require_exact(const Case& c, int first_rung = 1) {
     }
 }
 
-/// Around the edges of tiles and blocks, and of the choice between the paths of rung 7. MR is 4 or
-/// 8, narrow strips have up to 12 or 16 rows, NR is up to 48, MC 128 or less, KC 128 to 512, NC
-/// 3072 for double where L3 has 32 MB. A C beyond L2 assumes one of 2 MB or less.
+/// Around the edges of tiles and blocks, and of the choice between the paths of rung 7. MR is 4,
+/// 6 or 8, narrow strips have up to 16 rows, NR is 8 to 48, MC 132 or less, KC 128 to 512, NC 3072
+/// for double where L3 has 32 MB. A C beyond L2 assumes one of 2 MB or less.
 std::vector<Case> edge_cases() {
     std::vector<Case> shapes;
     for (const Index m : {3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17})
-        for (const Index n : {7, 8, 9, 23, 24, 25, 47, 48, 49, 95, 97, 128})
+        for (const Index n : {7, 8, 9, 15, 16, 17, 23, 24, 25, 47, 48, 49, 95, 97, 128})
             shapes.push_back({.M = m, .N = n, .K = 5});
     for (const Index k : {127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025})
         for (const Index m : {1, 16, 65}) shapes.push_back({.M = m, .N = 50, .K = k});
     for (const Index m : {95, 96, 97, 127, 128, 129, 257})
         for (const Index n : {47, 48, 49, 130}) shapes.push_back({.M = m, .N = n, .K = 150});
+    for (const Index m : {63, 64, 65})  // where thin strips go rows first
+        for (const Index n : {63, 64, 65}) shapes.push_back({.M = m, .N = n, .K = 71});
     for (const Index n : {3071, 3072, 3073})
         for (const Index m : {2, 70}) shapes.push_back({.M = m, .N = n, .K = 17});
     for (const Index n : {1, 2, 3, 7, 8, 9, 10, 15, 16, 17})  // dot products, turned around
@@ -51,6 +53,7 @@ std::vector<Case> edge_cases() {
     shapes.push_back({.M = 420, .N = 1000, .K = 20});  // a C beyond L2: rows first, B as it lies,
     shapes.push_back({.M = 411, .N = 1024, .K = 35});  // or packed,
     shapes.push_back({.M = 1024, .N = 420, .K = 35});  // A' too
+    shapes.push_back({.M = 130, .N = 261, .K = 133});
     shapes.push_back({.M = 1024, .N = 100, .K = 40});  // rows of A a page apart
     shapes.push_back({.M = 70, .N = 13, .K = 1024});   // rows of B, and a copy of them
     shapes.push_back({.M = 130, .N = 1024, .K = 20});
