@@ -623,7 +623,8 @@ Way choose_way(const Product<T>& p) {
                            p.K * p.N <= l2 / 2 && p.N <= 4 * NR<T>;
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
     const bool rows_first =
-        (streams_a && p.N > NR<T>) || (thin_strips && !big && p.M >= 64 && p.N >= 64 && (plain_a || p.K <= 256)) ||
+        (streams_a && p.N > NR<T>) ||
+        (thin_strips && !big && p.M >= 64 && p.N >= 64 && (plain_a || p.K <= 256)) ||
         (p.M * p.N > l2 * 3 / 4 && (short_k || (plain_a && large && wide_block)));
     if (!rows_first && (big || (!plain_a && plain_b && !in_l2 && large))) return Way{};
     Way way = as_it_lies<T>;
@@ -632,8 +633,9 @@ Way choose_way(const Product<T>& p) {
     if (rows_first) way.kc = 0;
     if (streams_a) way.kc = p.K;
     // Rows of A' a multiple of a page apart share one set of L1.
-    way.pack_a = !plain_a && p.N >= 2 * NR<T> &&
-                 (p.lda * Index{sizeof(T)} % 4096 == 0 || (thin_strips && p.M >= 128 && p.N >= 256));
+    way.pack_a =
+        !plain_a && p.N >= 2 * NR<T> &&
+        (p.lda * Index{sizeof(T)} % 4096 == 0 || (thin_strips && p.M >= 128 && p.N >= 256));
     // Rows of B shorter than a vector: packed, each starts on a cache line of its own.
     way.pack_b = !plain_b || (p.N < L && p.M >= 64) ||
                  (rows_first && (p.K > few_pages || collide<T>(p.K, p.ldb)));
