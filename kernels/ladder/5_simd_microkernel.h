@@ -62,6 +62,8 @@ enum class Also { nothing, fetch, copy_b };
 template <class T, int rows, int vectors, Trans trans_a, bool part, Also also>
 [[gnu::flatten]] void multiply_tile(const Tile<T>& tile, const T* first_a, const T* b, T* c) {
     constexpr int L = lanes<T>;
+    // Copies, since a store might change what `tile` refers to, for all that the compiler knows.
+    const Index kc = tile.kc, lda = tile.lda, ldb = tile.ldb;
     const FirstLanes<T> last(tile.last_columns);
     const auto cut = [](int j) { return part && j == vectors - 1; };
 
@@ -72,7 +74,7 @@ template <class T, int rows, int vectors, Trans trans_a, bool part, Also also>
     const T* a[pointers];
     HANDGRAD_UNROLL
     for (int i = 0; i < pointers; ++i) {
-        a[i] = first_a + 4 * i * tile.lda;
+        a[i] = first_a + 4 * i * lda;
         keep(a[i]);
     }
     T* copy_of_b = tile.copy_of_b;
@@ -87,7 +89,7 @@ template <class T, int rows, int vectors, Trans trans_a, bool part, Also also>
         }
         HANDGRAD_UNROLL
         for (int i = 0; i < rows; ++i) {
-            const T aik = trans_a == Trans::yes ? a[0][i] : a[i / 4][i % 4 * tile.lda];
+            const T aik = trans_a == Trans::yes ? a[0][i] : a[i / 4][i % 4 * lda];
             HANDGRAD_UNROLL
             for (int j = 0; j < vectors; ++j) {
                 sum[i][j] += aik * bk[j];
@@ -100,11 +102,11 @@ template <class T, int rows, int vectors, Trans trans_a, bool part, Also also>
             copy_of_b += vectors * L;
         }
         HANDGRAD_UNROLL
-        for (int i = 0; i < pointers; ++i) a[i] += trans_a == Trans::yes ? tile.lda : 1;
-        b += tile.ldb;
+        for (int i = 0; i < pointers; ++i) a[i] += trans_a == Trans::yes ? lda : 1;
+        b += ldb;
     };
     Ahead<T> ahead = tile.ahead;
-    const Index whole = tile.kc / 4 * 4;
+    const Index whole = kc / 4 * 4;
     Index k = 0;
     if ((vectors == NV || also == Also::fetch) && ahead.at != nullptr) {
         constexpr int lines = vectors == NV ? NV : 1;
@@ -115,7 +117,7 @@ template <class T, int rows, int vectors, Trans trans_a, bool part, Also also>
             for (int j = 0; j < vectors; ++j) __builtin_prefetch(row + j * L, 1);
             row += tile.ldc;
         }
-        for (; ahead.each_k && k < tile.kc; ++k) {
+        for (; ahead.each_k && k < kc; ++k) {
             HANDGRAD_UNROLL
             for (int j = 0; j < lines; ++j) __builtin_prefetch(ahead.at + j * ahead.apart);
             ahead.at += ahead.next;
@@ -131,7 +133,7 @@ template <class T, int rows, int vectors, Trans trans_a, bool part, Also also>
         }
     }
     HANDGRAD_UNROLL_BY_4
-    for (; k < tile.kc; ++k) add_products();
+    for (; k < kc; ++k) add_products();
 
     const auto each = [&](auto&& change) {
         HANDGRAD_UNROLL
@@ -290,6 +292,18 @@ inline Index next_piece(Index left, Index step, Index grain) {
     return one_too_many && step > 2 * grain ? step - grain : smaller(left, step);
 }
 
+/// So many rows in the fewest tiles, none above `most` rows. The first ones, `tall` of them, have a
+/// row more than the others: a tile of a row or two would have too few sums to hide their latency.
+struct TileRows {
+    Index tiles, height, tall;
+    TileRows(Index rows, Index most)
+        : tiles(rows <= most ? 1 : (rows + most - 1) / most),
+          height(rows <= most ? rows : (rows + tiles - 1) / tiles),
+          tall(rows - tiles * (height - 1)) {}
+    Index first(Index tile) const { return tile * height - larger(0, tile - tall); }
+    Index of(Index tile) const { return tile < tall ? height : height - 1; }
+};
+
 /// A stream from beyond L2 is fetched so many elements ahead, at least.
 template <class T>
 inline constexpr Index far_ahead = 8192 / Index{sizeof(T)};
@@ -304,16 +318,16 @@ T* scratch_for(Scratch use, Index count) {
 /// each.
 template <class T, Index panel_rows>
 void pack_a_block(T* packed, const Product<T>& p, Index ic, Index mc, Index pc, Index kc) {
-    const Index mr = even_piece(mc, panel_rows);
+    const TileRows rows(mc, panel_rows);
     constexpr int many = 32 / MR;
-    Index ir = 0;
-    if (p.trans_a == Trans::yes && mr == MR && panel_rows == MR)
-        for (; ir + many * mr <= mc; ir += many * mr)
-            pack_many_along<T, many>(packed + ir * kc, MR * kc, p.a(ic + ir, pc), p.lda, kc);
-    for (; ir < mc; ir += mr) {
-        pack_a<T, panel_rows>(packed + ir / mr * panel_rows * kc, p.trans_a, p.a(ic + ir, pc),
-                              p.lda, smaller(mc - ir, mr), kc);
-    }
+    Index t = 0;
+    if (p.trans_a == Trans::yes && rows.height == MR && panel_rows == MR)
+        for (; t + many <= rows.tall; t += many)
+            pack_many_along<T, many>(packed + t * MR * kc, MR * kc, p.a(ic + t * MR, pc), p.lda,
+                                     kc);
+    for (; t < rows.tiles; ++t)
+        pack_a<T, panel_rows>(packed + t * panel_rows * kc, p.trans_a, p.a(ic + rows.first(t), pc),
+                              p.lda, rows.of(t), kc);
 }
 
 /// C = alpha op(A) op(B) + beta C by tiles of C; then, if they are given, + bias (N) in every row
@@ -371,15 +385,8 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
             // 3rd loop: blocks of rows; the block of A stays in L2, or passes through it.
             for (Index ic = 0; ic < p.M; ic += ic_step) {
                 const Index mc = smaller(p.M - ic, ic_step);
-                const Index ir_step = even_piece(mc, ir_most);
-                const Index tiles = (mc + ir_step - 1) / ir_step;
-                // From each tile to the next.
-                const bool along = way.rows_first;
-                const Index down = p.trans_a == Trans::yes ? ir_step : ir_step * p.lda;
-                const Index a_next = along ? 0 : way.pack_a ? panel_rows * kc : down;
-                const Index b_next = !along ? 0 : way.pack_b ? jr_step * kc : jr_step;
-                const Index c_next = along ? jr_step : ir_step * p.ldc;
-                const Index bias_next = along ? jr_step : 0;
+                const TileRows rows(mc, ir_most);
+                const Index tiles = rows.tiles;
                 if (way.narrow)
                     pack_a_block<T, NARROW_ROWS>(packed_a, p, ic, mc, pc, kc);
                 else if (way.pack_a)
@@ -400,7 +407,7 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                     if (!way.pack_b) return;
                     T* panel = used_once ? packed_b : packed_b + jr * kc;
                     const Index width = (nr + L - 1) / L * L;
-                    if (first && p.trans_b == Trans::no && ir_step == MR && nr % L == 0) {
+                    if (first && p.trans_b == Trans::no && rows.height == MR && nr % L == 0) {
                         tile.copy_of_b = panel;
                         return;
                     }
@@ -417,9 +424,9 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                     if (way.streams_a) {
                         const Index strips = (nc + jr_step - 1) / jr_step;
                         const Index strip = (jr + jr_step - 1) / jr_step;
-                        const Index each_k = (ir_step + strips - 1) / strips;
-                        const Index later = larger(ir_step * p.lda, far_ahead<T>);
-                        const T* a = p.a(ic + t * ir_step, 0);
+                        const Index each_k = (rows.height + strips - 1) / strips;
+                        const Index later = larger(rows.height * p.lda, far_ahead<T>);
+                        const T* a = p.a(ic + rows.first(t), 0);
                         return {a + later + strip * kc * each_k, 0, each_k, true};
                     }
                     if (t > 0) return {b};
@@ -454,18 +461,18 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                     }
                     return {b};
                 };
-                // `count` tiles from that at (ir, jr) on, along the loop that is innermost. Called,
-                // and not inlined, it would cost short sums 3 %.
-                const auto multiply = [&](Index ir, Index jr, Index count)
+                // `count` tiles alike, from tile t of the strip at jr on, along the loop that is
+                // innermost. Called, and not inlined, it would cost short sums 3 %.
+                const auto multiply = [&](Index t, Index jr, Index count)
                     __attribute__((always_inline)) {
-                    const T* a =
-                        way.pack_a ? packed_a + ir / ir_step * panel_rows * kc : p.a(ic + ir, pc);
+                    const Index m = rows.of(t), ir = rows.first(t);
+                    const T* a = way.pack_a ? packed_a + t * panel_rows * kc : p.a(ic + ir, pc);
                     T* c = p.c(ic + ir, jc + jr);
                     tile.bias = its_bias;
                     if (looks_far_ahead)
-                        tile.ahead = look_far_ahead(jr, ir / ir_step);
+                        tile.ahead = look_far_ahead(jr, t);
                     else if (looks_ahead)
-                        tile.ahead = look_ahead(jr, ir / ir_step);
+                        tile.ahead = look_ahead(jr, t);
                     if (tile.copy_of_b != nullptr) {
                         if (far && way.rows_first) tile.ahead = soon();
                         copying_tile_function<T>(trans_a, nr)(tile, a, b, c);
@@ -475,21 +482,26 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                         tile.ahead = {};
                         return;
                     }
-                    const auto function =
-                        tile_function<T>(trans_a, smaller(mc - ir, ir_step), nr, functions);
+                    const auto function = tile_function<T>(trans_a, m, nr, functions);
+                    const bool along = way.rows_first;
+                    const Index down = p.trans_a == Trans::yes ? m : m * p.lda;
+                    const Index a_next = along ? 0 : way.pack_a ? panel_rows * kc : down;
+                    const Index b_next = !along ? 0 : way.pack_b ? jr_step * kc : jr_step;
+                    const Index c_next = along ? jr_step : m * p.ldc;
+                    const Index bias_next = along && its_bias != nullptr ? jr_step : 0;
                     for (Index n = 0; n < count; ++n) {
                         function(tile, a + n * a_next, b + n * b_next, c + n * c_next);
-                        if (its_bias != nullptr) tile.bias += bias_next;
+                        tile.bias += bias_next;
                     }
                 };
                 if (way.rows_first) {
-                    for (Index ir = 0; ir < mc; ir += ir_step) {
-                        const bool first = ic + ir == 0;
+                    for (Index t = 0; t < tiles; ++t) {
+                        const bool first = ic + t == 0;
                         Index count = 1;
                         for (Index jr = 0; jr < nc; jr += nr * count) {
                             take_b(jr, first);
                             count = !first && jr == 0 && !way.streams_a ? alike : 1;
-                            multiply(ir, jr, count);
+                            multiply(t, jr, count);
                         }
                     }
                 } else {
@@ -498,10 +510,10 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                         take_b(jr, ic == 0);
                         // 1st loop: panels of A.
                         Index count = 1;
-                        for (Index ir = 0; ir < mc; ir += ir_step * count) {
+                        for (Index t = 0; t < tiles; t += count) {
                             const bool alone = far || tile.copy_of_b != nullptr;
-                            count = alone ? 1 : larger(1, (mc - ir) / ir_step);
-                            multiply(ir, jr, count);
+                            count = alone ? 1 : (t < rows.tall ? rows.tall : tiles) - t;
+                            multiply(t, jr, count);
                         }
                     }
                 }

@@ -64,7 +64,7 @@ void share_out(const Product<T>& p, ChooseGrid choose_grid, Multiply multiply) {
     parallel(threads_for(cost_of(p)), [&](int thread, int threads) {
         const Grid grid = choose_grid(p, threads);
         const Range rows = share_of(p.M, thread / grid.columns, grid.rows, grid.row_grain);
-        const Range columns = share_of(p.N, thread % grid.columns, grid.columns, lanes<T>);
+        const Range columns = share_of(p.N, thread % grid.columns, grid.columns, line<T>);
         // There may be fewer tiles than threads.
         if (rows.begin < rows.end && columns.begin < columns.end)
             multiply(part_of(p, rows, columns), rows, columns);

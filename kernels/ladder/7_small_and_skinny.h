@@ -368,11 +368,14 @@ template <class T>
         }
         // Of two short tiles, the second hides the end of the first.
         const bool short_tiles = nr <= L && p.K <= 4 * MR;
-        const Index rows = even_piece(p.M, short_tiles ? MR * 3 / 2 : most_rows_of_strip<T>(nr));
+        const TileRows rows(p.M, short_tiles ? MR * 3 / 2 : most_rows_of_strip<T>(nr));
         tile.last_columns = nr % L;
         tile.bias = bias_from(bias, n);
-        for (Index m = 0; m < p.M; m += rows)
-            tile_function<T>(p.trans_a, smaller(p.M - m, rows), nr)(tile, p.a(m, 0), b, p.c(m, n));
+        Index m = 0;
+        for (Index t = 0; t < rows.tiles; ++t) {
+            tile_function<T>(p.trans_a, rows.of(t), nr)(tile, p.a(m, 0), b, p.c(m, n));
+            m += rows.of(t);
+        }
     }
 }
 
@@ -610,7 +613,7 @@ template <class T>
 template <class T>
 Way choose_way(const Product<T>& p) {
     constexpr Index L = lanes<T>;
-    const Index l2 = caches().l2 / Index{sizeof(T)};
+    const Index l2 = caches().l2 / Index{sizeof(T)}, l3 = caches().l3 / Index{sizeof(T)};
     const bool plain_a = p.trans_a == Trans::no, plain_b = p.trans_b == Trans::no;
     const bool in_l2 = p.elements() <= l2, large = p.M >= 256 && p.N >= 256;
     // A C that L2 has no room for is streamed row after row, past a block of B that stays there. So
@@ -636,15 +639,20 @@ Way choose_way(const Product<T>& p) {
     way.pack_a =
         !plain_a && p.N >= 2 * NR<T> &&
         (p.lda * Index{sizeof(T)} % 4096 == 0 || (thin_strips && p.M >= 128 && p.N >= 256));
-    // Rows of B shorter than a vector: packed, each starts on a cache line of its own.
-    way.pack_b = !plain_b || (p.N < L && p.M >= 64) ||
-                 (rows_first && (p.K > few_pages || collide<T>(p.K, p.ldb)));
-    // Few rows of A use up a B from beyond L2 at once, and want its lines on their way early; those
-    // of its rows that collide do not wait in L1, or in L2. Eight sums must be under way.
-    const bool collides = collide<T>(p.K, p.ldb), far_b = p.K * p.N > (collides ? l2 : 2 * l2);
+    // Rows of B shorter than a vector: packed, each starts on a cache line of its own. Rows that
+    // collide wait neither in L1 nor in L2, and of thin strips the first tile can copy them in
+    // time.
+    const bool collides = collide<T>(p.K, p.ldb);
+    const bool parts_rows = thin_strips && collides && p.M > 2 * MR;
+    way.pack_b = !plain_b || (p.N < L && p.M >= 64) || parts_rows ||
+                 (rows_first && (p.K > few_pages || collides));
+    // Few rows of A use up a B from beyond L2 at once, and want its lines on their way early. Thin
+    // strips of it come from L3 as fast by themselves. Eight sums must be under way.
+    const Index near_b = collides ? l2 : thin_strips ? larger(2 * l2, l3 / 6) : 2 * l2;
     const bool few_rows = p.M < 64 && (p.M * NARROW >= 8 || collides);
-    const bool more_rows = vector_bytes == 64 && p.M < 64 * MR && collides && !way.pack_b;
-    if (plain_b && far_b && (few_rows || more_rows)) return by_lines<T>;
+    const bool more_rows = vector_bytes == 64 && p.M < 64 * MR && collides;
+    if (plain_b && !way.pack_b && p.K * p.N > near_b && (few_rows || more_rows)) return by_lines<T>;
+    if (parts_rows && !rows_first) way.kc = by_lines<T>.kc;
     return way;
 }
 
