@@ -70,6 +70,12 @@ bool collide(Index rows, Index ld) {
     return ld * Index{sizeof(T)} % page == 0 && rows > caches().l1 / page;
 }
 
+/// Is it too large for L3, which other cores use too?
+template <class T>
+bool from_memory(const Product<T>& p) {
+    return p.elements() * Index{sizeof(T)} > caches().l3 / 2;
+}
+
 /// How far apart a copy puts rows of K elements, so that no number of them collides.
 template <class T>
 Index apart(Index K) {
@@ -94,6 +100,12 @@ inline constexpr int DOT_ROWS = 4, DOT_COLUMNS = 3;  // 12 of 16 registers for s
 constexpr int dot_lines_ahead(int columns) {
     return vector_bytes == 64 ? 6 : columns == DOT_COLUMNS ? 1 : 2;
 }
+
+// Where all sums of a tile are under way, it reads a vector for each row and column in the time of
+// rows x columns multiply-adds, two a cycle. L2 delivers 64 bytes a cycle on the processors that
+// have AVX-512, and 32 at best on others.
+inline constexpr bool l2_feeds_dots = 2 * (DOT_ROWS + DOT_COLUMNS) * vector_bytes <=
+                                      (vector_bytes == 64 ? 64 : 32) * DOT_ROWS * DOT_COLUMNS;
 
 /// Rows of the tallest tile of so many columns. Those of fewer columns than the widest have as many
 /// sums as a vector has lanes, or a multiple.
@@ -234,7 +246,7 @@ inline constexpr DotFunctions<T> dot_functions;
 /// C = alpha A B' + beta C, with A (M, K) and B (N, K) as they lie; then, if they are given, + bias
 /// (N) in every row and max(C, 0).
 template <class T>
-void multiply_by_dots(Product<T> p, const T* bias = nullptr, bool relu = false) {
+void multiply_by_whole_dots(Product<T> p, const T* bias, bool relu) {
     DotTile<T> tile;
     if (p.M == 1) {
         // One row of C is the column B A'.
@@ -274,9 +286,9 @@ void multiply_by_dots(Product<T> p, const T* bias = nullptr, bool relu = false) 
     const Index in_use = large_b ? columns : rows, ld = large_b ? p.ldb : p.lda;
     const Index sharers = large_b ? (p.M + rows - 1) / rows : (p.N + columns - 1) / columns;
     tile.ahead_next = in_use * lanes<T> / sharers;
-    // A single column takes all that L3 gives by itself.
-    const bool from_memory = p.elements() * Index{sizeof(T)} > caches().l3 / 2;
-    const bool asks_ahead = memory_is_slow && far && (p.N > 1 || from_memory) && ld <= 2 * p.K;
+    // A single column takes all that L3 gives by itself, and so do shorter vectors.
+    const bool asks_ahead =
+        memory_is_slow && far && ld <= 2 * p.K && (from_memory(p) || (p.N > 1 && l2_feeds_dots));
     const auto ahead = [&](Index at) {
         const Index sharer = at / (large_b ? rows : columns);
         return larger(in_use * ld, far_ahead<T>) + sharer * in_use * ld / sharers;
@@ -303,6 +315,30 @@ void multiply_by_dots(Product<T> p, const T* bias = nullptr, bool relu = false) 
                 multiply(i, j, n);
             }
     }
+}
+
+/// How many values of k to sum at once, in dot products that are a part of `whole`: where L2 is too
+/// slow, so many that what a tile reads stays in L1.
+template <class T>
+Index dot_length(const Product<T>& whole) {
+    const bool read_again = whole.M > DOT_ROWS && whole.N > DOT_COLUMNS;
+    if (l2_feeds_dots || !read_again || from_memory(whole)) return whole.K;
+    const Index in_l1 = caches().l1 / ((DOT_ROWS + DOT_COLUMNS) * Index{sizeof(T)});
+    return even_piece(whole.K, in_l1, lanes<T>);
+}
+
+/// The same in pieces of `length` values of k.
+template <class T>
+void multiply_by_dots(Product<T> p, Index length, const T* bias, bool relu) {
+    for (; p.K > length; p.K -= length) {
+        Product<T> piece = p;
+        piece.K = length;
+        multiply_by_whole_dots<T>(piece, nullptr, false);
+        p.A += length;
+        p.B += length;
+        p.beta = T{1};
+    }
+    multiply_by_whole_dots(p, bias, relu);
 }
 
 /// B (K, N) as (N, K), in scratch memory.
@@ -583,7 +619,7 @@ void multiply_few(const Product<T>& p, const Product<T>& whole, const Way& turne
         const bool streams = p.N == 1 && streams_row<T>(whole.M, whole.K);
         return multiply_turned_around(p, streams, turned, bias, relu);
     }
-    multiply_by_dots(p.trans_b == Trans::yes ? p : turn_b(p), bias, relu);
+    multiply_by_dots(p.trans_b == Trans::yes ? p : turn_b(p), dot_length(whole), bias, relu);
 }
 
 template <class T>

@@ -50,6 +50,7 @@ std::vector<Case> edge_cases() {
             shapes.push_back({.M = m, .N = n, .K = 530});
     shapes.push_back({.M = 301, .N = 10, .K = 1000});  // dot products
     shapes.push_back({.M = 10, .N = 301, .K = 1000});
+    shapes.push_back({.M = 41, .N = 10, .K = 2501});   // in pieces of k, where L2 is slow
     shapes.push_back({.M = 420, .N = 1000, .K = 20});  // a C beyond L2: rows first, B as it lies,
     shapes.push_back({.M = 411, .N = 1024, .K = 35});  // or packed,
     shapes.push_back({.M = 1024, .N = 420, .K = 35});  // A' too
@@ -330,12 +331,13 @@ TEMPLATE_TEST_CASE("gemm gives the same bits for every number of threads", "[gem
     };
     for (const auto isa : supported_isas())
         for (const auto [M, N, K] :
-             {Size{16, 128, 784}, {128, 784, 16},  {300, 10, 700},  {230, 270, 530},
-              {3, 999, 400},      {12, 12, 50000}, {1, 1, 30000},   {301, 10, 1000},
-              {66, 20, 190},      {64, 16, 128},   {64, 100, 700},  {9, 9, 300},
-              {1, 1000, 300},     {400, 1, 100},   {36, 1, 2000},   {20, 1, 2000},
-              {20, 1024, 600},    {70, 1024, 300}, {420, 1000, 20}, {270, 1500, 130},
-              {7, 5301, 101},     {5301, 7, 101},  {5300, 17, 100}})
+             {Size{16, 128, 784}, {128, 784, 16},   {300, 10, 700},  {230, 270, 530},
+              {3, 999, 400},      {12, 12, 50000},  {1, 1, 30000},   {301, 10, 1000},
+              {6, 10, 2500},      {10, 70, 2500},   {66, 20, 190},   {64, 16, 128},
+              {64, 100, 700},     {9, 9, 300},      {1, 1000, 300},  {400, 1, 100},
+              {36, 1, 2000},      {20, 1, 2000},    {20, 1024, 600}, {70, 1024, 300},
+              {420, 1000, 20},    {270, 1500, 130}, {7, 5301, 101},  {5301, 7, 101},
+              {5300, 17, 100}})
             for (const Trans trans_a : both)
                 for (const Trans trans_b : both) {
                     const Case c{trans_a, trans_b, M, N, K, 1, 1, 0};
