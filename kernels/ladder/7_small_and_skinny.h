@@ -6,10 +6,12 @@
 // row after row:
 //
 //   - as it lies      rung 5's loops without packing
-//   - rows first      where C or A is the large one: its rows are streamed, B stays in L2
+//   - rows first      where C or A is the large one: its rows are streamed, B stays in L2; and where
+//                     strips are so thin that each takes but a line of a row of C
 //   - by lines        where B is, of A' B and A B: strips of a cache line
 //   - dot products    A B': both operands lie along k, so that vectors run along k too, and nothing
-//                     has to be turned. Their lanes are added at the end of a long sum.
+//                     has to be turned. Their lanes are added at the end of a long sum, which is
+//                     cut where L2 is too slow for it.
 //   - one row         B is streamed, eight rows at a time
 //   - pieces of k     a C too small to be shared out: threads make partial sums of it
 //
