@@ -292,6 +292,13 @@ inline Index next_piece(Index left, Index step, Index grain) {
     return one_too_many && step > 2 * grain ? step - grain : smaller(left, step);
 }
 
+/// Do `rows` rows, ld apart, fall into one set of L1, and are more than that holds?
+template <class T>
+bool collide(Index rows, Index ld) {
+    constexpr Index page = 4096;  // what the sets of L1 span, usually
+    return ld * Index{sizeof(T)} % page == 0 && rows > caches().l1 / page;
+}
+
 /// So many rows in the fewest tiles, none above `most` rows. The first ones, `tall` of them, have a
 /// row more than the others: a tile of a row or two would have too few sums to hide their latency.
 struct TileRows {
@@ -374,7 +381,8 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
         const Index jr_step = way.narrow ? NARROW * L : even_piece(nc, NR<T>, L);
         Index alike = 1;  // strips of that many columns
         while (next_piece(nc - alike * jr_step, jr_step, L) == jr_step) ++alike;
-        const Index ir_most = way.pack_a ? panel_rows : most_rows_of_strip<T>(jr_step);
+        Index ir_most = way.pack_a ? panel_rows : most_rows_of_strip<T>(jr_step);
+        if (trans_a == Trans::no && collide<T>(ir_most, p.lda)) ir_most = MR;
         // 4th loop: blocks of k.
         for (Index pc = 0; pc < p.K; pc += pc_step) {
             const Index kc = smaller(p.K - pc, pc_step);

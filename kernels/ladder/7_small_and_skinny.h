@@ -6,7 +6,8 @@
 // row after row:
 //
 //   - as it lies      rung 5's loops without packing
-//   - rows first      where C or A is the large one: its rows are streamed, B stays in L2; and where
+//   - rows first      where C or A is the large one: its rows are streamed, B stays in L2; and
+//   where
 //                     strips are so thin that each takes but a line of a row of C
 //   - by lines        where B is, of A' B and A B: strips of a cache line
 //   - dot products    A B': both operands lie along k, so that vectors run along k too, and nothing
@@ -63,13 +64,6 @@ inline constexpr Index few_pages = 32;
 template <class T>
 const T* bias_from(const T* bias, Index column) {
     return bias == nullptr ? nullptr : bias + column;
-}
-
-/// Do `rows` rows, ld apart, fall into one set of L1, and are more than that holds?
-template <class T>
-bool collide(Index rows, Index ld) {
-    constexpr Index page = 4096;  // what the sets of L1 span, usually
-    return ld * Index{sizeof(T)} % page == 0 && rows > caches().l1 / page;
 }
 
 /// Is it too large for L3, which other cores use too?
@@ -581,8 +575,9 @@ template <class T>
     const auto stays = [&](Index n) {
         return smaller(p.M, n) * p.K <= caches().l2 / Index{sizeof(T)} / 2;
     };
-    if (plain_a && p.trans_b == Trans::yes && time_of_dots(p, p.N) < time_of_tiles(p, p.N) &&
-        stays(p.N))
+    const bool far_a = p.M * p.K > caches().l2 / Index{sizeof(T)};
+    const bool dots_apart = p.trans_b == Trans::yes || (thin_strips && far_a);
+    if (plain_a && dots_apart && time_of_dots(p, p.N) < time_of_tiles(p, p.N) && stays(p.N))
         return 0;
     const Index last = p.N <= few<T> ? p.N : p.N % L, tiled = p.N - last;
     if (last == 0) return p.N;
@@ -592,7 +587,7 @@ template <class T>
     const double all = time_of_tiles(p, last);
     const double others = plain_a ? time_of_dots(p, last) : time_turned_around(p, last);
     if (others > 0.9 * all || others + start > all || (plain_a && !stays(last))) return p.N;
-    return twice && p.M * p.K > caches().l2 / Index{sizeof(T)} ? p.N : tiled;
+    return twice && far_a && !thin_strips ? p.N : tiled;
 }
 template <class T>
 [[gnu::always_inline]] inline Index tiled_columns(const Product<T>& p) {
@@ -660,12 +655,14 @@ Way choose_way(const Product<T>& p) {
     // Of few strips of B each tile asks for its share of the A that comes next.
     const bool short_k = p.K <= 128 && (p.M >= 128 || p.K * p.N <= l2 / 2);
     const bool wide_block = l2 / 2 >= 512 * blocking<T>().kc;
-    const bool streams_a = memory_is_slow && plain_a && p.M * p.K > l2 && p.lda <= 2 * p.K &&
-                           p.K * p.N <= l2 / 2 && p.N <= 4 * NR<T>;
+    const bool far_a = plain_a && p.M * p.K > l2 && p.K * p.N <= l2 / 2;
+    const bool streams_a = memory_is_slow && far_a && p.lda <= 2 * p.K && p.N <= 4 * NR<T> &&
+                           (!thin_strips || from_memory(p));
+    const bool thin_rows_first =
+        thin_strips && p.M >= 64 && (p.N >= 64 || far_a) && (plain_a || p.K <= 256);
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
     const bool rows_first =
-        (streams_a && p.N > NR<T>) ||
-        (thin_strips && !big && p.M >= 64 && p.N >= 64 && (plain_a || p.K <= 256)) ||
+        (streams_a && p.N > NR<T>) || (thin_rows_first && !big && p.N > NR<T>) ||
         (p.M * p.N > l2 * 3 / 4 && (short_k || (plain_a && large && wide_block)));
     if (!rows_first && (big || (!plain_a && plain_b && !in_l2 && large))) return Way{};
     Way way = as_it_lies<T>;

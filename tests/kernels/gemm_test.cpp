@@ -56,6 +56,7 @@ std::vector<Case> edge_cases() {
     shapes.push_back({.M = 1024, .N = 420, .K = 35});  // A' too
     shapes.push_back({.M = 130, .N = 261, .K = 133});
     shapes.push_back({.M = 1024, .N = 100, .K = 40});  // rows of A a page apart
+    shapes.push_back({.M = 65, .N = 8, .K = 1024});    // in tiles of one vector
     shapes.push_back({.M = 70, .N = 13, .K = 1024});   // rows of B, and a copy of them
     shapes.push_back({.M = 130, .N = 1024, .K = 20});
     shapes.push_back({.M = 70, .N = 1024, .K = 300});
