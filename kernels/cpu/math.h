@@ -325,8 +325,8 @@ template <class T>
     const Vector<T> z = a * a;
     const Vector<T> near = a + a * (z * polynomial(Real<T>::tanh_terms, z));
     Reduced<T> reduced;
-    if constexpr (fused) {
-        // What log 2 loses as a T stays below a tenth of an ulp of the result.
+    if constexpr (fused && sizeof(T) == 4) {
+        // In one step: what log 2 loses as a float stays below a tenth of an ulp of the result.
         reduced.shifted = shifted_point<T>(a * (2 * log2_e<T>));
         reduced.high = (a + a) - reduced.n() * log_2<T>;
         reduced.low = Vector<T>{};

@@ -54,15 +54,15 @@ void set_float_mode(std::uint64_t) {}
 /// other tomorrow; so it is measured, as the median of a few empty regions, and now and then again:
 /// a hundredth of the time may go into it. Where many of them take far longer, other programs hold
 /// the cores: then only work that outlasts a time slice of the system is shared. As that may be
-/// over soon, it is asked again soon, and less and less often while it lasts. No result depends on
-/// it, since kernels give the same bits on any number of threads.
+/// over soon, that is asked again soon, and less and less often while it lasts. No result depends
+/// on it, since kernels give the same bits on any number of threads.
 Index worth_a_thread() {
     using Clock = std::chrono::steady_clock;
     constexpr Index times = 3, cheapest = 400, dearest = 2500, busy = 20'000, slice = 4'000'000;
     constexpr Clock::duration often = std::chrono::milliseconds(10), seldom = 25 * often;
     thread_local Index worth = 0;
     thread_local Clock::time_point ask_again;
-    thread_local Clock::duration wait = often;
+    thread_local Clock::duration patience = often;
     const auto asked = Clock::now();
     if (asked < ask_again) return worth;
     std::array<Index, 9> regions{};
@@ -80,13 +80,14 @@ Index worth_a_thread() {
     }
     if (slow == 3) {
         worth = slice;
-        wait = std::min(2 * wait, seldom);
+        ask_again = start + patience;
+        patience = std::min(2 * patience, seldom);
     } else {
         std::nth_element(regions.begin(), regions.begin() + 4, regions.end());
         worth = times * std::clamp(regions[4], cheapest, dearest);
-        wait = std::clamp(100 * (start - asked), often, seldom);
+        ask_again = start + std::clamp(100 * (start - asked), often, seldom);
+        patience = often;
     }
-    ask_again = start + wait;
     return worth;
 }
 

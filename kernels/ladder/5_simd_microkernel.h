@@ -15,7 +15,7 @@
 //
 // The five loops around it are those of rung 3, with blocks sized for this kernel. They are what
 // CpuBackend runs for large products: rung 6 gives each thread a part of C, rung 7 packs less, and
-// goes along the rows of a C that is larger than L2.
+// goes along the rows of C where that pays.
 //
 // What is left to be desired: the machine has more than one core.
 #pragma once
@@ -254,7 +254,7 @@ struct Blocking {
 /// three eighths of L3, which other cores use too.
 template <class T>
 Blocking choose_blocking() {
-    constexpr Index size = sizeof(T), long_enough = 512, rows_enough = 128;
+    constexpr Index size = sizeof(T), long_enough = 512, rows_enough = 128 / MR * MR;
     const Caches& c = caches();
     const Index kc = smaller(long_enough, larger(128, c.l2 / 10 / (NR<T> * size) / 64 * 64));
     const Index mc = smaller(rows_enough, larger(Index{8} * MR, c.l2 / 4 / (kc * size) / MR * MR));

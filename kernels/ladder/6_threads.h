@@ -9,6 +9,8 @@
 // What is left to be desired: copying pays by reuse, and the products of training have little.
 #pragma once
 
+#include <limits>
+
 #include "kernels/cpu/parallel.h"
 #include "kernels/ladder/5_simd_microkernel.h"
 
@@ -26,24 +28,33 @@ Product<T> part_of(const Product<T>& p, Range rows, Range columns) {
     return part;
 }
 
-/// Threads as a grid over C, which is cut between so many rows.
+/// Threads as a grid over C, which is cut between so many rows, and between cache lines.
 struct Grid {
     int rows, columns;
-    Index row_grain = MR;
+    Index row_grain = 2;
 };
 
-/// A part reads M / rows rows of A and N / columns columns of B, so the squarest parts read least.
+/// The largest part of `total`, cut into so many of whole grains.
+inline Index largest_share(Index total, int parts, Index grain) {
+    const Index grains = (total + grain - 1) / grain;
+    return smaller(total, (grains + parts - 1) / parts * grain);
+}
+
+/// The grid whose largest part is done first: of m x n, it multiplies m n K times and reads (m + n)
+/// K numbers, each in the time of some eight multiply-adds.
 template <class T>
-Grid squarest_grid(const Product<T>& p, int threads) {
-    Grid best{1, 1};
-    Index least = 0;
+Grid best_grid(const Product<T>& p, int threads) {
+    Grid best{1, threads};
+    Index least = std::numeric_limits<Index>::max();
     for (int rows = 1; rows <= threads; ++rows) {
         if (threads % rows != 0) continue;
-        const int columns = threads / rows;
-        const Index reads = (p.M + rows - 1) / rows + (p.N + columns - 1) / columns;
-        if (rows == 1 || reads < least) {
-            least = reads;
-            best = {rows, columns};
+        const Grid grid{rows, threads / rows};
+        const Index m = largest_share(p.M, grid.rows, grid.row_grain);
+        const Index n = largest_share(p.N, grid.columns, line<T>);
+        const Index time = m * n + 8 * (m + n);
+        if (time < least) {
+            least = time;
+            best = grid;
         }
     }
     return best;
@@ -73,7 +84,7 @@ void share_out(const Product<T>& p, ChooseGrid choose_grid, Multiply multiply) {
 
 template <class T>
 void multiply_by_threads(const Product<T>& p) {
-    share_out(p, squarest_grid<T>,
+    share_out(p, best_grid<T>,
               [](const Product<T>& part, Range, Range) { multiply_by_tiles(part, Way{}); });
 }
 

@@ -6,9 +6,8 @@
 // row after row:
 //
 //   - as it lies      rung 5's loops without packing
-//   - rows first      where C or A is the large one: its rows are streamed, B stays in L2; and
-//   where
-//                     strips are so thin that each takes but a line of a row of C
+//   - rows first      where C or A is the large one: its rows are streamed, B stays in L2. Strips
+//                     that take but a line of each row of C go this way earlier
 //   - by lines        where B is, of A' B and A B: strips of a cache line
 //   - dot products    A B': both operands lie along k, so that vectors run along k too, and nothing
 //                     has to be turned. Their lanes are added at the end of a long sum, which is
@@ -282,7 +281,7 @@ void multiply_by_whole_dots(Product<T> p, const T* bias, bool relu) {
     const Index in_use = large_b ? columns : rows, ld = large_b ? p.ldb : p.lda;
     const Index sharers = large_b ? (p.M + rows - 1) / rows : (p.N + columns - 1) / columns;
     tile.ahead_next = in_use * lanes<T> / sharers;
-    // A single column takes all that L3 gives by itself, and so do shorter vectors.
+    // A single column takes all that L3 gives by itself, and so do vectors of 32 bytes.
     const bool asks_ahead =
         memory_is_slow && far && ld <= 2 * p.K && (from_memory(p) || (p.N > 1 && l2_feeds_dots));
     const auto ahead = [&](Index at) {
@@ -522,8 +521,8 @@ void multiply_turned_around(const Product<T>& p, bool streams, const Way& way, c
 // ---- which way ----------------------------------------------------------------------------------
 //
 // Estimates, in the time of a multiply-add of vectors. Their constants fit what a Zen 4 took with
-// AVX2 and AVX-512, M 2 to 512, K 8 to 2048, N 1 to 128: the better of two ways is missed by less
-// than 1 % on average.
+// AVX2 (in tiles of 4 x 3) and AVX-512, M 2 to 512, K 8 to 2048, N 1 to 128: the better of two ways
+// is missed by less than 1 % on average.
 
 /// n columns as dot products. The lanes of each are added up, of as many at once as there are sums
 /// in a tile, which a long sum pays for.
@@ -576,8 +575,10 @@ template <class T>
         return smaller(p.M, n) * p.K <= caches().l2 / Index{sizeof(T)} / 2;
     };
     const bool far_a = p.M * p.K > caches().l2 / Index{sizeof(T)};
-    const bool dots_apart = p.trans_b == Trans::yes || (thin_strips && far_a);
-    if (plain_a && dots_apart && time_of_dots(p, p.N) < time_of_tiles(p, p.N) && stays(p.N))
+    // Thin strips would read A from afar for each of them, or for the first and the last.
+    const bool turns_b = thin_strips && far_a;
+    if (plain_a && (p.trans_b == Trans::yes || turns_b) &&
+        time_of_dots(p, p.N) < time_of_tiles(p, p.N) && stays(p.N))
         return 0;
     const Index last = p.N <= few<T> ? p.N : p.N % L, tiled = p.N - last;
     if (last == 0) return p.N;
@@ -658,6 +659,8 @@ Way choose_way(const Product<T>& p) {
     const bool far_a = plain_a && p.M * p.K > l2 && p.K * p.N <= l2 / 2;
     const bool streams_a = memory_is_slow && far_a && p.lda <= 2 * p.K && p.N <= 4 * NR<T> &&
                            (!thin_strips || from_memory(p));
+    // Thin strips touch a page of C for each row, and read an A from afar once each. A long A'
+    // would be copied anew for each block of columns.
     const bool thin_rows_first =
         thin_strips && p.M >= 64 && (p.N >= 64 || far_a) && (plain_a || p.K <= 256);
     const bool big = p.M > 256 && p.N > 256 && p.M * p.N * p.K > 512 * 512 * 512;
@@ -678,7 +681,7 @@ Way choose_way(const Product<T>& p) {
     // collide wait neither in L1 nor in L2, and of thin strips the first tile can copy them in
     // time.
     const bool collides = collide<T>(p.K, p.ldb);
-    const bool parts_rows = thin_strips && collides && p.M > 2 * MR;
+    const bool parts_rows = thin_strips && plain_b && collides && p.M > 2 * MR;
     way.pack_b = !plain_b || (p.N < L && p.M >= 64) || parts_rows ||
                  (rows_first && (p.K > few_pages || collides));
     // Few rows of A use up a B from beyond L2 at once, and want its lines on their way early. Thin
@@ -687,7 +690,8 @@ Way choose_way(const Product<T>& p) {
     const bool few_rows = p.M < 64 && (p.M * NARROW >= 8 || collides);
     const bool more_rows = vector_bytes == 64 && p.M < 64 * MR && collides;
     if (plain_b && !way.pack_b && p.K * p.N > near_b && (few_rows || more_rows)) return by_lines<T>;
-    if (parts_rows && !rows_first) way.kc = by_lines<T>.kc;
+    // But a product that may be small must not be cut: see is_small.
+    if (parts_rows && !rows_first && p.K > way.kc) way.kc = by_lines<T>.kc;
     return way;
 }
 
@@ -720,8 +724,8 @@ Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
         dots || plan.way.narrow || (plan.way.pack_b && !(plan.way.rows_first && p.K <= few_pages));
     if (no_tiles && !dots) return {threads, 1, line<T>};
     if (!copies && p.M >= 2 * MR * threads) return {threads, 1};
-    Grid grid = squarest_grid(p, threads);
-    if (dots && p.N <= lanes<T>) grid = {threads, 1};
+    Grid grid = best_grid(p, threads);
+    if (dots && p.N <= line<T>) grid = {threads, 1};
     if (dots) grid.row_grain = DOT_ROWS;
     return grid;
 }

@@ -302,7 +302,7 @@ void multiply_by_amx_threads(const Product<float>& p) {
     const Cost cost{.flops = 2 * p.M * p.N * p.K * Operands::products / 16,
                     .bytes = p.elements() * Index{sizeof(float)}};
     parallel(threads_for(cost), [&](int thread, int threads) {
-        const Grid grid = squarest_grid(p, threads);
+        const Grid grid = best_grid(p, threads);
         const Range rows = share_of(p.M, thread / grid.columns, grid.rows, PANEL);
         const Range columns = share_of(p.N, thread % grid.columns, grid.columns, PANEL);
         if (rows.begin < rows.end && columns.begin < columns.end)

@@ -30,7 +30,7 @@ void require_exact(const Case& c, int first_rung = 1) {
 }
 
 /// Around the edges of tiles and blocks, and of the choice between the paths of rung 7. MR is 4,
-/// 6 or 8, narrow strips have up to 16 rows, NR is 8 to 48, MC 132 or less, KC 128 to 512, NC 3072
+/// 6 or 8, narrow strips have up to 16 rows, NR is 4 to 48, MC 128 or less, KC 128 to 512, NC 3072
 /// for double where L3 has 32 MB. A C beyond L2 assumes one of 2 MB or less.
 std::vector<Case> edge_cases() {
     std::vector<Case> shapes;
@@ -55,6 +55,10 @@ std::vector<Case> edge_cases() {
     shapes.push_back({.M = 411, .N = 1024, .K = 35});  // or packed,
     shapes.push_back({.M = 1024, .N = 420, .K = 35});  // A' too
     shapes.push_back({.M = 130, .N = 261, .K = 133});
+    shapes.push_back({.M = 127, .N = 255, .K = 60});
+    shapes.push_back({.M = 128, .N = 256, .K = 60});
+    for (const Index k : {256, 257}) shapes.push_back({.M = 130, .N = 70, .K = k});
+    for (const Index m : {12, 13}) shapes.push_back({.M = m, .N = 1024, .K = 40});
     shapes.push_back({.M = 1024, .N = 100, .K = 40});  // rows of A a page apart
     shapes.push_back({.M = 65, .N = 8, .K = 1024});    // in tiles of one vector
     shapes.push_back({.M = 70, .N = 13, .K = 1024});   // rows of B, and a copy of them
@@ -130,6 +134,13 @@ TEST_CASE("gemm is exact where B comes from memory, its rows a multiple of a pag
     const Index K = std::min<Index>(beyond, sanitized ? 2048 : 8192);
     for (const Trans trans_a : both)
         require_exact<float>({.trans_a = trans_a, .M = 3, .N = N, .K = K});
+}
+
+TEST_CASE("gemm is exact where A comes from memory", "[gemm]") {
+    const Index K = 1030, beyond = cpu::caches().l3 / 2 / (K * Index{sizeof(float)}) + 7;
+    const Index M = std::min<Index>(beyond, sanitized ? 1024 : 8192);
+    for (const Index N : {17, 40})  // dot products, tiles
+        require_exact<float>({.M = M, .N = N, .K = K});
 }
 
 TEMPLATE_TEST_CASE("gemm's epilogue adds the bias, then cuts at zero", "[gemm]", float, double) {
@@ -328,10 +339,10 @@ TEMPLATE_TEST_CASE("gemm gives the same bits for every number of threads", "[gem
                    double) {
     using T = TestType;
     struct Size {
-        Index M, N, K;
+        Index M, N, K, gap = 0;
     };
     for (const auto isa : supported_isas())
-        for (const auto [M, N, K] :
+        for (const auto [M, N, K, gap] :
              {Size{16, 128, 784}, {128, 784, 16},   {300, 10, 700},  {230, 270, 530},
               {3, 999, 400},      {12, 12, 50000},  {1, 1, 30000},   {301, 10, 1000},
               {6, 10, 2500},      {10, 70, 2500},   {66, 20, 190},   {64, 16, 128},
@@ -341,7 +352,7 @@ TEMPLATE_TEST_CASE("gemm gives the same bits for every number of threads", "[gem
               {5300, 17, 100}})
             for (const Trans trans_a : both)
                 for (const Trans trans_b : both) {
-                    const Case c{trans_a, trans_b, M, N, K, 1, 1, 0};
+                    const Case c{trans_a, trans_b, M, N, K, 1, 1, gap};
                     const Operands<T> operands(c, Reals{});
                     std::vector<T> first;
                     for (const int threads : {1, 2, 2, 3, 4}) {
