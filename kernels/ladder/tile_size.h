@@ -9,7 +9,7 @@ namespace handgrad::cpu::HANDGRAD_ISA {
 #if defined(__AVX512F__)
 inline constexpr int MR = 8, NV = 3;  // 24 of 32 registers for C, 3 for B; A is read from memory
 #elif defined(__AVX2__)
-inline constexpr int MR = 6, NV = 2;  // 12 of 16 registers for C, 2 for B, 1 for A
+inline constexpr int MR = 6, NV = 2;  // 12 of 16 registers for C, 2 for B, a cache line, 1 for A
 #elif defined(__aarch64__)
 inline constexpr int MR = 8, NV = 3;  // 24 of 32 registers for C, 3 for B, 2 or more for A
 #else

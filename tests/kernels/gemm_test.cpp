@@ -68,7 +68,7 @@ std::vector<Case> edge_cases() {
     shapes.push_back({.M = 9, .N = 1000, .K = 1100});
     shapes.push_back({.M = 260, .N = 1030, .K = 520});  // all of A' B packed
     shapes.push_back({.M = 10, .N = 1024, .K = 300});
-    shapes.push_back({.M = 17, .N = 1024, .K = 530});  // beyond an L2 of 1 MB or 2: B by lines,
+    shapes.push_back({.M = 17, .N = 1024, .K = 530});  // beyond L2: B by lines, or copied,
     shapes.push_back({.M = 17, .N = 1003, .K = 530});  // beyond one of 1 MB,
     shapes.push_back({.M = 7, .N = 5301, .K = 101});
     shapes.push_back({.M = 5300, .N = 10, .K = 100});  // A, in dot products, in a strip,
