@@ -74,7 +74,7 @@ template <class T, int rows, int vectors, Trans trans_a, bool part, Also also>
     const T* a[pointers];
     HANDGRAD_UNROLL
     for (int i = 0; i < pointers; ++i) {
-        a[i] = first_a + 4 * i * lda;
+        a[i] = first_a + Index{4} * i * lda;
         keep(a[i]);
     }
     T* copy_of_b = tile.copy_of_b;
@@ -254,7 +254,7 @@ struct Blocking {
 /// three eighths of L3, which other cores use too.
 template <class T>
 Blocking choose_blocking() {
-    constexpr Index size = sizeof(T), long_enough = 512, rows_enough = 128 / MR * MR;
+    constexpr Index size = sizeof(T), long_enough = 512, rows_enough = Index{128} / MR * MR;
     const Caches& c = caches();
     const Index kc = smaller(long_enough, larger(128, c.l2 / 10 / (NR<T> * size) / 64 * 64));
     const Index mc = smaller(rows_enough, larger(Index{8} * MR, c.l2 / 4 / (kc * size) / MR * MR));
