@@ -8,11 +8,11 @@
 //
 // Beyond L2, what only adds and multiplies is bound by memory. The functions of math.h are bound by
 // arithmetic as long as their arrays are in L3: a Zen 4 with 1 MB of L2 copies 8 MiB at 72 GB/s,
-// where exp makes 45 and tanh 21. It copies 128 MiB at 26; there most are at the copy's speed.
+// where exp makes 45. It copies 128 MiB at 26; there most are at the copy's speed.
 //
 // On that Zen 4 these stay below 80 %, in %copy at 8 MiB and at 128 MiB on one thread
 // (--benchmark_min_time=0.03, medians of three runs):
-//   exp 69 163, log 44 102, sqrt 64 138, erf 21 45, tanh 32 78, sigmoid 43 114, silu 40 109, gelu
+//   exp 69 163, log 44 102, sqrt 64 138, erf 21 45, sigmoid 43 114, silu 40 109, gelu
 //     20 49, gelu_backward 26 71, gelu_tanh 30 82, softplus 20 47, bce 22 51, bce_with_logits 25
 //     67, and their like: arithmetic, as above
 //   logsumexp_x10 16 37, _x128 22 45, _x1000 26 59; softmax_x10 25 51, _x128 37 79, _x1000 46 90;

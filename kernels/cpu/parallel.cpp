@@ -54,8 +54,8 @@ void set_float_mode(std::uint64_t) {}
 /// other tomorrow; so it is measured, as the median of a few empty regions, and now and then again:
 /// a hundredth of the time may go into it. Where many of them take far longer, other programs hold
 /// the cores: then only work that outlasts a time slice of the system is shared. As that may be
-/// over soon, that is asked again soon, and less and less often while it lasts. No result depends
-/// on it, since kernels give the same bits on any number of threads.
+/// over soon, it is asked again soon whatever it takes, and less and less often while it lasts. No
+/// result depends on it, since kernels give the same bits on any number of threads.
 Index worth_a_thread() {
     using Clock = std::chrono::steady_clock;
     constexpr Index times = 3, cheapest = 400, dearest = 2500, busy = 20'000, slice = 4'000'000;

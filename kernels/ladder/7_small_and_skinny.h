@@ -725,7 +725,6 @@ Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
     if (no_tiles && !dots) return {threads, 1, line<T>};
     if (!copies && p.M >= 2 * MR * threads) return {threads, 1};
     Grid grid = best_grid(p, threads);
-    if (dots && p.N <= line<T>) grid = {threads, 1};
     if (dots) grid.row_grain = DOT_ROWS;
     return grid;
 }
