@@ -89,18 +89,18 @@ inline constexpr int DOT_ROWS = 4, DOT_COLUMNS = 5;  // 20 of 32 registers for s
 inline constexpr int DOT_ROWS = 4, DOT_COLUMNS = 3;  // 12 of 16 registers for sums, 4 to load
 #endif
 
-/// Lines of what comes next that a tile asks for with each vector of k. Six keep memory busy,
-/// though most of them are asked for again and again where tiles share the work; the multiply-adds
-/// of shorter vectors leave no time for so many.
-constexpr int dot_lines_ahead(int columns) {
-    return vector_bytes == 64 ? 6 : columns == DOT_COLUMNS ? 1 : 2;
+/// Lines of what comes next that a tile asks for with each vector of k. From memory six keep it
+/// busy, though most of them are asked for again and again where tiles share the work; the
+/// multiply-adds of shorter vectors leave no time for so many.
+constexpr int dot_lines_ahead(int columns, bool memory) {
+    return vector_bytes == 64 ? (memory ? 6 : 2) : columns == DOT_COLUMNS ? 1 : 2;
 }
 
 // Where all sums of a tile are under way, it reads a vector for each row and column in the time of
-// rows x columns multiply-adds, two a cycle. L2 delivers 64 bytes a cycle on the processors that
-// have AVX-512, and 32 at best on others.
+// rows x columns multiply-adds, two a cycle. L2 delivers some 48 bytes a cycle on the processors
+// that have AVX-512, and 32 at best on others.
 inline constexpr bool l2_feeds_dots = 2 * (DOT_ROWS + DOT_COLUMNS) * vector_bytes <=
-                                      (vector_bytes == 64 ? 64 : 32) * DOT_ROWS * DOT_COLUMNS;
+                                      (vector_bytes == 64 ? 48 : 32) * DOT_ROWS * DOT_COLUMNS;
 
 /// Rows of the tallest tile of so many columns. Those of fewer columns than the widest have as many
 /// sums as a vector has lanes, or a multiple.
@@ -124,6 +124,7 @@ struct DotTile {
     bool relu = false;         // and then negative elements become zero
     const T* ahead = nullptr;  // some lines of it are fetched for each vector of k,
     Index ahead_next = 0;      // each time so much further on
+    bool memory = false;       // from memory, not from L3
 };
 
 /// flatten: see multiply_tile.
@@ -151,8 +152,8 @@ template <class T, int rows, int columns>
     };
     const Index whole_k = tile.K / L * L;
     const auto whole = [](const T* p) { return load(p); };
-    if (tile.ahead != nullptr) {
-        constexpr int lines = dot_lines_ahead(columns);
+    const auto fetch_as_well = [&](auto memory) {
+        constexpr int lines = dot_lines_ahead(columns, decltype(memory)::value);
         const T* ahead = tile.ahead;
         for (Index k = 0; k < whole_k; k += L) {
             HANDGRAD_UNROLL
@@ -160,9 +161,14 @@ template <class T, int rows, int columns>
             ahead += tile.ahead_next;
             add_products(k, whole);
         }
-    } else {
+    };
+    if (tile.ahead == nullptr) {
         HANDGRAD_UNROLL_BY_4
         for (Index k = 0; k < whole_k; k += L) add_products(k, whole);
+    } else if (tile.memory) {
+        fetch_as_well(std::true_type{});
+    } else {
+        fetch_as_well(std::false_type{});
     }
     if (whole_k < tile.K) {
         const FirstLanes<T> last(tile.K - whole_k);
@@ -238,102 +244,110 @@ class DotFunctions {
 template <class T>
 inline constexpr DotFunctions<T> dot_functions;
 
-/// C = alpha A B' + beta C, with A (M, K) and B (N, K) as they lie; then, if they are given, + bias
-/// (N) in every row and max(C, 0).
+/// How many values of k dot products sum at once. Where L2 is too slow to feed a tile, so many that
+/// what it reads stays in L1. Beside long vectors that is all of the smaller operand, if its rows
+/// are few enough to leave long sums, which pay for the adding of their lanes.
 template <class T>
-void multiply_by_whole_dots(Product<T> p, const T* bias, bool relu) {
-    DotTile<T> tile;
-    if (p.M == 1) {
-        // One row of C is the column B A'.
-        std::swap(p.A, p.B);
-        std::swap(p.lda, p.ldb);
-        std::swap(p.M, p.N);
-        p.ldc = 1;
-        tile.ld_bias = 1;
-    }
-    if (p.M > p.N && collide<T>(p.N, p.ldb)) {
-        // All rows of B are in use at once; a copy that puts them further apart keeps them in L1.
-        const Index ld = apart<T>(p.K);
-        T* copy = scratch_for<T>(Scratch::packed_b, p.N * ld + lanes<T>);
-        pack_along(copy, ld, p.B, p.ldb, p.K, p.N);
-        p.B = copy;
-        p.ldb = ld;
-    }
+Index dot_length(const Product<T>& whole) {
+    constexpr bool wide = vector_bytes == 64;
+    const bool read_again = whole.M > DOT_ROWS && whole.N > DOT_COLUMNS;
+    if (l2_feeds_dots || !read_again || (!wide && from_memory(whole))) return whole.K;
+    const Index rows = DOT_ROWS + (wide ? smaller(whole.M, whole.N) : DOT_COLUMNS);
+    const Index in_l1 = caches().l1 / (rows * Index{sizeof(T)});
+    return wide && in_l1 < 48 * lanes<T> ? whole.K : even_piece(whole.K, in_l1, lanes<T>);
+}
+
+/// C = alpha A B' + beta C, with A (M, K) and B (N, K) as they lie, by sums over `length` values of
+/// k at once; then, if it is given, + bias, with a leading dimension of its own, and max(C, 0).
+template <class T>
+void multiply_dot_tiles(const Product<T>& p, Index length, const T* bias, Index ld_bias,
+                        bool relu) {
     const Index columns = even_piece(p.N, DOT_COLUMNS);
-    // Where k is short, adding up the lanes shows: of as many sums at once as there are lanes.
-    const Index at_once = lanes<T> / columns;
-    const bool adds_up = p.K < 8 * lanes<T> && at_once >= DOT_ROWS - 1;
     // Rows that come from afar should not be too many streams.
     const bool far = p.elements() * Index{sizeof(T)} > caches().l2;
     const Index most_rows = most_dot_rows(static_cast<int>(columns));
-    const Index usual = adds_up ? at_once : far ? DOT_ROWS + 2 : 2 * DOT_ROWS;
-    const Index rows = even_piece(p.M, smaller(most_rows, usual));
-    tile.K = p.K;
+    const Index rows = even_piece(p.M, far ? smaller(most_rows, DOT_ROWS + 2) : most_rows);
+    DotTile<T> tile;
     tile.lda = p.lda;
     tile.ldb = p.ldb;
     tile.ldc = p.ldc;
     tile.alpha = p.alpha;
-    tile.beta = p.beta;
-    tile.relu = relu;
-    // The larger operand is read once, the smaller one again and again from a cache. All tiles that
-    // use the same rows of it fetch their shares of the next ones, one after the other.
-    const bool large_b = p.M <= p.N;
-    const Index in_use = large_b ? columns : rows, ld = large_b ? p.ldb : p.lda;
-    const Index sharers = large_b ? (p.M + rows - 1) / rows : (p.N + columns - 1) / columns;
-    tile.ahead_next = in_use * lanes<T> / sharers;
-    // A single column takes all that L3 gives by itself, and so do vectors of 32 bytes.
+    tile.ld_bias = ld_bias;
+    // The larger operand is read once, a block of its rows after others: those of a tile, or so
+    // many that the smaller operand's values of k, which they share, are worth their way from L2.
+    const bool large_b = p.M <= p.N, cut = length < p.K;
+    const Index step = large_b ? columns : rows, all = large_b ? p.N : p.M;
+    const Index block = cut ? 32 / step * step : far ? step : all;
+    // All tiles of a block fetch their shares of the next one, one after the other. A single column
+    // takes all that L3 gives by itself, and so do vectors of 32 bytes.
+    const Index ld = large_b ? p.ldb : p.lda;
+    tile.memory = far && from_memory(p);
     const bool asks_ahead =
-        memory_is_slow && far && ld <= 2 * p.K && (from_memory(p) || (p.N > 1 && l2_feeds_dots));
-    const auto ahead = [&](Index at) {
-        const Index sharer = at / (large_b ? rows : columns);
-        return larger(in_use * ld, far_ahead<T>) + sharer * in_use * ld / sharers;
-    };
-    const auto multiply = [&](Index i, Index j, Index n) {
-        tile.a = p.a(i, 0);
-        tile.b = p.b(0, j);
+        memory_is_slow && far && ld <= 2 * p.K && (tile.memory || (p.N > 1 && vector_bytes == 64));
+    Index share = 0;
+    if (asks_ahead) {
+        const Index sharers = large_b ? (p.M + rows - 1) / rows : (p.N + columns - 1) / columns;
+        const Index tiles = block / step * sharers * ((p.K + length - 1) / length);
+        share = block * ld / tiles;
+        tile.ahead_next = share * lanes<T> / smaller(length, p.K);
+    }
+    const auto multiply = [&](Index i, Index j, Index k, Index m, Index n, bool last_k) {
+        tile.a = p.a(i, k);
+        tile.b = p.b(k, j);
         tile.c = p.c(i, j);
-        tile.bias = bias_from(bias, i * tile.ld_bias + j);
-        if (asks_ahead) tile.ahead = (large_b ? tile.b : tile.a) + ahead(large_b ? i : j);
-        const Index m = smaller(p.M - i, rows);
+        if (last_k) tile.bias = bias_from(bias, i * ld_bias + j);
         dot_functions<T>.at[n - 1][m - 1](tile);
+        tile.ahead += share;
     };
-    Index n = 0;
-    if (large_b) {
-        for (Index j = 0; j < p.N; j += n) {
-            n = next_piece(p.N - j, columns, 1);
-            for (Index i = 0; i < p.M; i += rows) multiply(i, j, n);
-        }
-    } else {
-        for (Index i = 0; i < p.M; i += rows)
-            for (Index j = 0; j < p.N; j += n) {
-                n = next_piece(p.N - j, columns, 1);
-                multiply(i, j, n);
+    for (Index first = 0; first < all; first += block) {
+        const Index end = smaller(all, first + block);
+        const Index M = large_b ? p.M : end, N = large_b ? end : p.N;
+        if (asks_ahead)
+            tile.ahead = (large_b ? p.B : p.A) + first * ld + larger(block * ld, far_ahead<T>);
+        for (Index k = 0; k < p.K; k += length) {
+            const bool last_k = p.K - k <= length;
+            tile.K = last_k ? p.K - k : length;
+            tile.beta = k == 0 ? p.beta : T{1};
+            tile.bias = nullptr;
+            tile.relu = relu && last_k;
+            Index n = 0;
+            if (large_b) {
+                for (Index j = first; j < N; j += n) {
+                    n = next_piece(N - j, columns, 1);
+                    for (Index i = 0; i < M; i += rows)
+                        multiply(i, j, k, smaller(M - i, rows), n, last_k);
+                }
+            } else {
+                for (Index i = first; i < M; i += rows)
+                    for (Index j = 0; j < N; j += n) {
+                        n = next_piece(N - j, columns, 1);
+                        multiply(i, j, k, smaller(M - i, rows), n, last_k);
+                    }
             }
+        }
     }
 }
 
-/// How many values of k to sum at once, in dot products that are a part of `whole`: where L2 is too
-/// slow, so many that what a tile reads stays in L1.
+/// The same with bias (N) in every row.
 template <class T>
-Index dot_length(const Product<T>& whole) {
-    const bool read_again = whole.M > DOT_ROWS && whole.N > DOT_COLUMNS;
-    if (l2_feeds_dots || !read_again || from_memory(whole)) return whole.K;
-    const Index in_l1 = caches().l1 / ((DOT_ROWS + DOT_COLUMNS) * Index{sizeof(T)});
-    return even_piece(whole.K, in_l1, lanes<T>);
-}
-
-/// The same in pieces of `length` values of k.
-template <class T>
-void multiply_by_dots(Product<T> p, Index length, const T* bias, bool relu) {
-    for (; p.K > length; p.K -= length) {
-        Product<T> piece = p;
-        piece.K = length;
-        multiply_by_whole_dots<T>(piece, nullptr, false);
-        p.A += length;
-        p.B += length;
-        p.beta = T{1};
+void multiply_by_dots(const Product<T>& p, Index length, const T* bias, bool relu) {
+    const bool collides = p.M > p.N && collide<T>(p.N, p.ldb);
+    if (p.M > 1 && !collides) return multiply_dot_tiles(p, length, bias, 0, relu);
+    Product<T> q = p;
+    if (p.M == 1) {
+        // One row of C is the column B A'.
+        std::swap(q.A, q.B);
+        std::swap(q.lda, q.ldb);
+        std::swap(q.M, q.N);
+        q.ldc = 1;
+    } else {
+        // All rows of B are in use at once; a copy that puts them further apart keeps them in L1.
+        q.ldb = apart<T>(p.K);
+        T* copy = scratch_for<T>(Scratch::packed_b, p.N * q.ldb + lanes<T>);
+        pack_along(copy, q.ldb, p.B, p.ldb, p.K, p.N);
+        q.B = copy;
     }
-    multiply_by_whole_dots(p, bias, relu);
+    multiply_dot_tiles(q, length, bias, p.M == 1 ? 1 : 0, relu);
 }
 
 /// B (K, N) as (N, K), in scratch memory.
@@ -397,9 +411,7 @@ template <class T>
             pack_b(packed, columns, Trans::yes, b, p.ldb, nr, p.K);
             b = packed;
         }
-        // Of two short tiles, the second hides the end of the first.
-        const bool short_tiles = nr <= L && p.K <= 4 * MR;
-        const TileRows rows(p.M, short_tiles ? MR * 3 / 2 : most_rows_of_strip<T>(nr));
+        const TileRows rows(p.M, most_rows_of_strip<T>(nr));
         tile.last_columns = nr % L;
         tile.bias = bias_from(bias, n);
         Index m = 0;
@@ -638,6 +650,8 @@ template <class T>
     const Index tiled = p.N > 1 ? tiled_columns(p) : tiled_columns(column_as_row(p));
     if (p.N > 1 && tiled == p.N)
         multiply_by_few_tiles(p, bias, relu);
+    else if (tiled == 0 && p.trans_a == Trans::no && p.trans_b == Trans::yes)
+        multiply_by_dots(p, p.K, bias, relu);
     else
         multiply_small_otherwise(p, tiled, bias, relu);
 }

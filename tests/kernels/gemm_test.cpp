@@ -50,7 +50,9 @@ std::vector<Case> edge_cases() {
             shapes.push_back({.M = m, .N = n, .K = 530});
     shapes.push_back({.M = 301, .N = 10, .K = 1000});  // dot products
     shapes.push_back({.M = 10, .N = 301, .K = 1000});
-    shapes.push_back({.M = 41, .N = 10, .K = 2501});   // in pieces of k, where L2 is slow
+    shapes.push_back({.M = 41, .N = 10, .K = 2501});  // in pieces of k, where L2 is slow
+    shapes.push_back({.M = 7, .N = 70, .K = 2501});
+    shapes.push_back({.M = 290, .N = 10, .K = 2003});  // beyond L2
     shapes.push_back({.M = 420, .N = 1000, .K = 20});  // a C beyond L2: rows first, B as it lies,
     shapes.push_back({.M = 411, .N = 1024, .K = 35});  // or packed,
     shapes.push_back({.M = 1024, .N = 420, .K = 35});  // A' too
