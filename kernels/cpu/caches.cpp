@@ -22,10 +22,19 @@ bool is_virtual() {
 #endif
 }
 
+bool is_amd() {
+#if defined(__x86_64__)
+    unsigned most = 0, ebx = 0, ecx = 0, edx = 0;
+    return __get_cpuid(0, &most, &ebx, &ecx, &edx) != 0 && ebx == signature_AMD_ebx;
+#else
+    return false;
+#endif
+}
+
 /// What Linux says under /sys of the first core: "48K", for index0 and up. On a virtual machine
 /// sysconf may tell of the host's whole L3 instead.
 Caches find() {
-    Caches found{32 << 10, 256 << 10, 4 << 20};
+    Caches found{32 << 10, 256 << 10, 4 << 20, is_amd()};
     for (int index = 0; index < 8; ++index) {
         const std::string folder =
             "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/";

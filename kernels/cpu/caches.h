@@ -11,6 +11,9 @@ namespace handgrad::cpu {
 /// processor that the program may use, at most.
 struct Caches {
     Index l1, l2, l3;
+    /// Does L3 feed a core without being asked ahead? AMD's belongs to a few cores beside it, and
+    /// does; that of Intel's servers is spread over the chip.
+    bool near_l3 = false;
 };
 const Caches& caches();
 

@@ -110,20 +110,25 @@ template <class T, int rows, int vectors, Trans trans_a, bool part, Also also>
     Index k = 0;
     if ((vectors == NV || also == Also::fetch) && ahead.at != nullptr) {
         constexpr int lines = vectors == NV ? NV : 1;
+        // Row after row of C, in time: all at once they would keep A and B waiting.
         const T* row = c;
-        HANDGRAD_UNROLL
-        for (int i = 0; i < rows; ++i) {
+        const T* const end = c + rows * tile.ldc;
+        const auto fetch_row = [&]() __attribute__((always_inline)) {
+            if (row == end) return;
             HANDGRAD_UNROLL
             for (int j = 0; j < vectors; ++j) __builtin_prefetch(row + j * L, 1);
             row += tile.ldc;
-        }
+        };
+        for (Index i = ahead.each_k ? kc : kc / 4; i < rows; ++i) fetch_row();
         for (; ahead.each_k && k < kc; ++k) {
+            fetch_row();
             HANDGRAD_UNROLL
             for (int j = 0; j < lines; ++j) __builtin_prefetch(ahead.at + j * ahead.apart);
             ahead.at += ahead.next;
             add_products();
         }
         for (; k < whole; k += 4) {
+            fetch_row();
             HANDGRAD_UNROLL
             for (int j = 0; j < lines; ++j)
                 __builtin_prefetch(ahead.at + j * ahead.apart, 0, 2);  // L2
@@ -365,8 +370,11 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
         packed_b = scratch_for<T>(Scratch::packed_b,
                                   (smaller(p.N, used_once ? NR<T> : jc_step) + L) * pc_step);
     const Trans trans_a = way.pack_a ? Trans::yes : p.trans_a;
-    const bool far = p.elements() * Index{sizeof(T)} > caches().l2;
-    const bool looks_far_ahead = far && (way.narrow || way.streams_a);
+    const Index bytes = p.elements() * Index{sizeof(T)};
+    // A near L3 feeds a wide strip by itself.
+    const bool feeds = !thin_strips && caches().near_l3;
+    const bool far = bytes > (feeds ? caches().l3 / 4 : caches().l2);
+    const bool looks_far_ahead = bytes > caches().l2 && (way.narrow || way.streams_a);
     // The processor itself fetches rows that are streamed, if there are enough multiply-adds.
     const bool looks_ahead = far && !way.rows_first && !looks_far_ahead;
     const auto& functions = looks_far_ahead ? tile_functions<T>.fetching : tile_functions<T>.plain;
@@ -519,7 +527,8 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                         // 1st loop: panels of A.
                         Index count = 1;
                         for (Index t = 0; t < tiles; t += count) {
-                            const bool alone = far || tile.copy_of_b != nullptr;
+                            const bool alone =
+                                looks_ahead || looks_far_ahead || tile.copy_of_b != nullptr;
                             count = alone ? 1 : (t < rows.tall ? rows.tall : tiles) - t;
                             multiply(t, jr, count);
                         }

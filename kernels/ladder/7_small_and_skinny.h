@@ -282,8 +282,8 @@ void multiply_dot_tiles(const Product<T>& p, Index length, const T* bias, Index 
     // takes all that L3 gives by itself, and so do vectors of 32 bytes.
     const Index ld = large_b ? p.ldb : p.lda;
     tile.memory = far && from_memory(p);
-    const bool asks_ahead =
-        memory_is_slow && far && ld <= 2 * p.K && (tile.memory || (p.N > 1 && vector_bytes == 64));
+    const bool asks_ahead = memory_is_slow && far && ld <= 2 * p.K &&
+                            (tile.memory || (p.N > 1 && vector_bytes == 64 && !caches().near_l3));
     Index share = 0;
     if (asks_ahead) {
         const Index sharers = large_b ? (p.M + rows - 1) / rows : (p.N + columns - 1) / columns;
@@ -692,20 +692,22 @@ Way choose_way(const Product<T>& p) {
         !plain_a && p.N >= 2 * NR<T> &&
         (p.lda * Index{sizeof(T)} % 4096 == 0 || (thin_strips && p.M >= 128 && p.N >= 256));
     // Rows of B shorter than a vector: packed, each starts on a cache line of its own. Rows that
-    // collide wait neither in L1 nor in L2, and of thin strips the first tile can copy them in
-    // time.
+    // collide wait neither in L1 nor in L2, and of thin strips, or from a near L3, the first tile
+    // can copy them in time.
     const bool collides = collide<T>(p.K, p.ldb);
-    const bool parts_rows = thin_strips && plain_b && collides && p.M > 2 * MR;
+    const bool near_l3 = caches().near_l3;
+    const bool parts_rows = plain_b && collides && (thin_strips ? p.M >= 12 : near_l3 && p.M > 16);
     way.pack_b = !plain_b || (p.N < L && p.M >= 64) || parts_rows ||
                  (rows_first && (p.K > few_pages || collides));
-    // Few rows of A use up a B from beyond L2 at once, and want its lines on their way early. Thin
-    // strips of it come from L3 as fast by themselves. Eight sums must be under way.
-    const Index near_b = collides ? l2 : thin_strips ? larger(2 * l2, l3 / 6) : 2 * l2;
+    // Few rows of A use up a B from beyond L2 at once, and want its lines on their way early. Those
+    // that are in a near L3 come by themselves. Eight sums must be under way.
+    const bool far_b =
+        near_l3 ? !collides && p.K * p.N > l3 / 2 : p.K * p.N > (collides ? l2 : 2 * l2);
     const bool few_rows = p.M < 64 && (p.M * NARROW >= 8 || collides);
     const bool more_rows = vector_bytes == 64 && p.M < 64 * MR && collides;
-    if (plain_b && !way.pack_b && p.K * p.N > near_b && (few_rows || more_rows)) return by_lines<T>;
+    if (plain_b && !way.pack_b && far_b && (few_rows || more_rows)) return by_lines<T>;
     // But a product that may be small must not be cut: see is_small.
-    if (parts_rows && !rows_first && p.K > way.kc) way.kc = by_lines<T>.kc;
+    if (thin_strips && parts_rows && !rows_first && p.K > way.kc) way.kc = by_lines<T>.kc;
     return way;
 }
 
