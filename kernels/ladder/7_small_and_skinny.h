@@ -71,6 +71,20 @@ bool from_memory(const Product<T>& p) {
     return p.elements() * Index{sizeof(T)} > caches().l3 / 2;
 }
 
+/// Does A come from beyond L2, to be used row after row, while L2 keeps B?
+template <class T>
+bool far_rows_of_a(const Product<T>& p) {
+    const Index l2 = caches().l2 / Index{sizeof(T)};
+    return p.trans_a == Trans::no && p.M * p.K > l2 && p.K * p.N <= l2 / 2;
+}
+
+/// May each tile of such rows fetch its share of the next ones?
+template <class T>
+bool streams_rows_of_a(const Product<T>& p) {
+    return memory_is_slow && far_rows_of_a(p) && p.lda <= 2 * p.K && p.N <= 4 * NR<T> &&
+           (!thin_strips || from_memory(p));
+}
+
 /// How far apart a copy puts rows of K elements, so that no number of them collides.
 template <class T>
 Index apart(Index K) {
@@ -587,6 +601,12 @@ template <class T>
         return smaller(p.M, n) * p.K <= caches().l2 / Index{sizeof(T)} / 2;
     };
     const bool far_a = p.M * p.K > caches().l2 / Index{sizeof(T)};
+    // Sixteen rows of A, a line of each in turn, come faster from memory than a few in dot
+    // products. They leave time enough where an L1 this large tells of two wide multiply-adds a
+    // cycle.
+    if (vector_bytes == 64 && caches().l1 > 32 * 1024 && p.N >= L / 2 && streams_rows_of_a(p) &&
+        from_memory(p))
+        return p.N;
     // Thin strips would read A from afar for each of them, or for the first and the last.
     const bool turns_b = thin_strips && far_a;
     if (plain_a && (p.trans_b == Trans::yes || turns_b) &&
@@ -670,9 +690,7 @@ Way choose_way(const Product<T>& p) {
     // Of few strips of B each tile asks for its share of the A that comes next.
     const bool short_k = p.K <= 128 && (p.M >= 128 || p.K * p.N <= l2 / 2);
     const bool wide_block = l2 / 2 >= 512 * blocking<T>().kc;
-    const bool far_a = plain_a && p.M * p.K > l2 && p.K * p.N <= l2 / 2;
-    const bool streams_a = memory_is_slow && far_a && p.lda <= 2 * p.K && p.N <= 4 * NR<T> &&
-                           (!thin_strips || from_memory(p));
+    const bool far_a = far_rows_of_a(p), streams_a = streams_rows_of_a(p);
     // Thin strips touch a page of C for each row, and read an A from afar once each. A long A'
     // would be copied anew for each block of columns.
     const bool thin_rows_first =
