@@ -263,12 +263,14 @@ inline constexpr DotFunctions<T> dot_functions;
 /// are few enough to leave long sums, which pay for the adding of their lanes.
 template <class T>
 Index dot_length(const Product<T>& whole) {
-    constexpr bool wide = vector_bytes == 64;
     const bool read_again = whole.M > DOT_ROWS && whole.N > DOT_COLUMNS;
-    if (l2_feeds_dots || !read_again || (!wide && from_memory(whole))) return whole.K;
-    const Index rows = DOT_ROWS + (wide ? smaller(whole.M, whole.N) : DOT_COLUMNS);
-    const Index in_l1 = caches().l1 / (rows * Index{sizeof(T)});
-    return wide && in_l1 < 48 * lanes<T> ? whole.K : even_piece(whole.K, in_l1, lanes<T>);
+    if (l2_feeds_dots || !read_again) return whole.K;
+    constexpr bool wide = vector_bytes == 64;
+    const Index l1 = caches().l1 / Index{sizeof(T)}, few_rows = smaller(whole.M, whole.N);
+    const Index most = l1 / (DOT_ROWS + (wide ? few_rows : DOT_COLUMNS));
+    const bool in_vain = wide ? few_rows * whole.K <= l1 : from_memory(whole);
+    if (in_vain || (wide && most < 48 * lanes<T>)) return whole.K;
+    return even_piece(whole.K, most, lanes<T>);
 }
 
 /// C = alpha A B' + beta C, with A (M, K) and B (N, K) as they lie, by sums over `length` values of
@@ -289,7 +291,11 @@ void multiply_dot_tiles(const Product<T>& p, Index length, const T* bias, Index 
     tile.ld_bias = ld_bias;
     // The larger operand is read once, a block of its rows after others: those of a tile, or so
     // many that the smaller operand's values of k, which they share, are worth their way from L2.
-    const bool large_b = p.M <= p.N, cut = length < p.K;
+    // A smaller one that L1 just fails to hold comes slower again and again than the other does.
+    const Index l1 = caches().l1 / Index{sizeof(T)}, few_rows = smaller(p.M, p.N);
+    const bool just_fails =
+        vector_bytes == 64 && !far && (few_rows + DOT_ROWS) * p.K > l1 && few_rows * p.K < 3 * l1;
+    const bool large_b = (p.M <= p.N) != just_fails, cut = length < p.K;
     const Index step = large_b ? columns : rows, all = large_b ? p.N : p.M;
     const Index block = cut ? 32 / step * step : far ? step : all;
     // All tiles of a block fetch their shares of the next one, one after the other. A single column
