@@ -371,9 +371,10 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                                   (smaller(p.N, used_once ? NR<T> : jc_step) + L) * pc_step);
     const Trans trans_a = way.pack_a ? Trans::yes : p.trans_a;
     const Index bytes = p.elements() * Index{sizeof(T)};
-    // A near L3 feeds a wide strip by itself.
-    const bool feeds = !thin_strips && caches().near_l3;
-    const bool far = bytes > (feeds ? caches().l3 / 4 : caches().l2);
+    // A near L3 feeds wide strips by itself, and what few tiles read as it lies comes best unasked.
+    const bool unasked = !thin_strips && caches().near_l3;
+    const bool passes = !way.pack_b && p.M < Index{16} * MR;
+    const bool far = bytes > (unasked ? caches().l3 / 4 : caches().l2) && !(unasked && passes);
     const bool looks_far_ahead = bytes > caches().l2 && (way.narrow || way.streams_a);
     // The processor itself fetches rows that are streamed, if there are enough multiply-adds.
     const bool looks_ahead = far && !way.rows_first && !looks_far_ahead;

@@ -602,9 +602,11 @@ template <class T>
 [[gnu::noinline]] Index choose_tiled_columns(const Product<T>& p) {
     constexpr Index L = lanes<T>;
     const bool plain_a = p.trans_a == Trans::no;
-    // Dot products want the smaller operand in L2.
+    // Dot products want the smaller operand in L2, of which wide vectors have little time to wait
+    // for more.
     const auto stays = [&](Index n) {
-        return smaller(p.M, n) * p.K <= caches().l2 / Index{sizeof(T)} / 2;
+        const Index l2 = caches().l2 / Index{sizeof(T)};
+        return smaller(p.M, n) * p.K <= (thin_strips ? l2 / 2 : l2 / 4 - 1);
     };
     const bool far_a = p.M * p.K > caches().l2 / Index{sizeof(T)};
     // Sixteen rows of A, a line of each in turn, come faster from memory than a few in dot
@@ -717,11 +719,13 @@ Way choose_way(const Product<T>& p) {
         (p.lda * Index{sizeof(T)} % 4096 == 0 || (thin_strips && p.M >= 128 && p.N >= 256));
     // Rows of B shorter than a vector: packed, each starts on a cache line of its own. Rows that
     // collide wait neither in L1 nor in L2, and of thin strips, or from a near L3, the first tile
-    // can copy them in time.
+    // can copy them in time. From memory all come best to a copying tile, which asks for them.
     const bool collides = collide<T>(p.K, p.ldb);
     const bool near_l3 = caches().near_l3;
-    const bool parts_rows = plain_b && collides && (thin_strips ? p.M >= 12 : near_l3 && p.M > 16);
-    way.pack_b = !plain_b || (p.N < L && p.M >= 64) || parts_rows ||
+    const Index copied_for = thin_strips ? 12 : !near_l3 ? p.M + 1 : p.K * p.N > l2 ? 17 : 64;
+    const bool parts_rows = plain_b && collides && p.M >= copied_for;
+    const bool from_memory_to_many = !thin_strips && near_l3 && p.K * p.N > l3 / 2 && p.M >= 48;
+    way.pack_b = !plain_b || (p.N < L && p.M >= 64) || parts_rows || from_memory_to_many ||
                  (rows_first && (p.K > few_pages || collides));
     // Few rows of A use up a B from beyond L2 at once, and want its lines on their way early. Those
     // that are in a near L3 come by themselves. Eight sums must be under way.
