@@ -279,6 +279,7 @@ struct Way {
     Index kc = 0;             // 0: that of blocking()
     bool narrow = false;      // strips of NARROW vectors, with A packed
     bool streams_a = false;   // a row of tiles fetches the next one's A; needs kc = K
+    Index whole_bytes = 0;    // of the product that this is a part of, if it is
 };
 
 /// The size of the fewest equal pieces that `total` > 0 can be cut into, none above `most`: a
@@ -371,10 +372,12 @@ void multiply_by_tiles(const Product<T>& p, Way way, const T* bias = nullptr, bo
                                   (smaller(p.N, used_once ? NR<T> : jc_step) + L) * pc_step);
     const Trans trans_a = way.pack_a ? Trans::yes : p.trans_a;
     const Index bytes = p.elements() * Index{sizeof(T)};
-    // A near L3 feeds wide strips by itself, and what few tiles read as it lies comes best unasked.
-    const bool unasked = !thin_strips && caches().near_l3;
-    const bool passes = !way.pack_b && p.M < Index{16} * MR;
-    const bool far = bytes > (unasked ? caches().l3 / 4 : caches().l2) && !(unasked && passes);
+    // A near L3, which threads share, feeds wide strips by itself. What few tiles read as it lies
+    // comes best unasked there, even from memory.
+    const bool wide_near_l3 = !thin_strips && caches().near_l3;
+    const bool few_tiles = !way.pack_b && p.M < Index{16} * MR;
+    const bool far = wide_near_l3 ? larger(bytes, way.whole_bytes) > caches().l3 / 4 && !few_tiles
+                                  : bytes > caches().l2;
     const bool looks_far_ahead = bytes > caches().l2 && (way.narrow || way.streams_a);
     // The processor itself fetches rows that are streamed, if there are enough multiply-adds.
     const bool looks_ahead = far && !way.rows_first && !looks_far_ahead;

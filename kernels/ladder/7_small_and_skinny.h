@@ -138,7 +138,7 @@ struct DotTile {
     bool relu = false;         // and then negative elements become zero
     const T* ahead = nullptr;  // some lines of it are fetched for each vector of k,
     Index ahead_next = 0;      // each time so much further on
-    bool memory = false;       // from memory, not from L3
+    bool from_memory = false;  // not from L3
 };
 
 /// flatten: see multiply_tile.
@@ -179,7 +179,7 @@ template <class T, int rows, int columns>
     if (tile.ahead == nullptr) {
         HANDGRAD_UNROLL_BY_4
         for (Index k = 0; k < whole_k; k += L) add_products(k, whole);
-    } else if (tile.memory) {
+    } else if (tile.from_memory) {
         fetch_as_well(std::true_type{});
     } else {
         fetch_as_well(std::false_type{});
@@ -258,26 +258,33 @@ class DotFunctions {
 template <class T>
 inline constexpr DotFunctions<T> dot_functions;
 
-/// How many values of k dot products sum at once. Where L2 is too slow to feed a tile, so many that
-/// what it reads stays in L1. Beside long vectors that is all of the smaller operand, if its rows
-/// are few enough to leave long sums, which pay for the adding of their lanes.
+/// What the whole product decides about dot products, where `p` may be a part of it.
+struct DotWay {
+    Index length;      // values of k to sum at once
+    bool from_memory;  // not from L3
+};
+
+/// Where L2 is too slow to feed a tile, sums are cut so that what it reads stays in L1. Of 64-byte
+/// vectors that is all of the smaller operand, if its rows are few enough to leave long sums, which
+/// pay for the adding of their lanes. Shorter vectors wait for memory whatever is cut.
 template <class T>
-Index dot_length(const Product<T>& whole) {
-    const bool read_again = whole.M > DOT_ROWS && whole.N > DOT_COLUMNS;
-    if (l2_feeds_dots || !read_again) return whole.K;
+DotWay choose_dot_way(const Product<T>& whole) {
     constexpr bool wide = vector_bytes == 64;
     const Index l1 = caches().l1 / Index{sizeof(T)}, few_rows = smaller(whole.M, whole.N);
+    const bool memory = from_memory(whole),
+               read_again = whole.M > DOT_ROWS && whole.N > DOT_COLUMNS;
+    if (l2_feeds_dots || !read_again || (wide ? few_rows * whole.K <= l1 : memory))
+        return {whole.K, memory};
     const Index most = l1 / (DOT_ROWS + (wide ? few_rows : DOT_COLUMNS));
-    const bool in_vain = wide ? few_rows * whole.K <= l1 : from_memory(whole);
-    if (in_vain || (wide && most < 48 * lanes<T>)) return whole.K;
-    return even_piece(whole.K, most, lanes<T>);
+    const bool short_sums = wide && most < 48 * lanes<T>;
+    return {short_sums ? whole.K : even_piece(whole.K, most, lanes<T>), memory};
 }
 
-/// C = alpha A B' + beta C, with A (M, K) and B (N, K) as they lie, by sums over `length` values of
-/// k at once; then, if it is given, + bias, with a leading dimension of its own, and max(C, 0).
+/// C = alpha A B' + beta C, with A (M, K) and B (N, K) as they lie; then, if it is given, + bias,
+/// with a leading dimension of its own, and max(C, 0).
 template <class T>
-void multiply_dot_tiles(const Product<T>& p, Index length, const T* bias, Index ld_bias,
-                        bool relu) {
+void multiply_dot_tiles(const Product<T>& p, DotWay way, const T* bias, Index ld_bias, bool relu) {
+    const Index length = way.length;
     const Index columns = even_piece(p.N, DOT_COLUMNS);
     // Rows that come from afar should not be too many streams.
     const bool far = p.elements() * Index{sizeof(T)} > caches().l2;
@@ -289,24 +296,27 @@ void multiply_dot_tiles(const Product<T>& p, Index length, const T* bias, Index 
     tile.ldc = p.ldc;
     tile.alpha = p.alpha;
     tile.ld_bias = ld_bias;
-    // The larger operand is read once, a block of its rows after others: those of a tile, or so
-    // many that the smaller operand's values of k, which they share, are worth their way from L2.
-    // A smaller one that L1 just fails to hold comes slower again and again than the other does.
-    const Index l1 = caches().l1 / Index{sizeof(T)}, few_rows = smaller(p.M, p.N);
-    const bool just_fails =
-        vector_bytes == 64 && !far && (few_rows + DOT_ROWS) * p.K > l1 && few_rows * p.K < 3 * l1;
-    const bool large_b = (p.M <= p.N) != just_fails, cut = length < p.K;
-    const Index step = large_b ? columns : rows, all = large_b ? p.N : p.M;
-    const Index block = cut ? 32 / step * step : far ? step : all;
-    // All tiles of a block fetch their shares of the next one, one after the other. A single column
-    // takes all that L3 gives by itself, and so do vectors of 32 bytes.
+    // A single column takes all that L3 gives by itself, and so do 32-byte vectors, or any where L3
+    // is near.
+    const bool large_b = p.M <= p.N, cut = length < p.K;
     const Index ld = large_b ? p.ldb : p.lda;
-    tile.memory = far && from_memory(p);
-    const bool asks_ahead = memory_is_slow && far && ld <= 2 * p.K &&
-                            (tile.memory || (p.N > 1 && vector_bytes == 64 && !caches().near_l3));
+    const bool from_l3 = p.N > 1 && vector_bytes == 64 && !caches().near_l3;
+    const bool asks_ahead = memory_is_slow && far && ld <= 2 * p.K && (way.from_memory || from_l3);
+    // The larger operand is read once. A smaller one that L1 just fails to hold comes slower again
+    // and again than the larger one does.
+    const Index l1 = caches().l1 / Index{sizeof(T)}, few_rows = smaller(p.M, p.N);
+    const bool just_fails = vector_bytes == 64 && !far && !cut &&
+                            (few_rows + DOT_ROWS) * p.K > l1 && few_rows * p.K < 3 * l1;
+    const bool along_b = large_b != just_fails;
+    // What is cut goes by blocks of so many rows that the smaller operand's values of k, which they
+    // share, are worth their way from L2. All tiles of a block fetch their shares of the next one,
+    // one after the other.
+    const Index step = along_b ? columns : rows, all = along_b ? p.N : p.M;
+    const Index block = cut ? 32 / step * step : asks_ahead ? step : all;
+    tile.from_memory = way.from_memory;
     Index share = 0;
     if (asks_ahead) {
-        const Index sharers = large_b ? (p.M + rows - 1) / rows : (p.N + columns - 1) / columns;
+        const Index sharers = along_b ? (p.M + rows - 1) / rows : (p.N + columns - 1) / columns;
         const Index tiles = block / step * sharers * ((p.K + length - 1) / length);
         share = block * ld / tiles;
         tile.ahead_next = share * lanes<T> / smaller(length, p.K);
@@ -317,13 +327,14 @@ void multiply_dot_tiles(const Product<T>& p, Index length, const T* bias, Index 
         tile.c = p.c(i, j);
         if (last_k) tile.bias = bias_from(bias, i * ld_bias + j);
         dot_functions<T>.at[n - 1][m - 1](tile);
-        tile.ahead += share;
+        if (tile.ahead != nullptr) tile.ahead += share;
     };
     for (Index first = 0; first < all; first += block) {
         const Index end = smaller(all, first + block);
-        const Index M = large_b ? p.M : end, N = large_b ? end : p.N;
-        if (asks_ahead)
-            tile.ahead = (large_b ? p.B : p.A) + first * ld + larger(block * ld, far_ahead<T>);
+        const Index row_end = along_b ? p.M : end, column_end = along_b ? end : p.N;
+        tile.ahead = nullptr;
+        if (asks_ahead && end < all)
+            tile.ahead = (along_b ? p.B : p.A) + first * ld + larger(block * ld, far_ahead<T>);
         for (Index k = 0; k < p.K; k += length) {
             const bool last_k = p.K - k <= length;
             tile.K = last_k ? p.K - k : length;
@@ -331,17 +342,17 @@ void multiply_dot_tiles(const Product<T>& p, Index length, const T* bias, Index 
             tile.bias = nullptr;
             tile.relu = relu && last_k;
             Index n = 0;
-            if (large_b) {
-                for (Index j = first; j < N; j += n) {
-                    n = next_piece(N - j, columns, 1);
-                    for (Index i = 0; i < M; i += rows)
-                        multiply(i, j, k, smaller(M - i, rows), n, last_k);
+            if (along_b) {
+                for (Index j = first; j < column_end; j += n) {
+                    n = next_piece(column_end - j, columns, 1);
+                    for (Index i = 0; i < row_end; i += rows)
+                        multiply(i, j, k, smaller(row_end - i, rows), n, last_k);
                 }
             } else {
-                for (Index i = first; i < M; i += rows)
-                    for (Index j = 0; j < N; j += n) {
-                        n = next_piece(N - j, columns, 1);
-                        multiply(i, j, k, smaller(M - i, rows), n, last_k);
+                for (Index i = first; i < row_end; i += rows)
+                    for (Index j = 0; j < column_end; j += n) {
+                        n = next_piece(column_end - j, columns, 1);
+                        multiply(i, j, k, smaller(row_end - i, rows), n, last_k);
                     }
             }
         }
@@ -350,9 +361,9 @@ void multiply_dot_tiles(const Product<T>& p, Index length, const T* bias, Index 
 
 /// The same with bias (N) in every row.
 template <class T>
-void multiply_by_dots(const Product<T>& p, Index length, const T* bias, bool relu) {
+void multiply_by_dots(const Product<T>& p, DotWay way, const T* bias, bool relu) {
     const bool collides = p.M > p.N && collide<T>(p.N, p.ldb);
-    if (p.M > 1 && !collides) return multiply_dot_tiles(p, length, bias, 0, relu);
+    if (p.M > 1 && !collides) return multiply_dot_tiles(p, way, bias, 0, relu);
     Product<T> q = p;
     if (p.M == 1) {
         // One row of C is the column B A'.
@@ -367,7 +378,7 @@ void multiply_by_dots(const Product<T>& p, Index length, const T* bias, bool rel
         pack_along(copy, q.ldb, p.B, p.ldb, p.K, p.N);
         q.B = copy;
     }
-    multiply_dot_tiles(q, length, bias, p.M == 1 ? 1 : 0, relu);
+    multiply_dot_tiles(q, way, bias, p.M == 1 ? 1 : 0, relu);
 }
 
 /// B (K, N) as (N, K), in scratch memory.
@@ -602,18 +613,18 @@ template <class T>
 [[gnu::noinline]] Index choose_tiled_columns(const Product<T>& p) {
     constexpr Index L = lanes<T>;
     const bool plain_a = p.trans_a == Trans::no;
-    // Dot products want the smaller operand in L2, of which wide vectors have little time to wait
-    // for more.
+    // Dot products want the smaller operand in L2, and those of wide vectors have no time to wait
+    // for more than a quarter of it.
     const auto stays = [&](Index n) {
-        const Index l2 = caches().l2 / Index{sizeof(T)};
-        return smaller(p.M, n) * p.K <= (thin_strips ? l2 / 2 : l2 / 4 - 1);
+        const Index l2 = caches().l2 / Index{sizeof(T)}, few_rows = smaller(p.M, n);
+        return thin_strips ? few_rows * p.K <= l2 / 2 : few_rows * p.K < l2 / 4;
     };
     const bool far_a = p.M * p.K > caches().l2 / Index{sizeof(T)};
     // Sixteen rows of A, a line of each in turn, come faster from memory than a few in dot
-    // products. They leave time enough where an L1 this large tells of two wide multiply-adds a
-    // cycle.
-    if (vector_bytes == 64 && caches().l1 > 32 * 1024 && p.N >= L / 2 && streams_rows_of_a(p) &&
-        from_memory(p))
+    // products, and are used as fast where two wide multiply-adds start in a cycle: not on a Zen 4,
+    // whose L1 has 32 KB.
+    if (vector_bytes == 64 && caches().l1 > Index{32} * 1024 && p.N >= L / 2 &&
+        streams_rows_of_a(p) && from_memory(p))
         return p.N;
     // Thin strips would read A from afar for each of them, or for the first and the last.
     const bool turns_b = thin_strips && far_a;
@@ -649,7 +660,7 @@ Product<T> column_as_row(Product<T> p) {
     return p;
 }
 
-/// What tiles do not make: columns of `whole`, or of a part of its rows. `turned`: how to make C'.
+/// What tiles do not make: `whole`, or a part of it. `turned`: how to make C'.
 template <class T>
 void multiply_few(const Product<T>& p, const Product<T>& whole, const Way& turned, const T* bias,
                   bool relu) {
@@ -657,7 +668,7 @@ void multiply_few(const Product<T>& p, const Product<T>& whole, const Way& turne
         const bool streams = p.N == 1 && streams_row<T>(whole.M, whole.K);
         return multiply_turned_around(p, streams, turned, bias, relu);
     }
-    multiply_by_dots(p.trans_b == Trans::yes ? p : turn_b(p), dot_length(whole), bias, relu);
+    multiply_by_dots(p.trans_b == Trans::yes ? p : turn_b(p), choose_dot_way(whole), bias, relu);
 }
 
 template <class T>
@@ -667,8 +678,8 @@ template <class T>
     const Range rows{0, p.M};
     if (tiled > 0) multiply_by_few_tiles(part_of(p, rows, {0, tiled}), bias, relu);
     if (tiled < p.N)
-        multiply_few(part_of(p, rows, {tiled, p.N}), p, as_it_lies<T>, bias_from(bias, tiled),
-                     relu);
+        multiply_few(part_of(p, rows, {tiled, p.N}), part_of(p, rows, {tiled, p.N}), as_it_lies<T>,
+                     bias_from(bias, tiled), relu);
 }
 
 template <class T>
@@ -679,7 +690,7 @@ template <class T>
     if (p.N > 1 && tiled == p.N)
         multiply_by_few_tiles(p, bias, relu);
     else if (tiled == 0 && p.trans_a == Trans::no && p.trans_b == Trans::yes)
-        multiply_by_dots(p, p.K, bias, relu);
+        multiply_by_dots(p, DotWay{p.K, false}, bias, relu);
     else
         multiply_small_otherwise(p, tiled, bias, relu);
 }
@@ -719,16 +730,17 @@ Way choose_way(const Product<T>& p) {
         (p.lda * Index{sizeof(T)} % 4096 == 0 || (thin_strips && p.M >= 128 && p.N >= 256));
     // Rows of B shorter than a vector: packed, each starts on a cache line of its own. Rows that
     // collide wait neither in L1 nor in L2, and of thin strips, or from a near L3, the first tile
-    // can copy them in time. From memory all come best to a copying tile, which asks for them.
+    // can copy them in time; so it does with any from memory to many rows, since it asks for them.
     const bool collides = collide<T>(p.K, p.ldb);
     const bool near_l3 = caches().near_l3;
-    const Index copied_for = thin_strips ? 12 : !near_l3 ? p.M + 1 : p.K * p.N > l2 ? 17 : 64;
-    const bool parts_rows = plain_b && collides && p.M >= copied_for;
+    const Index enough_rows = thin_strips ? 12 : p.K * p.N > l2 ? 17 : 64;  // to pay for the copy
+    const bool parts_rows = plain_b && collides && (thin_strips || near_l3) && p.M >= enough_rows;
     const bool from_memory_to_many = !thin_strips && near_l3 && p.K * p.N > l3 / 2 && p.M >= 48;
     way.pack_b = !plain_b || (p.N < L && p.M >= 64) || parts_rows || from_memory_to_many ||
                  (rows_first && (p.K > few_pages || collides));
     // Few rows of A use up a B from beyond L2 at once, and want its lines on their way early. Those
-    // that are in a near L3 come by themselves. Eight sums must be under way.
+    // in a near L3 come by themselves, and lines that collide leave too early. Eight sums must be
+    // under way.
     const bool far_b =
         near_l3 ? !collides && p.K * p.N > l3 / 2 : p.K * p.N > (collides ? l2 : 2 * l2);
     const bool few_rows = p.M < 64 && (p.M * NARROW >= 8 || collides);
@@ -785,6 +797,7 @@ Grid choose_grid(const Product<T>& p, const Plan& plan, int threads) {
 template <class T>
 Way way_of_part(const Plan& plan, const Product<T>& whole, const Product<T>& part) {
     Way way = plan.way;
+    way.whole_bytes = whole.elements() * Index{sizeof(T)};
     if (way.narrow) return way;
     if (!way.rows_first && part.N > NR<T>)
         way.pack_b |=
@@ -807,8 +820,9 @@ void multiply_part(const Product<T>& p, const Plan& plan, const Product<T>& whol
         multiply_by_tiles(tiles, way_of_part(plan, whole, tiles), bias, relu);
     }
     if (tiled < p.N)
-        multiply_few(part_of(p, rows, {tiled, p.N}), whole, plan.turned, bias_from(bias, tiled),
-                     relu);
+        multiply_few(part_of(p, rows, {tiled, p.N}),
+                     part_of(whole, {0, whole.M}, {plan.tiled, whole.N}), plan.turned,
+                     bias_from(bias, tiled), relu);
 }
 
 // ---- pieces of k --------------------------------------------------------------------------------

@@ -259,7 +259,9 @@ TEMPLATE_TEST_CASE("gemm's rounding error stays within its bound", "[gemm]", flo
                                  {16, 128, 10},
                                  {64, 100, 784},
                                  {130, 131, 1033},
-                                 {37, 5, 2000}})
+                                 {37, 5, 2000},
+                                 {45, 12, 2501},  // dot products in pieces of k
+                                 {10, 70, 2501}})
         for (const Trans trans_a : both)
             for (const Trans trans_b : both) {
                 const Case c{trans_a, trans_b, M, N, K, 1.5, -0.75, 1};
