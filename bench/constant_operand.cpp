@@ -7,17 +7,17 @@
 //
 //   bench_constant_operand --benchmark_filter='16x784x128'      batch x inputs x outputs
 //
-// On an AMD EPYC (Zen 4, AVX-512), in us (--benchmark_min_time=0.3):
+// On an AMD EPYC (Zen 5, AVX-512), in us (--benchmark_min_time=0.3):
 //
 //                   as it lies   packed each time   turned once
-//   16x784x128            29.5               37.5          27.8
-//   64x784x100            89.5                110          90.6
-//   256x784x512           1873               1869          1821
-//   1024x512x256          2356               2434          2340
-//   256x4096x10            192                398           195
-//   64x100x10             1.73               2.48          1.81
+//   16x784x128            14.5               20.7          13.4
+//   64x784x100            45.7               55.1          44.9
+//   256x784x512            917                959           921
+//   1024x512x256          1141               1159          1126
+//   256x4096x10            121                264           133
+//   64x100x10             0.87               1.43          0.99
 //
-// So it hardly pays even for weights that stay as they are over many batches, 6 % at the most, and
+// So it hardly pays even for weights that stay as they are over many batches, 8 % at the most, and
 // needs no format of its own: a matrix that is turned once is read in place. In training the
 // weights change with each step, and each way of packing them would be used once: dx = dy W
 // reads W as it lies.
