@@ -190,7 +190,7 @@ class DotFunctions {
 template <class T>
 inline constexpr DotFunctions<T> dot_functions;
 
-/// What the whole product decides about dot products, where `p` may be a part of it.
+/// What the whole product decides about the dot products that make a part of it.
 struct DotWay {
     Index length;      // values of k to sum at once
     bool from_memory;  // not from L3
