@@ -85,7 +85,7 @@ void share_out(const Product<T>& p, ChooseGrid choose_grid, Multiply multiply) {
 template <class T>
 void multiply_by_threads(const Product<T>& p) {
     share_out(p, best_grid<T>,
-              [](const Product<T>& part, Range, Range) { multiply_by_tiles(part, Way{}); });
+              [](const Product<T>& part, Range, Range) { multiply_all_packed(part); });
 }
 
 }  // namespace handgrad::cpu::HANDGRAD_ISA

@@ -5,7 +5,7 @@
 // order in which it lies, and to keep the small one in a cache. A large C, too, is better written
 // row after row:
 //
-//   - as it lies      rung 5's loops without packing
+//   - as it lies      the five loops without packing: tile_loops.h
 //   - rows first      where C or A is the large one: its rows are streamed, B stays in L2. Strips
 //                     that take but a line of each row of C go this way earlier
 //   - by lines        where B is, of A' B and A B: strips of a cache line
@@ -19,7 +19,7 @@
 // rows coming and fetches them, but too late for these few multiply-adds, and not where rows are
 // short or used piece by piece. So the tile in work asks for what follows the next: that makes up
 // to twice the speed. An L3 that is near (kernels/cpu/caches.h) brings wide strips in time, and to
-// ask it costs more than it brings.
+// ask it costs more than it brings. Large squares gain a little by that, too.
 //
 // A vector of a tile that C's few columns do not fill takes as long as a full one. Of 100 columns
 // tiles make 96, and the last four go another way, as do all columns where there are but a few:

@@ -7,7 +7,7 @@
 #include <limits>
 #include <utility>
 
-#include "kernels/ladder/5_simd_microkernel.h"
+#include "kernels/ladder/tile_loops.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 

@@ -80,8 +80,8 @@ void climb(Lesson& lesson, Index n) {
         lesson.line(
             format("%d  %-17s  %s", number, ladder::name_of_rung(number).data(), why(number)));
     lesson.say(
-        "Rungs 7 and 8 change nothing here: a large square has no bias, and reuses what it "
-        "copies. Their turn comes below.");
+        "Rungs 7 and 8 change little here: a large square reuses what it copies, and has no bias. "
+        "Tiles that fetch what comes next are rung 7's part. Their turn comes below.");
     lesson.result("square_gflops", speeds);
     lesson.figure("ladder.png", "The speed of each rung. The scale is logarithmic.",
                   {.title = format("A square of %td", n),
