@@ -197,6 +197,21 @@ template <class T, int count>
     return y;
 }
 
+/// The same for an even number of terms, in two chains that do not wait for each other: even powers
+/// and odd ones.
+template <class T, int count>
+[[gnu::always_inline]] inline Vector<T> polynomial_in_two(const T (&terms)[count], Vector<T> x) {
+    static_assert(count % 2 == 0);
+    const Vector<T> square = x * x;
+    Vector<T> even = Vector<T>{} + terms[count - 2], odd = Vector<T>{} + terms[count - 1];
+    HANDGRAD_UNROLL
+    for (int k = count - 4; k >= 0; k -= 2) {
+        even = even * square + terms[k];
+        odd = odd * square + terms[k + 1];
+    }
+    return even + odd * x;
+}
+
 // ---- whole numbers in vectors -------------------------------------------------------------------
 //
 // A number that is added to 1.5 * 2^mantissa_bits loses what stands behind its point, and the
@@ -288,11 +303,11 @@ template <class T>
 #endif
 }
 
-/// exp(x + low) for x <= exp_highest, where low is small beside 1: a part of x that T could not
-/// hold.
+/// exp(x + low) for x from a little below exp_lowest to exp_highest, where low is small beside 1: a
+/// part of x that T could not hold.
 template <class T>
 [[gnu::always_inline]] inline Vector<T> exp_of_sum(Vector<T> x, Vector<T> low) {
-    Reduced<T> reduced = reduce_by_log2<T>(at_least(Real<T>::exp_lowest, x));
+    Reduced<T> reduced = reduce_by_log2<T>(x);
     reduced.low -= low;
     return times_two_n<T>(exp_reduced(reduced), reduced);
 }
@@ -445,7 +460,7 @@ template <class T>
 [[gnu::always_inline]] inline Vector<T> tail_factor(Vector<T> a) {
     const Vector<T> w = T{1} / (a + T{5});
     // t as 2 a w - 1 rounds less than the difference does.
-    return w * polynomial(Real<T>::tail_terms, T{2} * (a * w) - T{1});
+    return w * polynomial_in_two(Real<T>::tail_terms, T{2} * (a * w) - T{1});
 }
 
 /// The normal distribution at x.
@@ -460,13 +475,20 @@ template <class T>
 [[gnu::always_inline]] inline Normal<T> normal(Vector<T> x) {
     constexpr T inverse_sqrt_2pi = static_cast<T>(0.39894228040143267794);
     const Vector<T> a = at_most(Real<T>::tail_highest, fabs<T>(x));
-    // a^2 = square + low exactly, by Dekker (1971): a relative error e of its square would be one
-    // of e a^2 / 2 of phi.
-    const Vector<T> square = a * a;
-    const Vector<T> high = from_bits<T>(bits<T>(a) & ~Real<T>::low_half), rest = a - high;
-    const Vector<T> low = ((high * high - square) + T{2} * high * rest) + rest * rest;
+    // -a^2 / 2 = power + low exactly: a relative error e of the power would be one of e a^2 / 2 of
+    // phi.
+    Vector<T> half = T{-0.5} * a;
+    const Vector<T> power = half * a;
+    Vector<T> low;
+    if constexpr (fused) {
+        keep<T>(half);  // or the compiler would take the product for `power`
+        low = half * a - power;
+    } else {  // Dekker (1971)
+        const Vector<T> high = from_bits<T>(bits<T>(a) & ~Real<T>::low_half), rest = a - high;
+        low = T{-0.5} * ((high * high + T{2} * power) + T{2} * high * rest) - T{0.5} * rest * rest;
+    }
     Normal<T> y;
-    const Vector<T> e = exp_of_sum<T>(T{-0.5} * square, T{-0.5} * low);
+    const Vector<T> e = exp_of_sum<T>(power, low);
     y.density = inverse_sqrt_2pi * e;
     const Vector<T> tail = e * tail_factor<T>(a);
     y.distribution = x < T{0} ? tail : T{1} - tail;
