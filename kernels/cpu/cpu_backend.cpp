@@ -33,6 +33,18 @@ class CpuBackend final : public Backend<T> {
                              Index out) const override {
         linear(y, x, w, bias, true, rows, in, out);
     }
+    [[nodiscard]] Index packed_weight_size(Index in, Index out) const override {
+        return HANDGRAD_ISA::packed_weight_size<T>(in, out);
+    }
+    void pack_weight(T* packed, const T* w, Index in, Index out) const override {
+        HANDGRAD_ISA::pack_weight(packed, w, in, out);
+    }
+    void linear_forward_packed(T* y, const T* x, const T* w, const T* packed, const T* bias,
+                               bool relu, Index rows, Index in, Index out) const override {
+        if (ladder::rounding_rung<T>() != nullptr)
+            return linear(y, x, w, bias, relu, rows, in, out);
+        HANDGRAD_ISA::linear_forward_packed(y, x, w, packed, bias, relu, rows, in, out);
+    }
     void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
                                 Index out) const override {
         if (ladder::rounding_rung<T>() == nullptr)

@@ -7,6 +7,7 @@
 #include "kernels/ladder/4_packing.h"
 #include "kernels/ladder/8_fused_epilogue.h"
 #include "kernels/ladder/ladder.h"
+#include "kernels/ladder/packed_operand.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
@@ -20,6 +21,25 @@ void linear_forward(T* y, const T* x, const T* w, const T* bias, bool relu, Inde
                     Index out) {
     multiply_fused<T>({Trans::no, Trans::yes, rows, out, in, T{1}, x, in, w, in, T{0}, y, out},
                       {.bias = bias, .relu = relu});
+}
+
+template <class T>
+Index packed_weight_size(Index in, Index out) {
+    return packed_size<T>(in, out);
+}
+
+template <class T>
+void pack_weight(T* packed, const T* w, Index in, Index out) {
+    pack_operand(packed, Trans::yes, w, in, in, out);
+}
+
+template <class T>
+void linear_forward_packed(T* y, const T* x, const T* w, const T* packed, const T* bias, bool relu,
+                           Index rows, Index in, Index out) {
+    if (rows == 0 || rows > most_rows_of_packed || in == 0)
+        return linear_forward(y, x, w, bias, relu, rows, in, out);
+    multiply_packed<T>(
+        {Trans::no, Trans::no, rows, out, in, T{1}, x, in, packed, out, T{0}, y, out}, bias, relu);
 }
 
 template <class T>
@@ -72,6 +92,10 @@ ladder::FusedGemm<T> fused_rung() {
 #define HANDGRAD_INSTANTIATE(T)                                                                   \
     template void gemm<T>(const Product<T>&);                                                     \
     template void linear_forward<T>(T*, const T*, const T*, const T*, bool, Index, Index, Index); \
+    template Index packed_weight_size<T>(Index, Index);                                           \
+    template void pack_weight<T>(T*, const T*, Index, Index);                                     \
+    template void linear_forward_packed<T>(T*, const T*, const T*, const T*, const T*, bool,      \
+                                           Index, Index, Index);                                  \
     template void linear_backward_weight<T>(T*, T*, const T*, const T*, Index, Index, Index);     \
     template ladder::Gemm<T> rung(int);                                                           \
     template ladder::FusedGemm<T> fused_rung();

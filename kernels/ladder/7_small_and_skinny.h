@@ -28,7 +28,7 @@
 //   - turned around   A' B: C' = B' A, whose vectors run along the rows of C
 //
 // Nor does it pay to pack the weights once a step: y = x W' alone would use the panels, since dx =
-// dy W reads W as it lies. bench/constant_operand.cpp measures what weights that never change gain.
+// dy W reads W as it lies. Weights that never change are another matter: packed_operand.h.
 //
 // What is left to be desired: a layer passes over its output again, to add the bias.
 #pragma once

@@ -64,6 +64,7 @@ struct Score {
 /// shorter last batch does not count for more than its samples.
 Score evaluate(Sequential<float>& model, const Dataset& set, Device device) {
     model.eval();
+    model.prepack();  // the same weights for every batch
     CrossEntropyLoss<float> loss(Reduction::sum);
     DataLoader loader(set, {.batch_size = std::min<Index>(256, set.size()), .device = device});
     Score score;

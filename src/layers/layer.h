@@ -63,6 +63,12 @@ class Layer {
     /// How the layer is built, as code: "Linear(784, 128)".
     [[nodiscard]] virtual std::string describe() const = 0;
 
+    /// Before many forwards with parameters that stay as they are: copies those that products read
+    /// faster in another order. Results may differ in their last bits. Until train() or eval() is
+    /// called, forward uses the copies and does not see when a parameter changes; backward throws
+    /// Error.
+    virtual void prepack() {}
+
     /// Training mode (the state of a new layer) or evaluation mode: in the latter Dropout rests,
     /// and BatchNorm uses its running statistics. A layer made of layers passes it on to them.
     virtual void train(bool on = true) { training_ = on; }

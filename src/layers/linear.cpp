@@ -49,7 +49,10 @@ Tensor<T> Linear<T>::forward(const Tensor<T>& x, bool relu) {
     Tensor<T> y = Tensor<T>::empty({n, out_}, x.device());
     const Backend<T>& kernels = backend<T>(x.device());
     const T* const b = options_.bias ? bias.value.data() : nullptr;
-    if (relu)
+    if (packed_.defined())
+        kernels.linear_forward_packed(y.data(), x.data(), weight.value.data(), packed_.data(), b,
+                                      relu, n, in_, out_);
+    else if (relu)
         kernels.linear_relu_forward(y.data(), x.data(), weight.value.data(), b, n, in_, out_);
     else
         kernels.linear_forward(y.data(), x.data(), weight.value.data(), b, n, in_, out_);
@@ -69,12 +72,32 @@ Tensor<T> Linear<T>::backward(const Tensor<T>& dy) {
 template <class T>
 void Linear<T>::backward_parameters(const Tensor<T>& dy) {
     this->require_gradient_of(y_, dy);
+    if (packed_.defined())
+        throw Error(describe() + ".backward: the weight is packed, to stay as it is",
+                    "a gradient after prepack()", "a layer that is not packed",
+                    "call train() before the forward");
     if (options_.bias)
         backend<T>(dy.device())
             .linear_backward_weight(weight.grad.data(), bias.grad.data(), dy.data(), x_.data(),
                                     dy.dim(0), in_, out_);  // dW += dy' x
     else
         matmul(weight.grad, dy, x_, {.trans_a = Trans::yes, .beta = 1});
+}
+
+template <class T>
+void Linear<T>::prepack() {
+    const Device device = weight.value.device();
+    const Backend<T>& kernels = backend<T>(device);
+    const Index size = kernels.packed_weight_size(in_, out_);
+    if (size == 0) return;
+    packed_ = Tensor<T>::empty({size}, device);
+    kernels.pack_weight(packed_.data(), weight.value.data(), in_, out_);
+}
+
+template <class T>
+void Linear<T>::train(bool on) {
+    Layer<T>::train(on);
+    packed_ = {};
 }
 
 template <class T>

@@ -31,6 +31,8 @@ class Linear final : public Layer<T> {
     std::vector<Parameter<T>*> parameters() override;
     [[nodiscard]] Features features() const override { return {in_, out_}; }
     [[nodiscard]] std::string describe() const override;
+    void prepack() override;
+    void train(bool on = true) override;
 
     Parameter<T> weight;  // (out, in)
     Parameter<T> bias;    // (out); of shape (0), and none of parameters(), without a bias
@@ -41,6 +43,7 @@ class Linear final : public Layer<T> {
     Index in_, out_;
     LinearOptions options_;
     Tensor<T> x_, y_;
+    Tensor<T> packed_;  // prepack's copy of the weight
 };
 
 }  // namespace handgrad

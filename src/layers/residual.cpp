@@ -95,6 +95,12 @@ std::string Residual<T>::describe() const {
 }
 
 template <class T>
+void Residual<T>::prepack() {
+    inner_->prepack();
+    if (shortcut_) shortcut_->prepack();
+}
+
+template <class T>
 void Residual<T>::train(bool on) {
     Layer<T>::train(on);
     inner_->train(on);

@@ -27,6 +27,7 @@ class Residual final : public Layer<T> {
     std::vector<Buffer<T>*> buffers() override;
     [[nodiscard]] Features features() const override;
     [[nodiscard]] std::string describe() const override;
+    void prepack() override;
     void train(bool on = true) override;
 
   private:

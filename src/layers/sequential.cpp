@@ -110,6 +110,11 @@ std::string Sequential<T>::describe() const {
 }
 
 template <class T>
+void Sequential<T>::prepack() {
+    for (const auto& layer : layers_) layer->prepack();
+}
+
+template <class T>
 void Sequential<T>::train(bool on) {
     Layer<T>::train(on);
     for (const auto& layer : layers_) layer->train(on);

@@ -41,6 +41,7 @@ class Sequential final : public Layer<T> {
     std::vector<Buffer<T>*> buffers() override;
     [[nodiscard]] Features features() const override;
     [[nodiscard]] std::string describe() const override;
+    void prepack() override;
     void train(bool on = true) override;
 
     [[nodiscard]] std::size_t size() const { return layers_.size(); }

@@ -215,6 +215,18 @@ TEMPLATE_TEST_CASE("gemm's epilogue adds the bias, then cuts at zero", "[gemm]",
                                                              operands.B.data.data(), bias.data(),
                                                              c.M, c.K, c.N);
                     require_same_or_nan(y, both_done, name + " linear_relu_forward");
+                    const Backend<T>& backend = cpu::backend<T>(isa);
+                    const Index size = backend.packed_weight_size(c.K, c.N);
+                    if (size == 0) continue;
+                    std::vector<T> packed(static_cast<std::size_t>(size));
+                    backend.pack_weight(packed.data(), operands.B.data.data(), c.K, c.N);
+                    for (const bool relu : {false, true}) {
+                        std::ranges::fill(y, std::numeric_limits<T>::quiet_NaN());
+                        backend.linear_forward_packed(y.data(), operands.A.data.data(),
+                                                      operands.B.data.data(), packed.data(),
+                                                      bias.data(), relu, c.M, c.K, c.N);
+                        require_same_or_nan(y, relu ? both_done : shifted, name + " packed");
+                    }
                 }
             }
     }
@@ -239,6 +251,29 @@ TEST_CASE("gemm's epilogue comes once where rows of C are made in blocks of colu
                 ladder::fused_rung<float>(isa)(no, trans_b, M, N, K, operands.A.data.data(),
                                                operands.B.data.data(), bias.data(), true, nullptr,
                                                got.data());
+                require_same(got, wanted, std::string(cpu::name_of(isa)) + " " + c.name());
+            }
+    }
+}
+
+TEST_CASE("a packed weight is exact where L2 does not hold it", "[gemm]") {
+    const Index K = sanitized ? 300 : 1400, N = 1509;
+    for (const Index M : {1, 8, 17, 130}) {
+        const Case c{.trans_b = yes, .M = M, .N = N, .K = K};
+        const Operands<float> operands(c, WholeNumbers{});
+        const std::vector<float> wanted = operands.naive<float>(c);
+        for (const auto isa : supported_isas())
+            for (const int threads : {1, 2}) {
+                const cpu::ShareAlways set(threads);
+                const Backend<float>& backend = cpu::backend<float>(isa);
+                std::vector<float> got(wanted.size());
+                std::vector<float> packed(
+                    static_cast<std::size_t>(backend.packed_weight_size(K, N)));
+                REQUIRE(packed.size() >= static_cast<std::size_t>(K * N));
+                backend.pack_weight(packed.data(), operands.B.data.data(), K, N);
+                backend.linear_forward_packed(got.data(), operands.A.data.data(),
+                                              operands.B.data.data(), packed.data(), nullptr, false,
+                                              M, K, N);
                 require_same(got, wanted, std::string(cpu::name_of(isa)) + " " + c.name());
             }
     }

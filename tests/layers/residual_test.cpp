@@ -48,6 +48,39 @@ TEST_CASE("Residual with a projection", "[layers][residual]") {
     REQUIRE(block.features().out == 1);
 }
 
+TEST_CASE("prepack keeps the weights of all that is nested, until train or eval", "[layers]") {
+    Random random(0);
+    Sequential<float> model;
+    auto branch = std::make_unique<Linear<float>>(96, 96, random);
+    Linear<float>& inner = *branch;
+    model.add<Residual<float>>(std::move(branch), std::make_unique<Linear<float>>(96, 96, random));
+    model.add<ReLU<float>>();
+    Linear<float>& last = model.add<Linear<float>>(96, 64, random);
+    for (Parameter<float>* parameter : model.parameters())  // of any order the sums are exact
+        for (Index i = 0; i < parameter->value.size(); ++i)
+            parameter->value.data()[i] = static_cast<float>(i * 7 % 5 - 2);
+    const auto x = Tensor<float>::full({3, 96}, 2), dy = Tensor<float>::full({3, 64}, 1);
+    const std::vector<float> y = model.forward(x).values();
+    model.prepack();
+    REQUIRE(model.forward(x).values() == y);
+    REQUIRE_THROWS_WITH(model.backward(dy), ContainsSubstring("Linear(96, 64).backward") &&
+                                                ContainsSubstring("call train()"));
+    for (Linear<float>* layer : {&inner, &last}) {
+        layer->weight.value.fill(1);
+        REQUIRE(model.forward(x).values() == y);
+    }
+    for (const bool training : {false, true}) {
+        model.prepack();
+        model.train(training);
+        inner.weight.value.fill(training ? 2.0F : 1.0F);
+        const std::vector<float> changed = model.forward(x).values();
+        REQUIRE(changed != y);
+        model.backward(dy);
+        model.prepack();
+        REQUIRE(model.forward(x).values() == changed);
+    }
+}
+
 TEST_CASE("train and eval reach what is nested in a Residual", "[layers][residual]") {
     auto branch = std::make_unique<Sequential<float>>();
     auto& norm = branch->add<BatchNorm1d<float>>(3);
