@@ -116,6 +116,15 @@ void softmax_short_rows(T* y, const T* x, Index begin, Index end, Index cols, Ea
     map_short_rows(y, end - begin, cols, body, x + begin * cols);
 }
 
+// Bounds, for n columns and d = x[c] - highest, where numbers round by u of themselves at most. The
+// rounding of d changes exp(d) by |d| u of itself, and exp's ulp is 2u. Their sum, at least 1, errs
+// by (n / 2 + 2) u, as |d| exp(d) < 1/2, and by another u in each of n - 1 additions, in any order.
+// Its inverse and the product round, and where exp(d) and they are denormal, 3/2 of the least:
+//   |softmax - exact| <= (|d| + 1.5 n + 5) u exact + 1.5 denorm_min
+// log makes an absolute error of the sum's and adds 2u of itself; d and the result round. With
+// |exact| = |d| + log_sum that is
+//   |log_softmax - exact| <= (3 |exact| + 1.5 n + 1) u
+
 /// For each row of x, makes softmax(x) or its logarithms in y, and then calls
 /// each(row, logsumexp(x)).
 template <Rows make, class T, class Each>

@@ -2,11 +2,14 @@
 // the vector widths, on one thread and on two. Each is held against its definition in plain code.
 #include "kernels/backend.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <numbers>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "catch.h"
@@ -295,6 +298,55 @@ TEMPLATE_TEST_CASE("softmax, its logarithm and their derivatives", "[kernels]", 
                 CHECK(close(d_log, e_d_log, 100 * eps));  // dy_sum reaches 10
             }
     });
+}
+
+TEMPLATE_TEST_CASE("softmax and its logarithm are within their bounds", "[kernels]", float,
+                   double) {
+    using T = TestType;
+    using W = typename Wider<T>::type;
+    constexpr W u = unit_roundoff<T>, least = std::numeric_limits<T>::denorm_min();
+    for (const Index cols : {1, 2, 10, 16, 17, 64, 65, 130, 1000, 4097})
+        for (const std::string kind : {"within 1", "within 100", "within 400", "one far above",
+                                       "all equal", "with -infinity"}) {
+            const Index rows = 2 + 1000 / cols;
+            const auto n = static_cast<std::size_t>(cols);
+            auto x = numbers<T>(rows * cols, 14);
+            for (std::size_t i = 0; i < x.size(); ++i) {
+                if (kind == "within 100") x[i] *= 100;
+                if (kind == "within 400") x[i] *= 400;
+                if (kind == "one far above" && i % n == n / 2) x[i] += T(1e4);
+                if (kind == "all equal") x[i] = T(-3.7);
+                if (kind == "with -infinity" && i % n % 2 == 1) x[i] = T(-HUGE_VAL);
+            }
+            std::vector<W> exact(x.size()), exact_log(x.size()), below(x.size());
+            for (std::size_t first = 0; first < x.size(); first += n) {
+                const W highest = *std::max_element(&x[first], &x[first] + n);
+                W sum = 0;
+                for (std::size_t i = first; i < first + n; ++i) {
+                    below[i] = highest - x[i];
+                    sum += std::exp(-below[i]);
+                }
+                for (std::size_t i = first; i < first + n; ++i) {
+                    exact[i] = std::exp(-below[i]) / sum;
+                    exact_log[i] = -below[i] - std::log(sum);
+                }
+            }
+            const W of_sum = W{1.5} * static_cast<W>(cols);
+            on_every_backend<T>([&](const Backend<T>& backend) {
+                std::vector<T> y(x.size(), T(not_a_number)), log_y = y;
+                backend.softmax_forward(y.data(), x.data(), rows, cols);
+                backend.log_softmax_forward(log_y.data(), x.data(), rows, cols);
+                INFO(cols << " columns, " << kind);
+                CHECK(part_of_bound(y, [&](auto i) {
+                          const W bound = (below[i] + of_sum + 5) * u * exact[i] + W{1.5} * least;
+                          return std::pair(exact[i], bound);
+                      }) <= 1);
+                CHECK(part_of_bound(log_y, [&](auto i) {
+                          const W bound = (3 * std::abs(exact_log[i]) + of_sum + 1) * u;
+                          return std::pair(exact_log[i], bound);
+                      }) <= 1);
+            });
+        }
 }
 
 TEMPLATE_TEST_CASE("sum", "[kernels]", float, double) {

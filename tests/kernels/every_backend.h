@@ -1,7 +1,10 @@
 // What the tests of kernels share: numbers, comparisons, and every backend in turn.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "catch.h"
@@ -28,6 +31,39 @@ bool close(const std::vector<T>& got, const std::vector<T>& expected, double tol
     for (std::size_t i = 0; i < expected.size(); ++i)
         if (!(std::abs(double{got[i]} - double{expected[i]}) <= tolerance)) return false;
     return got.size() == expected.size();
+}
+
+/// The next larger precision, in which what is exact beside a T is computed; and T's bits.
+template <class T>
+struct Wider;
+template <>
+struct Wider<float> {
+    using type = double;
+    using Bits = std::uint32_t;
+};
+template <>
+struct Wider<double> {
+    using type = long double;
+    using Bits = std::uint64_t;
+};
+
+/// u: numbers of T round by this part of themselves at most.
+template <class T>
+constexpr T unit_roundoff = std::numeric_limits<T>::epsilon() / 2;
+
+/// The highest |got[i] - exact| / bound, where {exact, bound} = limits(i): above 1 where one is
+/// broken, as by NaN.
+template <class T, class Limits>
+double part_of_bound(const std::vector<T>& got, Limits limits) {
+    double highest = 0;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        const auto [exact, bound] = limits(i);
+        if (got[i] == exact) continue;  // infinities too, which have no difference
+        const auto part = static_cast<double>(std::abs(got[i] - exact) / bound);
+        if (std::isnan(part)) return std::numeric_limits<double>::infinity();
+        highest = std::max(highest, part);
+    }
+    return highest;
 }
 
 /// Calls body(backend) for the emulated GPU, then for a real one where there is one.

@@ -13,19 +13,6 @@ using namespace handgrad;
 namespace {
 
 template <class T>
-struct Wider;
-template <>
-struct Wider<float> {
-    using type = double;
-    using Bits = std::uint32_t;
-};
-template <>
-struct Wider<double> {
-    using type = long double;
-    using Bits = std::uint64_t;
-};
-
-template <class T>
 struct Function {
     using Wide = typename Wider<T>::type;
     const char* name;
