@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "catch.h"
 #include "kernels/every_backend.h"
@@ -53,6 +54,56 @@ std::vector<ParameterArrays<T>> parameters(std::vector<T>& w, const std::vector<
 /// A step takes some ten operations on numbers of size 1.
 template <class T>
 constexpr double tolerance = 20 * std::numeric_limits<T>::epsilon();
+
+/// Arrays of many sizes, some of what is kept as before the first step.
+template <class T>
+Arrays<T> of_many_sizes(Index n) {
+    Arrays<T> x(n);
+    const auto of_w = numbers<T>(n, 31), of_dw = numbers<T>(n, 32), of_kept = numbers<T>(n, 33);
+    for (std::size_t i = 0; i < x.w.size(); ++i) {
+        x.w[i] *= std::exp2(7 * of_w[i] - 3);
+        x.dw[i] *= std::exp2(13 * of_dw[i] - 7);
+        const T size = i % 7 == 0 ? T{0} : std::exp2(13 * of_kept[i] - 7);
+        x.a[i] *= size;
+        x.q[i] *= size * size;
+        x.q_max[i] *= size * size;
+    }
+    return x;
+}
+
+/// A number, and its size: what it would be if no term of a sum cancelled another.
+template <class W>
+struct Sized {
+    explicit Sized(W v) : value(v), size(std::abs(v)) {}
+    Sized(W v, W s) : value(v), size(s) {}
+    W value, size;
+
+    friend Sized operator+(Sized a, Sized b) { return {a.value + b.value, a.size + b.size}; }
+    friend Sized operator-(Sized a, Sized b) { return {a.value - b.value, a.size + b.size}; }
+    friend Sized operator*(W a, Sized b) { return Sized(a) * b; }
+    friend Sized operator*(Sized a, Sized b) { return {a.value * b.value, a.size * b.size}; }
+    friend Sized higher(Sized a, Sized b) {
+        return {std::max(a.value, b.value), std::max(a.size, b.size)};
+    }
+    /// a / (sqrt(square) + eps), whose size has the factor K of kernels/cpu/optimizers.h.
+    friend Sized over_root(Sized a, Sized square, W eps) {
+        const W root = std::sqrt(square.value) + eps, K = square.size / square.value;
+        return {a.value / root, K * a.size / root};
+    }
+};
+
+/// |got[i] - exact(i)| <= (roundings |exact(i)| + c size(i)) u
+template <class T, class Exact>
+void check_bound(const char* what, double c, const std::vector<T>& got, Exact exact,
+                 double roundings = 1) {
+    using W = typename Wider<T>::type;
+    INFO(what);
+    CHECK(part_of_bound(got, [&](auto i) {
+              const Sized<W> e = exact(i);
+              return std::pair(e.value,
+                               (roundings * std::abs(e.value) + c * e.size) * unit_roundoff<T>);
+          }) <= 1);
+}
 
 }  // namespace
 
@@ -196,6 +247,115 @@ TEMPLATE_TEST_CASE("RMSprop kernel", "[kernels][optim]", float, double) {
                     };
                     CHECK(close(w, by_rule(w, w_new), tolerance<T>));
                 }
+    });
+}
+
+TEMPLATE_TEST_CASE("steps are within their bounds", "[kernels][optim]", float, double) {
+    using T = TestType;
+    using W = typename Wider<T>::type;
+    using S = Sized<W>;
+    const Arrays<T> x = of_many_sizes<T>(2003);
+    on_every_backend<T>([&](const Backend<T>& backend) {
+        for (const Index step : {1, 2, 1000})
+            for (const T decay : {T(0), T(0.01)}) {
+                INFO("step " << step << ", weight decay " << decay);
+                const auto g = [&](auto i) { return S(x.dw[i]) + decay * S(x.w[i]); };
+                // Each step in turn from the same arrays, w by what `change` takes from it.
+                Arrays<T> y = x;
+                const auto arrays = [&](const std::vector<std::vector<T>*>& kept) {
+                    return parameters(y.w, y.dw, kept);
+                };
+                const auto check_w = [&](const char* rule, double c, auto change, T keep = 1) {
+                    const auto w = [&](auto i) {
+                        const S d = change(i), kept = keep * S(x.w[i]);
+                        return S(kept.value - d.value, d.size);
+                    };
+                    check_bound(rule, c, y.w, w, keep == 1 ? 1 : 2);
+                    y = x;
+                };
+
+                SgdStep<T> sgd{.lr = T(0.1), .weight_decay = decay};
+                backend.sgd_step(arrays({}).data(), 3, &step, sgd);
+                check_w("SGD", 3, [&](auto i) { return sgd.lr * g(i); });
+                sgd.momentum = T(0.9), sgd.gain = T(0.1);
+                for (const bool nesterov : {false, true}) {
+                    sgd.nesterov = nesterov;
+                    backend.sgd_step(arrays({&y.a}).data(), 3, &step, sgd);
+                    const auto gain_g = [&](auto i) {
+                        return (step == 1 ? sgd.first_gain : sgd.gain) * g(i);
+                    };
+                    const auto v = [&](auto i) { return sgd.momentum * S(x.a[i]) + gain_g(i); };
+                    check_bound("v of SGD", 3, y.a, v);
+                    check_w("SGD with momentum", nesterov ? 7 : 5, [&](auto i) {
+                        return sgd.lr * (nesterov ? sgd.momentum * v(i) + gain_g(i) : v(i));
+                    });
+                }
+
+                for (const bool amsgrad : {false, true}) {
+                    AdamStep<T> s{.lr = T(0.01), .weight_decay = decay};
+                    // With the decay of AdamW, too.
+                    s.keep = amsgrad ? T(0.999) : T(1);
+                    s.beta1 = T(0.9), s.gain1 = T(0.1), s.log_beta1 = T(-0.105360516);
+                    s.beta2 = T(0.999), s.gain2 = T(0.001), s.log_beta2 = T(-0.00100050033);
+                    s.eps = T(1e-8);
+                    backend.adam_step(arrays({&y.a, &y.q, amsgrad ? &y.q_max : nullptr}).data(), 3,
+                                      &step, s);
+                    const auto m = [&](auto i) { return s.beta1 * S(x.a[i]) + s.gain1 * g(i); };
+                    const auto v = [&](auto i) {
+                        return s.beta2 * S(x.q[i]) + s.gain2 * g(i) * g(i);
+                    };
+                    const auto v_max = [&](auto i) { return higher(v(i), S(x.q_max[i])); };
+                    check_bound("m of Adam", 3, y.a, m);
+                    check_bound("v of Adam", 6, y.q, v);
+                    if (amsgrad) check_bound("v_max of Adam", 6, y.q_max, v_max);
+                    const auto unbiased = [&](S average, W log_beta) {
+                        return -1 / std::expm1(static_cast<W>(step) * log_beta) * average;
+                    };
+                    check_w(
+                        "Adam", amsgrad ? 21 : 20,
+                        [&](auto i) {
+                            const S square = unbiased(amsgrad ? v_max(i) : v(i), s.log_beta2);
+                            return over_root(s.lr * unbiased(m(i), s.log_beta1), square, s.eps);
+                        },
+                        s.keep);
+                }
+
+                const AdagradStep<T> adagrad{
+                    .lr = T(0.1), .lr_decay = T(0.01), .weight_decay = decay, .eps = T(1e-10)};
+                backend.adagrad_step(arrays({&y.q}).data(), 3, &step, adagrad);
+                const auto sum = [&](auto i) { return S(x.q[i]) + g(i) * g(i); };
+                check_bound("sum of Adagrad", 5, y.q, sum);
+                check_w("Adagrad", 12, [&](auto i) {
+                    const W lr = adagrad.lr / (1 + static_cast<W>(step - 1) * adagrad.lr_decay);
+                    return over_root(lr * g(i), sum(i), adagrad.eps);
+                });
+
+                for (const bool centered : {false, true})
+                    for (const T momentum : {T(0), T(0.9)}) {
+                        RmspropStep<T> s{.lr = T(0.01), .weight_decay = decay};
+                        s.alpha = T(0.99), s.gain = T(0.01), s.eps = T(1e-8);
+                        s.momentum = momentum, s.centered = centered;
+                        std::vector<T>& v_kept = y.q_max;
+                        backend.rmsprop_step(
+                            arrays({&y.q, centered ? &y.a : &v_kept, centered ? &v_kept : nullptr})
+                                .data(),
+                            3, s);
+                        const auto q = [&](auto i) {
+                            return s.alpha * S(x.q[i]) + s.gain * g(i) * g(i);
+                        };
+                        const auto a = [&](auto i) {
+                            return centered ? s.alpha * S(x.a[i]) + s.gain * g(i) : S(0);
+                        };
+                        const auto v = [&](auto i) {
+                            return momentum * S(x.q_max[i]) +
+                                   over_root(g(i), q(i) - a(i) * a(i), s.eps);
+                        };
+                        check_bound("q of RMSprop", 6, y.q, q);
+                        if (centered) check_bound("a of RMSprop", 3, y.a, a);
+                        if (momentum != 0) check_bound("v of RMSprop", 10, v_kept, v);
+                        check_w("RMSprop", 12, [&](auto i) { return s.lr * v(i); });
+                    }
+            }
     });
 }
 
