@@ -5,6 +5,8 @@
 #endif
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -59,11 +61,33 @@ Caches find() {
     return found;
 }
 
+/// Those that HANDGRAD_CACHES names, or else those of this machine.
+Caches choose() {
+    const char* const wanted = std::getenv("HANDGRAD_CACHES");
+    if (wanted == nullptr || *wanted == '\0') return find();
+    long l1 = 0, l2 = 0, l3 = 0;
+    char where[8] = {}, rest = 0;
+    const int fields = std::sscanf(wanted, "%ld,%ld,%ld,%7[a-z]%c", &l1, &l2, &l3, where, &rest);
+    const std::string at = where;
+    constexpr long most = 1L << 30;
+    if (fields == 4 && (at == "near" || at == "far") && 8 <= l1 && l1 <= l2 && l2 <= l3 &&
+        l3 <= most)
+        return {Index{l1} << 10, Index{l2} << 10, Index{l3} << 10, at == "near"};
+    const Caches found = find();
+    std::fprintf(stderr,
+                 "handgrad: HANDGRAD_CACHES=%s is not L1, L2 and L3 in KB, 8 or more and none "
+                 "smaller than the one before, and whether L3 is near, as in %ld,%ld,%ld,%s; using "
+                 "that\n",
+                 wanted, static_cast<long>(found.l1 >> 10), static_cast<long>(found.l2 >> 10),
+                 static_cast<long>(found.l3 >> 10), found.near_l3 ? "near" : "far");
+    return found;
+}
+
 }  // namespace
 
 const Caches& caches() {
-    static const Caches found = find();
-    return found;
+    static const Caches chosen = choose();
+    return chosen;
 }
 
 }  // namespace handgrad::cpu
