@@ -6,6 +6,19 @@
 //   packing      what prepack() itself takes
 //
 //   bench_constant_operand --benchmark_filter='16x784x128'      batch x inputs x outputs
+//
+// On an AMD EPYC (Zen 5, AVX-512, 1 MB of L2), in us (--benchmark_min_time=0.3, medians of three
+// runs):
+//
+//                   as it lies   packed   packing
+//   1x1024x1024             42       43        92
+//   16x784x128            13.9     12.7       6.8
+//   16x1024x1024           170      135        90
+//   16x4096x4096          5880     3934      4945
+//   64x1024x1024           648      534        91
+//   256x784x512            861      842        38
+//
+// So packing is paid for after a few batches, but not by the one forward that a training step has.
 #include <benchmark/benchmark.h>
 
 #include <cmath>

@@ -247,9 +247,10 @@ inline std::vector<Kernel> kernels() {
         });
     }
 
-    // Images (n, channels, side, side): batch normalisation, and pools of 2x2.
+    // Images (n, channels, side, side): batch normalisation, and pools of 2x2. Of the larger ones
+    // several fit in L2.
     for (const Index side : {7, 28}) {
-        constexpr Index channels = 64;
+        const Index channels = side == 7 ? 64 : 8;
         const Index inner = side * side;
         const auto images = [&](const std::string& name, double touches, auto run) {
             all.push_back({name + "_" + std::to_string(side), touches,
