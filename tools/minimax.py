@@ -98,6 +98,12 @@ polynomials = {
         lambda z: z / 2,
         mpf(10) ** -6, mpf(0.2) ** 2, {"float": 3, "double": 7},
     ),
+    # The same for f from 0 to 1.
+    "softplus": (
+        series_near_zero(lambda z: (2 * atanh(sqrt(z)) / sqrt(z) - 2) / z, mpf(2) / 3),
+        lambda z: z / 2,
+        mpf(10) ** -6, mpf(1) / 9, {"float": 3, "double": 10},
+    ),
     # tanh(x) = x + x z p(z) with z = x^2, |x| <= 0.625
     "tanh": (
         series_near_zero(lambda z: (tanh(sqrt(z)) / sqrt(z) - 1) / z, mpf(-1) / 3),

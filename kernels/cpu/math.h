@@ -47,6 +47,8 @@ struct Real<float> {
                                           8.36651493e-3F, 1.38824945e-3F};
     static constexpr float log_terms[] = {6.66666627e-1F, 4.00008619e-1F, 2.85071313e-1F,
                                           2.40984902e-1F};
+    static constexpr float softplus_terms[] = {6.66664124e-1F, 4.00216967e-1F, 2.79991478e-1F,
+                                               2.80244559e-1F};
     static constexpr float tanh_terms[] = {-3.33332837e-1F, 1.33314908e-1F, -5.37435003e-2F,
                                            2.06505917e-2F, -5.71704796e-3F};
     static constexpr float erf_terms[] = {1.28379166e-1F,  -3.7612626e-1F, 1.12836003e-1F,
@@ -77,6 +79,10 @@ struct Real<double> {
     static constexpr double log_terms[] = {
         6.6666666666666596e-1, 4.0000000000055941e-1, 2.8571428556007356e-1, 2.2222224276196167e-1,
         1.8181667088295522e-1, 1.5391072449678442e-1, 1.3174261314482794e-1, 1.3838571400245556e-1};
+    static constexpr double softplus_terms[] = {
+        6.6666666666666674e-1, 3.9999999999993979e-1, 2.8571428572510021e-1, 2.2222222125470517e-1,
+        1.8181823202942682e-1, 1.5384451931102394e-1, 1.3336805844559629e-1, 1.1715950312871451e-1,
+        1.097256967149712e-1,  6.9942346614643741e-2, 1.6467656997069741e-1};
     static constexpr double tanh_terms[] = {
         -3.3333333333332876e-1, 1.3333333333264913e-1,  -5.3968253932481669e-2,
         2.1869487601959968e-2,  -8.8632213192630198e-3, 3.5919915709883687e-3,
@@ -441,15 +447,14 @@ template <class T>
     return with_sign_of<T>(y, x);
 }
 
-/// log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), which cannot overflow.
+/// log(1 + exp(x)) = max(x, 0) + log(1 + e), e = exp(-|x|), which cannot overflow. The logarithm is
+/// that of log_of, by a polynomial for all of [0, 1].
 template <class T>
 [[gnu::always_inline]] inline Vector<T> softplus(Vector<T> x) {
     const Vector<T> e = exp_of_negative<T>(-fabs<T>(x));
-    // 1 + e is 1 + f, or 2 (1 + f) above 3/2, without rounding.
-    const auto low = e < T{0.5};
-    const Vector<T> f = low ? e : T{0.5} * e - T{0.5};
-    const Vector<T> k = low ? Vector<T>{} : Vector<T>{} + T{1};
-    return (x > T{0} ? x : Vector<T>{}) + log_of<T>(k, f);
+    const Vector<T> s = e / (T{2} + e), z = s * s, h = T{0.5} * e * e;
+    const Vector<T> R = z * polynomial(Real<T>::softplus_terms, z);
+    return (x > T{0} ? x : Vector<T>{}) + (e - (h - s * (h + R)));
 }
 
 // ---- normal distribution ------------------------------------------------------------------------
