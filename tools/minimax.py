@@ -102,7 +102,7 @@ polynomials = {
     "softplus": (
         series_near_zero(lambda z: (2 * atanh(sqrt(z)) / sqrt(z) - 2) / z, mpf(2) / 3),
         lambda z: z / 2,
-        mpf(10) ** -6, mpf(1) / 9, {"float": 3, "double": 10},
+        mpf(10) ** -6, mpf(1) / 9, {"float": 4, "double": 10},
     ),
     # tanh(x) = x + x z p(z) with z = x^2, |x| <= 0.625
     "tanh": (

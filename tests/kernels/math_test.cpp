@@ -54,9 +54,9 @@ std::vector<Function<T>> functions() {
          [](W x) { return 1 / (1 + std::exp(-x)); }},
         {"silu", 3, run_activation<T, Activation::silu>, [](W x) { return x / (1 + std::exp(-x)); },
          true},
-        {"softplus", 2, run_activation<T, Activation::softplus>,
+        {"softplus", 2.1, run_activation<T, Activation::softplus>,
          [](W x) { return std::max(x, W{0}) + std::log1p(std::exp(-std::abs(x))); }, true},
-        {"gelu", 5.5, run_activation<T, Activation::gelu>, [](W x) { return x * normal_cdf(x); },
+        {"gelu", 5.8, run_activation<T, Activation::gelu>, [](W x) { return x * normal_cdf(x); },
          true},
     };
 }
