@@ -7,31 +7,32 @@
 // too, but on a virtual machine only for still larger arrays.
 //
 // Beyond L2, what only adds and multiplies is bound by memory. The functions of math.h are bound by
-// arithmetic as long as their arrays are in L3: a Zen 4 with 1 MB of L2 copies 8 MiB at 72 GB/s,
-// where exp makes 45. It copies 128 MiB at 26; there most are at the copy's speed.
+// arithmetic as long as their arrays are in L3: a Zen 5 with 1 MB of L2 copies 8 MiB at 115 GB/s,
+// where exp makes 80. It copies 128 MiB at 40; there most are at the copy's speed.
 //
-// On that Zen 4 these stay below 80 %, in %copy at 8 MiB and at 128 MiB on one thread
+// On that Zen 5 these stay below 80 %, in %copy at 8 MiB and at 128 MiB on one thread
 // (--benchmark_min_time=0.03, medians of three runs):
-//   exp 69 163, log 44 102, sqrt 64 138, erf 21 45, sigmoid 43 114, silu 40 109, gelu
-//     20 49, gelu_backward 26 71, gelu_tanh 30 82, softplus 20 47, bce 22 51, bce_with_logits 25
-//     67, and their like: arithmetic, as above
-//   logsumexp_x10 16 37, _x128 22 45, _x1000 26 59; softmax_x10 25 51, _x128 37 79, _x1000 46 90;
-//     log_softmax_x10 20 42, _x128 29 64, _x1000 44 84; cross_entropy_x10 21 38, _x128 29 64,
-//     _x1000 42 82, and their backwards of ten columns: exp of each number after its row's maximum;
+//   exp 68 120, log 42 125, erf 19 56, elu 47 127, sigmoid 47 126, tanh 36 102, silu 45 123, gelu
+//     24 64, gelu_backward 31 89, gelu_tanh 31 88, softplus 19 53, bce 21 60, bce_with_logits 24
+//     75, and their like: arithmetic, as above. The longer ones are chains of operations that wait
+//     for each other for longer than the processor looks ahead
+//   logsumexp_x10 14 39, _x128 14 43, _x1000 21 49; softmax_x10 18 48, _x128 33 81, _x1000 39 91;
+//     log_softmax_x10 16 40, _x128 26 67, _x1000 36 82; cross_entropy_x10 17 40, _x128 25 64,
+//     _x1000 36 80, and their backwards of ten columns: exp of each number after its row's maximum;
 //     of ten columns also their way into lanes; and reductions count no writes
-//   sum_rows 71-78 93-106, reduce_sum_x10 43 71, reduce_max_x10 42 64, sum_squares 74 105: memory
+//   sum_rows_x1000 77 95, reduce_sum_x10 38 72, reduce_max_x10 38 71, _x128 65 91: memory
 //     gives what is only read no faster than what is copied
-//   layer_norm_x10 27 49, _x128 32 72, _x1000 47 85, its backward x10 28 36, _x128 34 76, _x1000 37
-//     61, channel_moments_7 27 51, _28 44 104: each vector becomes two of doubles, by exchanges and
-//     conversions
-//   batch_norm_7 70 114, its backward 32 53, _28 55 48, prelu_7 62 118: five passes over memory
-//     that count as three, where the channels in work do not fit L2; rows of 7 x 7
-//   max_pool2d_7 31 51, _28 47 90, avg_pool2d_7 34 52, _28 54 96, its backward 26 43 and 66 99;
-//     gather_rows_x10 46 89, _x128 91 68, gather_walk_x10 50 93, _x128 91 63, scale_rows_x10 49
-//     118, add_at_walk_x10 50 135: loads and stores of pieces that straddle cache lines, or lie
-//     apart
-//   transpose 49 35: its lines lie a row apart
-//   dropout 29 61: ten rounds of Philox
+//   layer_norm_x10 20 47, _x128 27 71, _x1000 39 103, its backward x10 22 38, _x128 41 106, _x1000
+//     42 78, channel_moments_7 25 76, _28 57 91: each vector becomes two of doubles, by exchanges
+//     and conversions
+//   batch_norm_7 76 96, its backward 34 62, _28 45 46, prelu_7 57 106, its backward 64 101: five
+//     passes over memory that count as three, where the channels in work do not fit L2; rows of
+//     seven
+//   max_pool2d_7 25 71, _28 33 76, avg_pool2d_7 28 65, _28 51 85, its backward 20 54 and 57 87;
+//     gather_rows_x10 37 40, gather_walk_x10 37 39, scale_rows_x10 54 114, add_at_walk_x10 43 114:
+//     loads and stores of pieces that straddle cache lines, or lie apart
+//   transpose 57 44: its lines lie a row apart
+//   dropout 27 75: ten rounds of Philox
 #include <benchmark/benchmark.h>
 
 #include <cstring>
