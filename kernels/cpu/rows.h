@@ -88,7 +88,7 @@ void gather_rows(T* out, const T* x, const Index* indices, Index n, Index cols) 
     const auto body = [=](T* to, Index begin, Index end) {
         for (Index i = begin; i < end; ++i, to += cols) {
             const T* from = x + indices[i] * cols;
-            const T* next = x + indices[smaller(i + later, end - 1)] * cols;
+            const T* next = x + indices[smaller(i + later, n - 1)] * cols;
             // Over the row's end where another one follows; its own elements come later.
             for (Index c = 0; c < cols; c += lanes<T>) {
                 prefetch(next + c);
