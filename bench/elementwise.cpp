@@ -29,9 +29,9 @@
 //     passes over memory that count as three, where the channels in work do not fit L2; rows of
 //     seven
 //   max_pool2d_7 25 71, _28 33 76, avg_pool2d_7 28 65, _28 51 85, its backward 20 54 and 57 87;
-//     gather_rows_x10 37 40, gather_walk_x10 37 39, scale_rows_x10 54 114, add_at_walk_x10 43 114:
+//     gather_rows_x10 38 98, gather_walk_x10 38 99, scale_rows_x10 54 114, add_at_walk_x10 43 114:
 //     loads and stores of pieces that straddle cache lines, or lie apart
-//   transpose 57 44: its lines lie a row apart
+//   transpose 68 65: its lines lie a row apart
 //   dropout 27 75: ten rounds of Philox
 #include <benchmark/benchmark.h>
 

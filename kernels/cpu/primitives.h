@@ -174,9 +174,11 @@ void select(T* y, const T* condition, const T* a, const T* b, Index n) {
 // ---- copies ----------------------------------------------------------------------------------
 
 /// y (rows, cols), its rows to_ld apart, is the transpose of x, whose rows are from_ld apart. The
-/// rows are few: one of y's columns is as much of a row of x as lies together in some lines.
+/// rows are few: one of y's columns is as much of a row of x as lies together in some lines. From
+/// beyond L2, the rows of x that come next are asked for.
 template <class T>
-void transpose(T* y, Index to_ld, const T* x, Index from_ld, Index rows, Index cols) {
+void transpose(T* y, Index to_ld, const T* x, Index from_ld, Index rows, Index cols,
+               bool beyond_l2) {
     constexpr int L = lanes<T>;
     Index c = 0;
     for (; c + L <= cols; c += L) {
@@ -185,6 +187,8 @@ void transpose(T* y, Index to_ld, const T* x, Index from_ld, Index rows, Index c
             Vector<T> tile[L];
             HANDGRAD_UNROLL
             for (int i = 0; i < L; ++i) tile[i] = load(x + (c + i) * from_ld + r);
+            if (beyond_l2)
+                for (int i = 0; i < L; ++i) prefetch(x + (c + L + i) * from_ld + r);
             transpose_blocks<T, L>(tile);
             HANDGRAD_UNROLL
             for (int i = 0; i < L; ++i) {
@@ -208,6 +212,7 @@ void copy_walk(T* y, const T* a, const Axis* axes, int rank) {
     if (n > 0 && last.y == 1 && last.a != 1 && rows.a == 1 && rows.size > 1) {
         // Matrices, each to be transposed: in pieces of some rows, for threads to share.
         constexpr Index some = 512 / Index{sizeof(T)};
+        const bool beyond_l2 = streaming<T>(n, 2).bytes > caches().l2;
         const Index pieces = (rows.size + some - 1) / some;
         const auto body = [=](Index begin, Index end) {
             for (Index i = begin; i < end; ++i) {
@@ -219,7 +224,7 @@ void copy_walk(T* y, const T* a, const Axis* axes, int rank) {
                     matrix /= axes[j].size;
                 }
                 transpose(y + to, rows.y, a + from, last.a, smaller(some, rows.size - first),
-                          last.size);
+                          last.size, beyond_l2);
             }
         };
         return parallel_ranges(n / (rows.size * last.size) * pieces, streaming<T>(n, 2), body, 1);
