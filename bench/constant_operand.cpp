@@ -18,7 +18,8 @@
 //   64x1024x1024           648      534        91
 //   256x784x512            861      842        38
 //
-// So packing is paid for after a few batches, but not by the one forward that a training step has.
+// So packing is paid for after a few batches, unless they have one row, but not by the one forward
+// that a training step has.
 #include <benchmark/benchmark.h>
 
 #include <cmath>

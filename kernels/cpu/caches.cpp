@@ -67,7 +67,8 @@ Caches choose() {
     if (wanted == nullptr || *wanted == '\0') return find();
     long l1 = 0, l2 = 0, l3 = 0;
     char where[8] = {}, rest = 0;
-    const int fields = std::sscanf(wanted, "%ld,%ld,%ld,%7[a-z]%c", &l1, &l2, &l3, where, &rest);
+    const int fields =
+        std::sscanf(wanted, "%12ld,%12ld,%12ld,%7[a-z]%c", &l1, &l2, &l3, where, &rest);
     const std::string at = where;
     constexpr long most = 1L << 30;
     if (fields == 4 && (at == "near" || at == "far") && 8 <= l1 && l1 <= l2 && l2 <= l3 &&

@@ -30,13 +30,13 @@ Index packed_weight_size(Index in, Index out) {
 
 template <class T>
 void pack_weight(T* packed, const T* w, Index in, Index out) {
-    pack_operand(packed, Trans::yes, w, in, in, out);
+    pack_operand(packed, w, in, out);
 }
 
 template <class T>
 void linear_forward_packed(T* y, const T* x, const T* w, const T* packed, const T* bias, bool relu,
                            Index rows, Index in, Index out) {
-    if (rows == 0 || rows > most_rows_of_packed || in == 0)
+    if (rows == 0 || rows > most_rows_for_packed || in == 0)
         return linear_forward(y, x, w, bias, relu, rows, in, out);
     multiply_packed<T>(
         {Trans::no, Trans::no, rows, out, in, T{1}, x, in, packed, out, T{0}, y, out}, bias, relu);

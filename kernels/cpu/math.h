@@ -448,8 +448,9 @@ template <class T>
     return with_sign_of<T>(y, x);
 }
 
-/// log(1 + exp(x)) = max(x, 0) + log(1 + e), e = exp(-|x|), which cannot overflow. The logarithm is
-/// that of log_of, by a polynomial for all of [0, 1].
+/// log(1 + exp(x)) = max(x, 0) + log(1 + e), e = exp(-|x|), which cannot overflow. As in log_of,
+/// with a polynomial for all of [0, 1], log(1 + e) = e - (h - s (h + R)), where s = e / (2 + e), z
+/// = s^2, h = e^2 / 2 and R = z p(z).
 template <class T>
 [[gnu::always_inline]] inline Vector<T> softplus(Vector<T> x) {
     const Vector<T> e = exp_of_negative<T>(-fabs<T>(x));

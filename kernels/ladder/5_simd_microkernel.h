@@ -218,9 +218,9 @@ struct Blocking {
 
 /// C is read and written once for each KC, which wants KC long; more than 512 brings nothing. But
 /// L1 holds nothing for long: a strip of B (KC x NR) is read anew for every MR rows, at NR elements
-/// in the time of MR x NV multiply-adds, which L2 delivers with ease. In L2 are that strip, the
-/// next one on its way, the block of A and the next one, and what C needs: a strip takes a tenth of
-/// it at most, and a block a quarter. MC = 128 uses a strip often enough. The block of B takes
+/// in the time of MR x NV multiply-adds, which L2 delivers with ease. In L2 are that strip and
+/// the block of A, in rung 7 the next of each on its way, and what C needs: a strip takes a tenth
+/// of it at most, and a block a quarter. MC = 128 uses a strip often enough. The block of B takes
 /// three eighths of L3, which other cores use too.
 template <class T>
 Blocking choose_blocking() {

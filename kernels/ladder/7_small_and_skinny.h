@@ -18,8 +18,8 @@
 // What is streamed comes from beyond L2, and each use of it must find it there. The processor sees
 // rows coming and fetches them, but too late for these few multiply-adds, and not where rows are
 // short or used piece by piece. So the tile in work asks for what follows the next: that makes up
-// to twice the speed. An L3 that is near (kernels/cpu/caches.h) brings wide strips in time, and to
-// ask it costs more than it brings. Large squares gain a little by that, too.
+// to twice the speed, and large squares gain a little. An L3 that is near (kernels/cpu/caches.h)
+// brings wide strips in time, and to ask it costs more than it brings.
 //
 // A vector of a tile that C's few columns do not fill takes as long as a full one. Of 100 columns
 // tiles make 96, and the last four go another way, as do all columns where there are but a few:

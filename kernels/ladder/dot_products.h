@@ -11,11 +11,6 @@
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
-template <class T>
-const T* bias_from(const T* bias, Index column) {
-    return bias == nullptr ? nullptr : bias + column;
-}
-
 /// Is it too large for L3, which other cores use too?
 template <class T>
 bool from_memory(const Product<T>& p) {

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "kernels/ladder/6_threads.h"
-#include "kernels/ladder/dot_products.h"
+#include "kernels/ladder/tile_loops.h"
 
 namespace handgrad::cpu::HANDGRAD_ISA {
 
@@ -25,30 +25,31 @@ Index packed_size(Index K, Index N) {
 }
 
 /// Rows of A up to which it pays.
-inline constexpr Index most_rows_of_packed = 512;
+inline constexpr Index most_rows_for_packed = 512;
 
-/// Writes op(B) (K, N) to `packed`, packed_size(K, N) numbers.
+/// Writes W', for W (N, K), to `packed`, packed_size(K, N) numbers.
 template <class T>
-void pack_operand(T* packed, Trans trans_b, const T* B, Index ldb, Index K, Index N) {
+void pack_operand(T* packed, const T* W, Index K, Index N) {
     const auto pack = [=](Index begin, Index end) {
         for (Index strip = begin; strip < end; ++strip) {
             const Index n = strip * NR<T>, nr = smaller(N - n, NR<T>);
-            const T* const b = trans_b == Trans::yes ? B + n * ldb : B + n;
-            pack_b(packed + n * K, panel_columns<T>(nr), trans_b, b, ldb, nr, K);
+            pack_b(packed + n * K, panel_columns<T>(nr), Trans::yes, W + n * K, K, nr, K);
         }
     };
     const Cost cost{.flops = 0, .bytes = 2 * K * N * Index{sizeof(T)}};
     parallel_ranges((N + NR<T> - 1) / NR<T>, cost, pack, 1);
 }
 
-/// A part of multiply_packed's product, whose columns those are of the whole one.
+/// A part of multiply_packed's product, whose columns those are of the whole one. Only whole.B is
+/// the packed operand; p.B means nothing.
 template <class T>
 void multiply_packed_part(const Product<T>& p, const Product<T>& whole, Range columns,
                           const T* bias, bool relu) {
     constexpr Index size = sizeof(T);
     const Caches& c = caches();
-    // A strip that one tile uses is best read at one go. Others take a fifth of L2, and the block
-    // of A that uses them three eighths. Of those from beyond L2 each tile fetches its share.
+    // If C is one tile high, each strip is used once, and all of its K rows are read at one go.
+    // Else a piece of a strip takes a fifth of L2, and the block of A that uses it three eighths.
+    // From beyond L2 the first tiles fetch rows of the next strip, the hardware those between.
     const Index kc_most = whole.M <= MR ? p.K : larger(128, c.l2 / 5 / (NR<T> * size));
     const Index pc_step = even_piece(p.K, kc_most);
     const Index mc_most = larger(Index{8} * MR, c.l2 * 3 / 8 / (pc_step * size));
@@ -76,10 +77,11 @@ void multiply_packed_part(const Product<T>& p, const Product<T>& whole, Range co
                 if (p.trans_a == Trans::no && collide<T>(ir_most, p.lda)) ir_most = MR;
                 const TileRows rows(smaller(p.M - ic, ic_step), ir_most);
                 for (Index t = 0; t < rows.tiles; ++t) {  // 1st loop
-                    const Index m = ic + rows.first(t), share = tile.kc / rows.tiles;
-                    if (far)
+                    const Index m = ic + rows.first(t), share = tile.kc / smaller(4, rows.tiles);
+                    tile.ahead = {};
+                    if (far && t < 4 && strip + NR<T> < whole.N)
                         tile.ahead = {b + (p.K + t * share) * tile.ldb, lanes<T>,
-                                      4 * tile.ldb / rows.tiles};
+                                      4 * tile.ldb / smaller(4, rows.tiles)};
                     const auto function = tile_function<T>(p.trans_a, rows.of(t), nr);
                     function(tile, p.a(m, pc), b, p.c(m, n - columns.begin));
                 }

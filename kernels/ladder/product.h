@@ -31,6 +31,12 @@ struct Product {
     Index elements() const { return M * K + K * N + M * N; }
 };
 
+/// The bias of the columns from this one on, where there is one.
+template <class T>
+const T* bias_from(const T* bias, Index column) {
+    return bias == nullptr ? nullptr : bias + column;
+}
+
 /// C = beta C, where beta = 0 overwrites whatever stood there, NaN as well.
 template <class T>
 void scale_c(const Product<T>& p) {

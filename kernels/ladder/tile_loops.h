@@ -80,8 +80,7 @@ TileFunction<T> copying_tile_function(Trans trans_a, Index columns) {
                                  : copying_tile_function<T, Trans::no>(vectors, all);
 }
 
-// ---- the five loops
-// ------------------------------------------------------------------------------
+// ---- the five loops -----------------------------------------------------------------------------
 
 /// Rows ic .. ic + mc and columns pc .. pc + kc of op(A) as panels of panel_rows * kc elements
 /// each.

@@ -65,8 +65,8 @@ class Layer {
 
     /// Before many forwards with parameters that stay as they are: copies those that products read
     /// faster in another order. Results may differ in their last bits. Until train() or eval() is
-    /// called, forward uses the copies and does not see when a parameter changes; backward throws
-    /// Error.
+    /// called, no parameter may change, by loading a file for instance: some forwards would use the
+    /// copy, and others the new value. backward throws Error where a layer has a copy.
     virtual void prepack() {}
 
     /// Training mode (the state of a new layer) or evaluation mode: in the latter Dropout rests,
