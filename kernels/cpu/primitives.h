@@ -187,7 +187,7 @@ void transpose(T* y, Index to_ld, const T* x, Index from_ld, Index rows, Index c
             Vector<T> tile[L];
             HANDGRAD_UNROLL
             for (int i = 0; i < L; ++i) tile[i] = load(x + (c + i) * from_ld + r);
-            if (beyond_l2 && c + 2 * L <= cols)
+            if (beyond_l2 && c + Index{2} * L <= cols)
                 for (int i = 0; i < L; ++i) prefetch(x + (c + L + i) * from_ld + r);
             transpose_blocks<T, L>(tile);
             HANDGRAD_UNROLL
