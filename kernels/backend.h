@@ -144,16 +144,16 @@ class Backend {
     /// and then Activation::relu, in one pass over y.
     virtual void linear_relu_forward(T* y, const T* x, const T* w, const T* bias, Index rows,
                                      Index in, Index out) const = 0;
-    /// How many numbers pack_weight writes. 0 where products read W (out, in) best as it lies, as
-    /// on a device without these three: then the next two are not called.
-    [[nodiscard]] virtual Index packed_weight_size(Index /*in*/, Index /*out*/) const { return 0; }
+    /// How many numbers pack_weight writes. 0 where products read W (out, in) best as it lies: then
+    /// the next two are not called, and a device of which that is always so leaves them empty.
+    [[nodiscard]] virtual Index packed_weight_size(Index in, Index out) const = 0;
     /// Copies W (out, in) in the order in which products read it, to be used often.
-    virtual void pack_weight(T* /*packed*/, const T* /*w*/, Index /*in*/, Index /*out*/) const {}
+    virtual void pack_weight(T* packed, const T* w, Index in, Index out) const = 0;
     /// linear_forward, or linear_relu_forward, with such a copy of W. Its sums may have another
     /// order, and so other last bits.
-    virtual void linear_forward_packed(T* /*y*/, const T* /*x*/, const T* /*w*/,
-                                       const T* /*packed*/, const T* /*bias*/, bool /*relu*/,
-                                       Index /*rows*/, Index /*in*/, Index /*out*/) const {}
+    virtual void linear_forward_packed(T* y, const T* x, const T* w, const T* packed,
+                                       const T* bias, bool relu, Index rows, Index in,
+                                       Index out) const = 0;
     /// dw += dy' x and db += the sums of dy's columns: dy (rows, out), x (rows, in), dw (out, in),
     /// db (out).
     virtual void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,

@@ -30,6 +30,10 @@ class CudaBackend final : public Backend<T> {
                              Index out) const override {
         HANDGRAD_GPU::linear_forward(y, x, w, bias, true, rows, in, out);
     }
+    [[nodiscard]] Index packed_weight_size(Index, Index) const override { return 0; }
+    void pack_weight(T*, const T*, Index, Index) const override {}
+    void linear_forward_packed(T*, const T*, const T*, const T*, const T*, bool, Index, Index,
+                               Index) const override {}
     void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
                                 Index out) const override {
         gemm(Trans::yes, Trans::no, out, in, rows, T(1), dy, out, x, in, T(1), dw, in);

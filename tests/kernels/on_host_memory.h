@@ -94,6 +94,10 @@ class OnHostMemory final : public Backend<T> {
                                      d.in(bias, out), rows, in, out);
         d.copy_back();
     }
+    [[nodiscard]] Index packed_weight_size(Index, Index) const override { return 0; }
+    void pack_weight(T*, const T*, Index, Index) const override {}
+    void linear_forward_packed(T*, const T*, const T*, const T*, const T*, bool, Index, Index,
+                               Index) const override {}
     void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
                                 Index out) const override {
         DeviceArrays d(gpu_);
