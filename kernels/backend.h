@@ -151,9 +151,8 @@ class Backend {
     virtual void pack_weight(T* packed, const T* w, Index in, Index out) const = 0;
     /// linear_forward, or linear_relu_forward, with such a copy of W. Its sums may have another
     /// order, and so other last bits.
-    virtual void linear_forward_packed(T* y, const T* x, const T* w, const T* packed,
-                                       const T* bias, bool relu, Index rows, Index in,
-                                       Index out) const = 0;
+    virtual void linear_forward_packed(T* y, const T* x, const T* w, const T* packed, const T* bias,
+                                       bool relu, Index rows, Index in, Index out) const = 0;
     /// dw += dy' x and db += the sums of dy's columns: dy (rows, out), x (rows, in), dw (out, in),
     /// db (out).
     virtual void linear_backward_weight(T* dw, T* db, const T* dy, const T* x, Index rows, Index in,
